@@ -1,0 +1,144 @@
+//! The command line.
+
+use crate::gpu::adapter::Backend;
+use crate::gpu::kernel::Kernel;
+use crate::inputs::Init;
+use crate::plan::Wishes;
+use crate::power::SensorChoice;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// How many joules one matrix product costs a GPU, by the numbers in it.
+///
+/// Multiplies n × n matrices of zeros, then of Gaussian numbers, in turns, on one GPU, and compares the energy of a
+/// product: the same code, the same FLOPs, other bits.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub run: RunArgs,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wattmul                                   measure the first GPU, save the record in results/
+  wattmul --backend vulkan --quick          the same in under a minute
+  wattmul --adapter 1 --power nvml:0        choose the GPU, and the sensor, by hand
+  wattmul --size 10000 --lock-clock 1000    hold the clock, so that the power limit plays no part
+  wattmul devices                           which GPUs are here
+  wattmul kernel --list                     the shaders that compete
+
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but the verdict is invalid.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure (what happens without a command)
+    Run(RunArgs),
+    /// List the adapters of this machine
+    Devices(DevicesArgs),
+    /// Show the matrix-product kernels
+    Kernel(KernelArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Interface to the GPU
+    #[arg(long, value_enum, default_value = "auto")]
+    pub backend: Backend,
+    /// Which GPU: its index in `wattmul devices`, part of its name, or its PCI address
+    #[arg(long, value_name = "INDEX|NAME|PCI")]
+    pub adapter: Option<String>,
+    /// n: the matrices are n × n [default: 10000; 1024 on a software adapter]
+    #[arg(long, value_name = "N")]
+    pub size: Option<usize>,
+    /// What is in the matrices, the reference first: zeros, gaussian
+    #[arg(long, value_name = "INIT,INIT", value_delimiter = ',', default_value = "zeros,gaussian")]
+    pub init: Vec<Init>,
+    /// Seed of the random numbers
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Rounds, each a window of every init [default: 6; 4 with --quick]
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u32>,
+    /// Length of a window [default: 10; 2 with --quick]
+    #[arg(long, value_name = "SECONDS")]
+    pub window: Option<f64>,
+    /// Products before each window [default: 3, or thrice what the sensor averages over; 1 with --quick]
+    #[arg(long, value_name = "SECONDS")]
+    pub lead_in: Option<f64>,
+    /// Longest warm-up [default: 120; 10 with --quick]
+    #[arg(long, value_name = "SECONDS")]
+    pub warm_up: Option<f64>,
+    /// Fewer and shorter rounds: a first look (always so on a software adapter)
+    #[arg(long)]
+    pub quick: bool,
+    /// Kernel by name, instead of the fastest: see `wattmul kernel --list`
+    #[arg(long, value_name = "auto|NAME", default_value = "auto", value_parser = parse_kernel)]
+    pub kernel: KernelWish,
+    /// Power sensor: auto (by PCI address), none, nvml, nvml:INDEX, nvml:PCI
+    #[arg(long, value_name = "SENSOR", default_value = "auto")]
+    pub power: SensorChoice,
+    /// Hold the GPU's clock for the run (most drivers ask for root)
+    #[arg(long, value_name = "MHZ", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub lock_clock: Option<u32>,
+    /// Where the record is saved
+    #[arg(long, value_name = "FOLDER", default_value = "results")]
+    pub results: PathBuf,
+    /// Do not save the record
+    #[arg(long)]
+    pub no_save: bool,
+    /// Print the record on standard output instead of the summary
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl RunArgs {
+    /// What of this the plan needs.
+    pub fn wishes(&self) -> Wishes {
+        Wishes {
+            size: self.size,
+            inits: self.init.clone(),
+            seed: self.seed,
+            rounds: self.rounds,
+            window_s: self.window,
+            lead_in_s: self.lead_in,
+            warm_up_s: self.warm_up,
+            quick: self.quick,
+            lock_clock_mhz: self.lock_clock,
+        }
+    }
+}
+
+/// `--kernel`: None for the fastest.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelWish(pub Option<Kernel>);
+
+fn parse_kernel(text: &str) -> Result<KernelWish, String> {
+    match text {
+        "auto" => Ok(KernelWish(None)),
+        name => Kernel::named(name).map(|kernel| KernelWish(Some(kernel))),
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Interface to the GPUs
+    #[arg(long, value_enum, default_value = "auto")]
+    pub backend: Backend,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true)]
+pub struct KernelArgs {
+    /// A kernel a line, its name first
+    #[arg(long)]
+    pub list: bool,
+    /// The exact WGSL of one kernel
+    #[arg(long, value_name = "NAME", value_parser = Kernel::named)]
+    pub print: Option<Kernel>,
+}

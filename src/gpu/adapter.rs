@@ -1,0 +1,403 @@
+//! Adapters: which there are, which one is meant, and how its device is opened.
+
+use super::GpuError;
+use crate::pci::PciAddress;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use thiserror::Error;
+
+/// The graphics interface through which the adapter is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Backend {
+    /// Metal on macOS, Vulkan elsewhere
+    Auto,
+    Vulkan,
+    Metal,
+    Dx12,
+}
+
+impl Backend {
+    fn wgpu(self) -> wgpu::Backends {
+        match self {
+            Backend::Auto if cfg!(target_os = "macos") => wgpu::Backends::METAL,
+            Backend::Auto | Backend::Vulkan => wgpu::Backends::VULKAN,
+            Backend::Metal => wgpu::Backends::METAL,
+            Backend::Dx12 => wgpu::Backends::DX12,
+        }
+    }
+}
+
+/// What kind of device an adapter is. The order is that of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AdapterType {
+    Discrete,
+    Integrated,
+    Virtual,
+    Other,
+    /// A driver that computes on the CPU.
+    Software,
+}
+
+impl fmt::Display for AdapterType {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.pad(match self {
+            AdapterType::Discrete => "discrete",
+            AdapterType::Integrated => "integrated",
+            AdapterType::Virtual => "virtual",
+            AdapterType::Other => "other",
+            AdapterType::Software => "software",
+        })
+    }
+}
+
+/// An adapter as records name it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdapterInfo {
+    pub name: String,
+    /// The vendor's name, or its PCI number in hexadecimal.
+    pub vendor: String,
+    #[serde(rename = "type")]
+    pub kind: AdapterType,
+    /// "vulkan", "metal" or "dx12"; "simulated" where there is no adapter.
+    pub backend: String,
+    /// The driver's name and version, as far as the backend tells.
+    pub driver: Option<String>,
+    /// None on Metal and on software adapters.
+    pub pci_address: Option<PciAddress>,
+}
+
+impl AdapterInfo {
+    fn from_wgpu(info: &wgpu::AdapterInfo) -> Self {
+        let driver = format!("{} {}", info.driver, info.driver_info);
+        AdapterInfo {
+            name: info.name.clone(),
+            vendor: vendor_name(info.vendor),
+            kind: match info.device_type {
+                wgpu::DeviceType::DiscreteGpu => AdapterType::Discrete,
+                wgpu::DeviceType::IntegratedGpu => AdapterType::Integrated,
+                wgpu::DeviceType::VirtualGpu => AdapterType::Virtual,
+                wgpu::DeviceType::Cpu => AdapterType::Software,
+                wgpu::DeviceType::Other => AdapterType::Other,
+            },
+            backend: info.backend.to_str().to_owned(),
+            driver: Some(driver.trim().to_owned()).filter(|driver| !driver.is_empty()),
+            pci_address: info.device_pci_bus_id.parse().ok(),
+        }
+    }
+
+    /// The interface's name as people write it.
+    pub fn backend_title(&self) -> &str {
+        match self.backend.as_str() {
+            "vulkan" => "Vulkan",
+            "metal" => "Metal",
+            "dx12" => "DirectX 12",
+            other => other,
+        }
+    }
+}
+
+/// PCI vendor numbers, and those that Khronos gives to software (0x10005 is Mesa).
+fn vendor_name(id: u32) -> String {
+    match id {
+        0x10de => "NVIDIA".into(),
+        0x1002 | 0x1022 => "AMD".into(),
+        0x8086 => "Intel".into(),
+        0x106b => "Apple".into(),
+        0x13b5 => "Arm".into(),
+        0x5143 => "Qualcomm".into(),
+        0x1010 => "Imagination".into(),
+        0x1414 => "Microsoft".into(),
+        0x10005 => "Mesa".into(),
+        other => format!("{other:#06x}"),
+    }
+}
+
+/// An adapter that can be opened.
+pub struct Adapter {
+    pub info: AdapterInfo,
+    wgpu: wgpu::Adapter,
+}
+
+/// Why no adapter was chosen.
+#[derive(Debug, Error)]
+pub enum AdapterError {
+    #[error("{0} does not exist on this operating system: leave out --backend, or choose {1}")]
+    NoSuchBackend(String, &'static str),
+    #[error(
+        "no Vulkan loader here ({0} does not load): install your GPU vendor's driver, or run `sh setup.sh` (Debian: apt install libvulkan1 mesa-vulkan-drivers)"
+    )]
+    NoLoader(&'static str),
+    #[error(
+        "{0} offers no adapter: install your GPU vendor's driver (or `sh setup.sh` for Mesa's); `vulkaninfo --summary` shows what the loader finds{1}"
+    )]
+    None(String, String),
+    #[error("no adapter is called '{wanted}': choose an index, a part of the name or a PCI address from\n{list}")]
+    Unknown { wanted: String, list: String },
+    #[error("'{wanted}' fits {count} adapters: choose one by its index or PCI address from\n{list}")]
+    Ambiguous { wanted: String, count: usize, list: String },
+}
+
+/// All adapters of a backend: discrete before integrated before software, and as the driver lists them among equals.
+///
+/// # Errors
+/// No such backend on this system, no Vulkan loader, or no adapter at all.
+pub fn list(backend: Backend) -> Result<Vec<Adapter>, AdapterError> {
+    let backends = backend.wgpu();
+    let title = if backends == wgpu::Backends::VULKAN { "Vulkan" } else { "this backend" };
+    if !wgpu::Instance::enabled_backend_features().contains(backends) {
+        let usable = if cfg!(target_os = "macos") { "metal" } else { "vulkan" };
+        return Err(AdapterError::NoSuchBackend(format!("{backend:?}"), usable));
+    }
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    descriptor.flags = wgpu::InstanceFlags::empty(); // no validation layers: they cost time in the measurement
+    let instance = wgpu::Instance::new(descriptor);
+    let mut adapters: Vec<Adapter> = pollster::block_on(instance.enumerate_adapters(backends))
+        .into_iter()
+        .map(|wgpu| Adapter { info: AdapterInfo::from_wgpu(&wgpu.get_info()), wgpu })
+        .collect();
+    adapters.sort_by_key(|adapter| adapter.info.kind); // stable
+    if adapters.is_empty() {
+        if backends == wgpu::Backends::VULKAN && !loads(VULKAN_LOADER) {
+            return Err(AdapterError::NoLoader(VULKAN_LOADER));
+        }
+        let unseen: String = unseen_gpus(Path::new("/sys"), &[]).iter().map(|gpu| format!("\n{gpu}")).collect();
+        return Err(AdapterError::None(title.into(), unseen));
+    }
+    Ok(adapters)
+}
+
+const VULKAN_LOADER: &str = if cfg!(windows) { "vulkan-1.dll" } else { "libvulkan.so.1" };
+
+#[expect(unsafe_code, reason = "a library is opened to see whether it is there")]
+fn loads(library: &str) -> bool {
+    // SAFETY: the Vulkan loader has no initialisation routine that depends on our state, and it is closed again.
+    unsafe { libloading::Library::new(library) }.is_ok()
+}
+
+/// The adapter meant by `--adapter`: an index into the list, a PCI address or a part of the name; without it the first.
+///
+/// # Errors
+/// None or several fit.
+pub fn choose<'a>(
+    infos: impl Iterator<Item = &'a AdapterInfo> + Clone,
+    wanted: Option<&str>,
+) -> Result<usize, AdapterError> {
+    let Some(wanted) = wanted else { return Ok(0) };
+    let count = infos.clone().count();
+    if let Ok(index) = wanted.parse::<usize>()
+        && index < count
+    {
+        return Ok(index);
+    }
+    let by_address = wanted.parse::<PciAddress>().ok();
+    let name = wanted.to_lowercase();
+    let fits = |info: &AdapterInfo| match by_address {
+        Some(address) => info.pci_address == Some(address),
+        None => !name.trim().is_empty() && info.name.to_lowercase().contains(&name),
+    };
+    let fitting: Vec<usize> = infos.clone().enumerate().filter(|(_, info)| fits(info)).map(|(i, _)| i).collect();
+    let list = || {
+        let line = |(i, info): (usize, &AdapterInfo)| {
+            let address = info.pci_address.map(|a| format!("  {a}")).unwrap_or_default();
+            format!("  {i}  {}{address}", info.name)
+        };
+        infos.clone().enumerate().map(line).collect::<Vec<_>>().join("\n")
+    };
+    match fitting[..] {
+        [one] => Ok(one),
+        [] => Err(AdapterError::Unknown { wanted: wanted.into(), list: list() }),
+        _ => Err(AdapterError::Ambiguous { wanted: wanted.into(), count: fitting.len(), list: list() }),
+    }
+}
+
+/// A GPU that the PCI bus shows and the backend does not offer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnseenGpu {
+    pub vendor: String,
+    pub address: PciAddress,
+    reason: &'static str,
+}
+
+impl fmt::Display for UnseenGpu {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} GPU at {} is not offered by Vulkan: {}", self.vendor, self.address, self.reason)
+    }
+}
+
+/// GPUs under `<sys>/bus/pci` that are none of `seen`. Empty where there is no such folder.
+///
+/// A wrong guess would be worse than none, so that only display controllers and accelerators (PCI class 03 and 12) of the
+/// three vendors whose drivers wgpu can use are named: servers have a small display chip on the mainboard as well.
+pub fn unseen_gpus(sys: &Path, seen: &[PciAddress]) -> Vec<UnseenGpu> {
+    let read = |path: &Path, name: &str| {
+        let text = std::fs::read_to_string(path.join(name)).ok()?;
+        u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()
+    };
+    let mut gpus: Vec<UnseenGpu> = std::fs::read_dir(sys.join("bus/pci/devices"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let path = entry.path();
+            let address: PciAddress = entry.file_name().to_str()?.parse().ok()?;
+            let (class, vendor) = (read(&path, "class")? >> 16, read(&path, "vendor")?);
+            let reason = match vendor {
+                0x10de => {
+                    "install the graphics part of its driver (libnvidia-gl); a container needs NVIDIA_DRIVER_CAPABILITIES=compute,utility,graphics; MIG slices have no Vulkan"
+                }
+                0x1002 => {
+                    "your user needs the render group (/dev/dri/renderD*) and Mesa's driver; Instinct cards (MI100 and later) have no Vulkan driver"
+                }
+                0x8086 => "your user needs the render group (/dev/dri/renderD*) and Mesa's driver",
+                _ => return None,
+            };
+            let gpu = UnseenGpu { vendor: vendor_name(vendor), address, reason };
+            ((class == 0x03 || class == 0x12) && !seen.contains(&address)).then_some(gpu)
+        })
+        .collect();
+    gpus.sort_by_key(|gpu| gpu.address);
+    gpus
+}
+
+/// An open device with its queue. Errors that a driver raises at any time end in [`Gpu::check`].
+#[derive(Clone)]
+pub struct Gpu {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    /// Seconds a tick of a timestamp query; None where there are no timestamps.
+    pub tick_s: Option<f64>,
+    fault: Arc<Mutex<Option<GpuError>>>,
+}
+
+impl Adapter {
+    /// The limits of storage buffers, workgroups and so on.
+    pub fn limits(&self) -> wgpu::Limits {
+        self.wgpu.limits()
+    }
+
+    /// Opens the device with all that the adapter can: its own limits, not the portable ones, and timestamps if it has them.
+    ///
+    /// # Errors
+    /// [`GpuError::NotOpened`] when the driver refuses.
+    pub fn open(&self) -> Result<Gpu, GpuError> {
+        let timestamps = self.wgpu.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let (device, queue) = pollster::block_on(self.wgpu.request_device(&wgpu::DeviceDescriptor {
+            label: Some("wattmul"),
+            required_features: timestamps,
+            required_limits: self.wgpu.limits(),
+            ..Default::default()
+        }))
+        .map_err(|error| GpuError::NotOpened { adapter: self.info.name.clone(), why: error.to_string() })?;
+
+        // What nobody waits for would otherwise panic (wgpu's default). The first error is the cause, the rest follow.
+        let fault = Arc::new(Mutex::new(None));
+        let (uncaptured, lost) = (fault.clone(), fault.clone());
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            note(
+                &uncaptured,
+                match error {
+                    wgpu::Error::OutOfMemory { .. } => GpuError::OutOfMemory,
+                    other => GpuError::Driver(one_line(&other.to_string())),
+                },
+            );
+        }));
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                note(&lost, GpuError::Lost(one_line(&message)));
+            }
+        });
+        let tick_s = (!timestamps.is_empty()).then(|| f64::from(queue.get_timestamp_period()) * 1e-9);
+        Ok(Gpu { device, queue, tick_s, fault })
+    }
+}
+
+fn note(fault: &Mutex<Option<GpuError>>, error: GpuError) {
+    let mut slot = fault.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    match *slot {
+        None => *slot = Some(error),
+        // That the device is gone explains every other error.
+        Some(GpuError::Driver(_)) if matches!(error, GpuError::Lost(_)) => *slot = Some(error),
+        Some(_) => {}
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl Gpu {
+    /// The first error that the driver raised since the device was opened.
+    ///
+    /// # Errors
+    /// That error, again at each call: a device that failed once is not used again.
+    pub fn check(&self) -> Result<(), GpuError> {
+        let slot = self.fault.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        slot.clone().map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(name: &str, address: Option<&str>) -> AdapterInfo {
+        AdapterInfo {
+            name: name.into(),
+            vendor: "NVIDIA".into(),
+            kind: AdapterType::Discrete,
+            backend: "vulkan".into(),
+            driver: None,
+            pci_address: address.map(|a| a.parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn an_adapter_is_named_by_index_name_or_address() {
+        let all = [
+            info("NVIDIA RTX A6000", Some("0000:01:00.0")),
+            info("NVIDIA RTX A6000", Some("0000:81:00.0")),
+            info("llvmpipe (LLVM 15)", None),
+        ];
+        let choose = |wanted| choose(all.iter(), wanted);
+        assert_eq!(choose(None).unwrap(), 0);
+        assert_eq!(choose(Some("2")).unwrap(), 2);
+        assert_eq!(choose(Some("LLVM")).unwrap(), 2);
+        assert_eq!(choose(Some("81:00.0")).unwrap(), 1);
+        assert_eq!(choose(Some("00000000:81:00.0")).unwrap(), 1);
+        let ambiguous = choose(Some("a6000")).unwrap_err().to_string();
+        assert!(ambiguous.contains("fits 2 adapters") && ambiguous.contains("0000:81:00.0"), "{ambiguous}");
+        for wanted in ["3", "RTX 4090", "0000:02:00.0", "", " "] {
+            assert!(matches!(choose(Some(wanted)), Err(AdapterError::Unknown { .. })), "{wanted}");
+        }
+        // "6000" is no index, but a part of a name
+        assert!(matches!(choose(Some("6000")), Err(AdapterError::Ambiguous { .. })));
+    }
+
+    #[test]
+    fn a_gpu_that_vulkan_hides_is_named_with_the_reason() {
+        let sys = tempfile::tempdir().unwrap();
+        for (address, vendor, class) in [
+            ("0000:01:00.0", "0x10de", "0x030200"), // a GPU for computing, hidden
+            ("0000:02:00.0", "0x1002", "0x120000"), // an accelerator, hidden
+            ("0000:03:00.0", "0x1002", "0x030000"), // seen
+            ("0000:04:00.0", "0x1a03", "0x030000"), // a server's display chip
+            ("0000:05:00.0", "0x10de", "0x040300"), // a GPU's sound device
+            ("0000:06:00.0", "garbage", "0x030000"),
+        ] {
+            let path = sys.path().join("bus/pci/devices").join(address);
+            std::fs::create_dir_all(&path).unwrap();
+            std::fs::write(path.join("vendor"), format!("{vendor}\n")).unwrap();
+            std::fs::write(path.join("class"), format!("{class}\n")).unwrap();
+        }
+        let gpus = unseen_gpus(sys.path(), &["0000:03:00.0".parse().unwrap()]);
+        let texts: Vec<String> = gpus.iter().map(|gpu| gpu.to_string()).collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(texts[0].starts_with("NVIDIA GPU at 0000:01:00.0 is not offered by Vulkan: install"), "{texts:?}");
+        assert!(texts[1].contains("Instinct"), "{texts:?}");
+        assert!(unseen_gpus(Path::new("/nonexistent"), &[]).is_empty());
+    }
+}

@@ -1,0 +1,31 @@
+//! The GPU side: which adapter, which kernel, products that never stop, and whether they are right.
+
+pub mod adapter;
+pub mod buffers;
+pub mod kernel;
+pub mod matmul;
+pub mod tune;
+pub mod verify;
+
+use thiserror::Error;
+
+/// What goes wrong on a device, real or simulated.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum GpuError {
+    #[error(
+        "{adapter} is there, but its driver does not open it ({why}): update the driver, or choose another --adapter"
+    )]
+    NotOpened { adapter: String, why: String },
+    #[error("the GPU's memory is full: choose a smaller --size, or close what else uses the GPU")]
+    OutOfMemory,
+    #[error("the GPU was lost in the middle of its work ({0}): see the system's log, and try a smaller --size")]
+    Lost(String),
+    #[error("the GPU did not finish a piece of work within {0} s: it hangs; see the system's log")]
+    Stuck(u64),
+    #[error("the driver refused: {0}")]
+    Driver(String),
+    #[error(
+        "no kernel of this program computes the product rightly on this driver ({0}): update the driver, and please report this"
+    )]
+    NoRightKernel(String),
+}

@@ -1,0 +1,203 @@
+//! The operands: which numbers stand in A and B.
+//!
+//! Every row of every matrix is a random stream of its own, so that rows can be made in any order, on any number of
+//! threads, a few at a time, and again later for verification, always with the same bits: ChaCha8 is exact integer
+//! arithmetic, and the normal sampler is pure Rust on `libm`, which does not depend on the machine's C library.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// How the matrices are filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Init {
+    /// All elements are +0.0: the fewest switching transistors that the arithmetic can have.
+    Zeros,
+    /// Elements drawn from N(0, 1).
+    Gaussian,
+}
+
+impl Init {
+    /// Every init, in the order in which help texts list them.
+    pub const ALL: [Init; 2] = [Init::Zeros, Init::Gaussian];
+
+    /// The name on the command line and in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Init::Zeros => "zeros",
+            Init::Gaussian => "gaussian",
+        }
+    }
+}
+
+impl fmt::Display for Init {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Init {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Init::ALL
+            .into_iter()
+            .find(|init| init.name() == text)
+            .ok_or_else(|| format!("no init is called '{text}': choose from {}", Init::ALL.map(Init::name).join(", ")))
+    }
+}
+
+/// Which of the two factors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    A,
+    B,
+}
+
+/// One operand of one product: an n × n matrix, row-major, that can make any of its rows at any time.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix {
+    pub init: Init,
+    pub operand: Operand,
+    pub seed: u64,
+    /// Rows and columns.
+    pub size: usize,
+}
+
+impl Matrix {
+    /// Fills `out` with the elements of row `row`. `out` may be longer than a row: what is left becomes zero padding.
+    ///
+    /// Stream 2·row + (0 for A, 1 for B) of ChaCha8, keyed with the seed (8 bytes, little endian, then zeros).
+    pub fn row(&self, row: usize, out: &mut [f32]) {
+        let (elements, padding) = out.split_at_mut(self.size.min(out.len()));
+        padding.fill(0.0);
+        match self.init {
+            Init::Zeros => elements.fill(0.0),
+            Init::Gaussian => {
+                let mut key = [0; 32];
+                key[..8].copy_from_slice(&self.seed.to_le_bytes());
+                let mut stream = ChaCha8Rng::from_seed(key);
+                stream.set_stream(2 * row as u64 + u64::from(self.operand == Operand::B));
+                for element in elements {
+                    *element = StandardNormal.sample(&mut stream);
+                }
+            }
+        }
+    }
+
+    /// Makes `rows.len() / stride` rows from `first` on, each `stride` elements apart, on all cores. Rows past the
+    /// matrix's end are padding: zeros.
+    pub fn rows(&self, first: usize, stride: usize, rows: &mut [f32]) {
+        rows.par_chunks_mut(stride).enumerate().for_each(|(i, out)| match first + i {
+            row if row < self.size => self.row(row, out),
+            _ => out.fill(0.0),
+        });
+    }
+
+    /// BLAKE3 over the elements, row-major, little endian, without padding: what stands in a record, so that two
+    /// records of equal digests multiplied the same numbers.
+    pub fn digest(&self) -> String {
+        let mut digest = Digest::new(self.size);
+        let rows_at_once = (CHUNK_BYTES / 4 / self.size).clamp(1, self.size);
+        let mut chunk = vec![0.0; rows_at_once * self.size];
+        for first in (0..self.size).step_by(rows_at_once) {
+            let rows = rows_at_once.min(self.size - first);
+            self.rows(first, self.size, &mut chunk[..rows * self.size]);
+            digest.update(&chunk[..rows * self.size], self.size);
+        }
+        digest.finish()
+    }
+}
+
+/// How much of a matrix is in host memory at a time.
+pub const CHUNK_BYTES: usize = 16 << 20;
+
+/// A matrix's digest, row by row, padding left out.
+pub struct Digest {
+    hasher: blake3::Hasher,
+    size: usize,
+    rows_left: usize,
+}
+
+impl Digest {
+    /// For an n × n matrix of n = `size`.
+    pub fn new(size: usize) -> Self {
+        Digest { hasher: blake3::Hasher::new(), size, rows_left: size }
+    }
+
+    /// Takes the next rows, each `stride` elements apart; rows past the n-th are padding and do not count.
+    pub fn update(&mut self, rows: &[f32], stride: usize) {
+        for row in rows.chunks_exact(stride).take(self.rows_left) {
+            self.rows_left -= 1;
+            if cfg!(target_endian = "little") {
+                self.hasher.update(bytemuck::cast_slice(&row[..self.size]));
+            } else {
+                for element in &row[..self.size] {
+                    self.hasher.update(&element.to_le_bytes());
+                }
+            }
+        }
+    }
+
+    /// The digest so far, 64 hexadecimal digits.
+    pub fn finish(&self) -> String {
+        self.hasher.finalize().to_hex().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix(init: Init, operand: Operand, seed: u64, size: usize) -> Matrix {
+        Matrix { init, operand, seed, size }
+    }
+
+    /// The bits themselves: a change of sampler, library or seeding makes old records incomparable, and must be seen.
+    #[test]
+    fn gaussian_bits_are_the_same_on_every_machine_and_for_ever() {
+        let mut row = [0.0; 4];
+        matrix(Init::Gaussian, Operand::A, 0, 4).row(0, &mut row);
+        assert_eq!(row.map(f32::to_bits), [1_068_521_570, 1_053_788_574, 3_214_483_287, 3_220_680_607]);
+        let digest = |init, operand| matrix(init, operand, 0, 100).digest();
+        insta::assert_snapshot!(digest(Init::Gaussian, Operand::A), @"ed4c7f347d8fa9c4a09cefe4c5df758cc3f45aa757232db2782081866f2f5eb9");
+        insta::assert_snapshot!(digest(Init::Gaussian, Operand::B), @"a6092508c06068f02dcf20862cdb01fca4c8cdf4af784fd141bf0c06ab6d6a0d");
+        insta::assert_snapshot!(digest(Init::Zeros, Operand::A), @"2a1d371e800520f76ffb59fcdb4760a3ec7243e57217020602b65bc76db29fdc");
+    }
+
+    #[test]
+    fn rows_do_not_depend_on_how_they_are_asked_for() {
+        let m = matrix(Init::Gaussian, Operand::B, 7, 65);
+        let mut together = vec![f32::NAN; 68 * 80];
+        m.rows(0, 80, &mut together);
+        let mut alone = vec![f32::NAN; 80];
+        m.row(64, &mut alone);
+        assert_eq!(together[64 * 80..65 * 80], alone[..]);
+        assert!(alone[65..].iter().all(|x| x.to_bits() == 0), "columns are padded with zeros");
+        assert!(together[65 * 80..].iter().all(|x| x.to_bits() == 0), "rows are padded with zeros");
+
+        let mut digest = Digest::new(65);
+        digest.update(&together, 80);
+        assert_eq!(digest.finish(), m.digest(), "padding does not count");
+    }
+
+    #[test]
+    fn gaussian_has_mean_0_and_variance_1_and_rows_differ() {
+        let m = matrix(Init::Gaussian, Operand::A, 1, 1000);
+        let mut elements = vec![0.0; 1000 * 1000];
+        m.rows(0, 1000, &mut elements);
+        let mean = elements.iter().map(|&x| f64::from(x)).sum::<f64>() / 1e6;
+        let variance = elements.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / 1e6;
+        assert!(mean.abs() < 0.005, "{mean}"); // five standard errors
+        assert!((variance - 1.0).abs() < 0.0075, "{variance}");
+        assert_ne!(elements[..1000], elements[1000..2000]);
+        let b = matrix(Init::Gaussian, Operand::B, 1, 1000);
+        assert_ne!(m.digest(), b.digest());
+        assert_ne!(m.digest(), matrix(Init::Gaussian, Operand::A, 2, 1000).digest());
+    }
+}

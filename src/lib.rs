@@ -1,0 +1,39 @@
+//! The joules that one matrix product costs a GPU depend on the numbers in it. This crate measures by how much.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! cli ─→ plan ─┐
+//!              ├─→ run ─→ protocol ─→ windows ─┐
+//! gpu ─────────┤            ↑ samples          ├─→ energy ─→ summary ─→ validity ─→ record ─→ report
+//! power ───────┘          trace ───────────────┘            (stats)
+//! ```
+//!
+//! - [`inputs`]: the operands. [`gpu`]: adapters, kernels, products, and whether they are right.
+//! - [`power`]: sensors behind one trait, and the thread that reads one.
+//! - [`protocol`]: idle, warm-up, rounds. Knows a workload, a sensor and a clock by their traits alone, and prints nothing.
+//! - [`trace`], [`energy`]: from samples to the watts of a window. [`stats`]: ratios and their intervals.
+//! - [`summary`], [`validity`], [`record`]: the answer, whether it can be believed, and the file that holds it. Whoever has
+//!   the file can compute the first two again.
+//! - [`report`]: what people read.
+
+#![deny(unsafe_code)]
+
+pub mod cli;
+pub mod devices;
+pub mod energy;
+pub mod gpu;
+pub mod host;
+pub mod inputs;
+pub mod interrupt;
+pub mod pci;
+pub mod plan;
+pub mod power;
+pub mod protocol;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod stats;
+pub mod summary;
+pub mod trace;
+pub mod validity;

@@ -1,0 +1,132 @@
+//! The program: parse, run, print the error, exit code.
+
+use clap::Parser;
+use std::io::Write;
+use std::process::ExitCode;
+use wattmul::cli::{Cli, Command, DevicesArgs, KernelArgs, RunArgs};
+use wattmul::gpu::adapter::{self, AdapterType};
+use wattmul::gpu::buffers::Shape;
+use wattmul::gpu::kernel::KERNELS;
+use wattmul::plan::{Plan, PlanError};
+use wattmul::power::sampler::SamplingThread;
+use wattmul::protocol::Sampler;
+use wattmul::report::terminal::{self, Progress};
+use wattmul::run::{HostClock, RealDevice, World, carry_out};
+use wattmul::validity::Status;
+use wattmul::{devices, interrupt, power, record};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        None => run(&cli.run),
+        Some(Command::Run(args)) => run(&args),
+        Some(Command::Devices(args)) => list_devices(&args),
+        Some(Command::Kernel(args)) => show_kernels(&args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // `wattmul … | head`
+        Err(error) => {
+            eprintln!("wattmul: {}", terminal::printable(&format!("{error:#}")));
+            ExitCode::from(if error.is::<PlanError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    interrupt::listen()?;
+    let adapters = devices::list(args.backend)?;
+    let chosen = adapter::choose(adapters.iter().map(|adapter| &adapter.info), args.adapter.as_deref())?;
+    let adapter = &adapters[chosen];
+    let software = adapter.info.kind == AdapterType::Software;
+    let mut plan = Plan::new(&args.wishes(), software, Shape::largest(&adapter.limits()), &adapter.info.name)?;
+    if !args.no_save {
+        record::check_folder(&args.results)?;
+    }
+
+    let mut reader = power::choose(&args.power, &adapter.info)?;
+    let _clock_lock = match (args.lock_clock, &mut reader) {
+        (None, _) => None,
+        (Some(mhz), Ok(reader)) => Some(reader.lock_clock(mhz)?),
+        (Some(_), Err(why)) => anyhow::bail!("--lock-clock needs the vendor's interface, and there is none: {why}"),
+    };
+    let clock = HostClock::start();
+    let sensor = match reader {
+        Ok(reader) => Ok(SamplingThread::start(reader, clock)?),
+        Err(why) => Err(why),
+    };
+    if let Ok(sensor) = &sensor {
+        plan.fit_to_sensor(sensor.source(), None);
+    }
+
+    let mut output = std::io::stdout().lock();
+    let notices = if software {
+        let why = "notice: this is a software adapter: it computes on the CPU, and what it measures is the CPU. \
+                   No GPU is offered here.";
+        terminal::wrapped(why, "  ", "          ") + &devices::unseen(&adapters)
+    } else {
+        String::new()
+    };
+    let heading = terminal::heading(&adapter.info, &plan, sensor.as_ref().map(|s| s.source()).map_err(String::as_str));
+    if args.json {
+        eprint!("{heading}{notices}");
+    } else {
+        write!(output, "{heading}{notices}")?;
+        output.flush()?;
+    }
+
+    let progress = Progress::new(&plan);
+    let device = std::cell::RefCell::new(RealDevice::new(adapter, plan.clone(), args.kernel.0));
+    let world = World {
+        adapter: adapter.info.clone(),
+        clock: &clock,
+        sensor: sensor.map(|sensor| Box::new(sensor) as Box<dyn Sampler>),
+        open: &mut || device.borrow_mut().open(),
+        prepare: &mut || device.borrow_mut().prepare(|trial| progress.note(&format!("tried kernel {}", trial.kernel))),
+        truth: None,
+    };
+    let result = carry_out(plan.clone(), world, &interrupt::stopped, &|event| progress.event(&plan, event));
+    progress.finish();
+    let record = result?;
+
+    let saved = if args.no_save { None } else { Some(record.save(&args.results)?) };
+    if args.json {
+        write!(output, "{}", record.to_json())?;
+    } else {
+        write!(output, "{}", terminal::summary(&record))?;
+        match &saved {
+            Some(path) => writeln!(output, "  saved {}", path.display())?,
+            None => writeln!(output, "  not saved (--no-save)")?,
+        }
+    }
+    output.flush()?;
+    Ok(ExitCode::from(if record.verdict.status == Status::Invalid { 3 } else { 0 }))
+}
+
+fn list_devices(args: &DevicesArgs) -> anyhow::Result<ExitCode> {
+    let adapters = devices::list(args.backend)?;
+    let mut output = std::io::stdout().lock();
+    if args.json {
+        writeln!(output, "{:#}", devices::json(&adapters))?;
+    } else {
+        write!(output, "{}", devices::table(&adapters))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_kernels(args: &KernelArgs) -> anyhow::Result<ExitCode> {
+    let mut output = std::io::stdout().lock();
+    if let Some(kernel) = args.print {
+        write!(output, "{}", kernel.wgsl())?;
+    } else {
+        for kernel in KERNELS {
+            let (threads, bytes) = (kernel.threads(), kernel.workgroup_bytes());
+            writeln!(output, "{:<22}{threads:>4} threads  {bytes:>6} bytes of workgroup memory", kernel.to_string())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

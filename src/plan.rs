@@ -1,0 +1,212 @@
+//! What will be measured: the arguments, completed by what the adapter and its sensor are.
+
+use crate::inputs::Init;
+use crate::power::Source;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The name and version of the protocol. A change of what is measured, or how, changes it.
+pub const PROTOCOL: &str = "zeros-gaussian/1";
+
+/// A run, in full. Stands in the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// n: A, B and C are n × n.
+    pub size: usize,
+    /// The type of the elements.
+    pub dtype: Dtype,
+    /// The first is the reference of the ratios.
+    pub inits: Vec<Init>,
+    pub seed: u64,
+    pub rounds: u32,
+    pub window_s: f64,
+    pub lead_in_s: f64,
+    /// The warm-up ends between these, when power is steady.
+    pub warm_up_s: (f64, f64),
+    /// Each idle measurement.
+    pub idle_s: f64,
+    /// None: the clock is free.
+    pub lock_clock_mhz: Option<u32>,
+    /// The command line fixed the lead-in: a slow sensor does not stretch it.
+    #[serde(skip)]
+    pub lead_in_fixed: bool,
+    /// Likewise the window.
+    #[serde(skip)]
+    pub window_fixed: bool,
+}
+
+/// Element types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    F32,
+}
+
+impl Dtype {
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "f32",
+        }
+    }
+}
+
+/// What the command line says of the plan; None where it is silent.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    pub size: Option<usize>,
+    pub inits: Vec<Init>,
+    pub seed: u64,
+    pub rounds: Option<u32>,
+    pub window_s: Option<f64>,
+    pub lead_in_s: Option<f64>,
+    pub warm_up_s: Option<f64>,
+    pub quick: bool,
+    pub lock_clock_mhz: Option<u32>,
+}
+
+/// What of the command line makes no plan.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum PlanError {
+    #[error("--size 0 has nothing to multiply: choose 1 or more")]
+    NoSize,
+    #[error("--size {size} does not fit {adapter}: the largest that does is --size {largest}")]
+    TooLarge { size: usize, largest: usize, adapter: String },
+    #[error("--init needs at least two inits, each once, such as zeros,gaussian: their ratio is what is measured")]
+    Inits,
+    #[error("--rounds {0} is outside 1 to 1000")]
+    Rounds(u32),
+    #[error("{option} {value} is outside {least} to {most} seconds")]
+    Seconds { option: &'static str, value: f64, least: f64, most: f64 },
+}
+
+/// n without `--size`: the size of the experiment that this protocol repeats, and one that a CPU can do.
+const GPU_SIZE: usize = 10_000;
+const SOFTWARE_SIZE: usize = 1024;
+/// A sensor's running mean has forgotten all but 5 % of the load before, after so many of its averaging times.
+const LEAD_IN_AVERAGES: f64 = 3.0;
+/// A window holds at least so many updates of the energy counter: at its edges up to two are lost.
+const WINDOW_UPDATES: f64 = 10.0;
+
+impl Plan {
+    /// Completes the wishes. `largest` is the largest n that fits the adapter.
+    ///
+    /// # Errors
+    /// A wish that cannot be met; the message names the option.
+    pub fn new(wishes: &Wishes, software: bool, largest: usize, adapter: &str) -> Result<Self, PlanError> {
+        let size = wishes.size.unwrap_or(if software { SOFTWARE_SIZE } else { GPU_SIZE }.min(largest));
+        match size {
+            0 => return Err(PlanError::NoSize),
+            _ if size > largest => return Err(PlanError::TooLarge { size, largest, adapter: adapter.into() }),
+            _ => {}
+        }
+        let inits = if wishes.inits.is_empty() { Init::ALL.to_vec() } else { wishes.inits.clone() };
+        if inits.len() < 2 || (1..inits.len()).any(|i| inits[..i].contains(&inits[i])) {
+            return Err(PlanError::Inits);
+        }
+        let quick = wishes.quick || software;
+        let rounds = wishes.rounds.unwrap_or(if quick { 4 } else { 6 });
+        if !(1..=1000).contains(&rounds) {
+            return Err(PlanError::Rounds(rounds));
+        }
+        let seconds = |option, wish: Option<f64>, usual: f64, least: f64, most: f64| match wish.unwrap_or(usual) {
+            value if (least..=most).contains(&value) => Ok(value),
+            value => Err(PlanError::Seconds { option, value, least, most }),
+        };
+        let window_s = seconds("--window", wishes.window_s, if quick { 2.0 } else { 10.0 }, 0.1, 3600.0)?;
+        let lead_in_s = seconds("--lead-in", wishes.lead_in_s, if quick { 1.0 } else { 3.0 }, 0.0, 600.0)?;
+        let usual = if quick { (3.0, 10.0) } else { (20.0, 120.0) };
+        let longest_s = seconds("--warm-up", wishes.warm_up_s, usual.1, 0.0, 3600.0)?;
+        let warm_up_s = if wishes.warm_up_s.is_some() { (longest_s.min(usual.0), longest_s) } else { usual };
+        Ok(Plan {
+            size,
+            dtype: Dtype::F32,
+            inits,
+            seed: wishes.seed,
+            rounds,
+            window_s,
+            lead_in_s,
+            warm_up_s,
+            idle_s: if quick { 1.0 } else { 5.0 },
+            lock_clock_mhz: wishes.lock_clock_mhz,
+            lead_in_fixed: wishes.lead_in_s.is_some(),
+            window_fixed: wishes.window_s.is_some(),
+        })
+    }
+
+    /// Stretches what the sensor is too slow for, unless the command line fixed it: a lead-in must outlast the sensor's
+    /// memory, and a window must hold enough updates of its counter, `period_s` apart.
+    pub fn fit_to_sensor(&mut self, source: &Source, period_s: Option<f64>) {
+        if !self.lead_in_fixed {
+            self.lead_in_s = self.lead_in_s.max(LEAD_IN_AVERAGES * source.averaging_s());
+        }
+        if let (false, Some(period_s), Some(_)) = (self.window_fixed, period_s, source.counter) {
+            self.window_s = self.window_s.max(WINDOW_UPDATES * period_s);
+        }
+    }
+
+    /// FLOP of one product.
+    pub fn flop(&self) -> f64 {
+        2.0 * (self.size as f64).powi(3)
+    }
+
+    /// About how long the rounds take.
+    pub fn rounds_s(&self) -> f64 {
+        f64::from(self.rounds) * self.inits.len() as f64 * (self.lead_in_s + self.window_s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::power::{Counter, PowerKind, Scope};
+
+    fn plan(wishes: Wishes) -> Result<Plan, PlanError> {
+        Plan::new(&wishes, false, 20_000, "card")
+    }
+
+    #[test]
+    fn a_gpu_gets_the_standard_protocol_and_a_cpu_the_quick_one() {
+        let standard = plan(Wishes::default()).unwrap();
+        assert_eq!((standard.size, standard.rounds, standard.window_s, standard.lead_in_s), (10_000, 6, 10.0, 3.0));
+        let quick = Plan::new(&Wishes::default(), true, 5760, "llvmpipe").unwrap();
+        assert_eq!((quick.size, quick.rounds, quick.window_s, quick.warm_up_s), (1024, 4, 2.0, (3.0, 10.0)));
+        assert_eq!(Plan::new(&Wishes::default(), false, 8192, "card").unwrap().size, 8192, "the largest that fits");
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_the_name_of_its_option() {
+        let refused = |wishes| plan(wishes).unwrap_err().to_string();
+        assert!(refused(Wishes { size: Some(0), ..Wishes::default() }).contains("--size"));
+        let large = refused(Wishes { size: Some(20_001), ..Wishes::default() });
+        assert_eq!(large, "--size 20001 does not fit card: the largest that does is --size 20000");
+        assert!(refused(Wishes { rounds: Some(0), ..Wishes::default() }).contains("--rounds"));
+        for window_s in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(refused(Wishes { window_s: Some(window_s), ..Wishes::default() }).contains("--window"));
+        }
+        for inits in [vec![Init::Zeros], vec![Init::Zeros, Init::Zeros]] {
+            assert_eq!(plan(Wishes { inits, ..Wishes::default() }), Err(PlanError::Inits));
+        }
+    }
+
+    #[test]
+    fn a_slow_sensor_stretches_the_plan_but_never_the_users_word() {
+        let source = Source {
+            api: "test".into(),
+            api_version: None,
+            device: "card".into(),
+            pci_address: None,
+            scope: Scope::Board,
+            counter: Some(Counter { resolution_uj: None, wraps_at_uj: None }),
+            power: Some(PowerKind::AverageMs(2000)),
+            power_limit_w: None,
+            default_power_limit_w: None,
+        };
+        let mut slow = plan(Wishes::default()).unwrap();
+        slow.fit_to_sensor(&source, Some(2.2));
+        assert_eq!((slow.lead_in_s, slow.window_s), (6.0, 22.0));
+        let wishes = Wishes { lead_in_s: Some(1.0), window_s: Some(5.0), ..Wishes::default() };
+        let mut fixed = plan(wishes).unwrap();
+        fixed.fit_to_sensor(&source, Some(2.2));
+        assert_eq!((fixed.lead_in_s, fixed.window_s), (1.0, 5.0));
+    }
+}

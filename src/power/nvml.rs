@@ -1,0 +1,242 @@
+//! NVIDIA's management library, from the driver: an energy counter in mJ (Volta and later) and power in mW.
+//!
+//! The library is opened at run time, so that the program starts where there is none. Update periods and averaging of its
+//! figures by GPU generation: Yang, Adamek, Armour, "Accurate and Convenient Energy Measurements for GPUs" (SC24).
+
+use super::clock_lock::ClockLock;
+use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, Scope, Source};
+use nvml_wrapper::bitmasks::device::ThrottleReasons;
+use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
+use nvml_wrapper::enums::device::DeviceArchitecture;
+use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::{Device, Nvml};
+use nvml_wrapper_sys::bindings::{field_id, nvmlFieldValue_t};
+use std::ffi::OsStr;
+use std::sync::{Mutex, OnceLock};
+
+const MEND: &str = "install NVIDIA's driver, and see that nvidia-smi works";
+
+/// The one NVML of this process. Readers borrow from it for as long as the program runs.
+fn library() -> Result<&'static Nvml, PowerError> {
+    static NVML: OnceLock<Nvml> = OnceLock::new();
+    static OPENING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = OPENING.lock();
+    if let Some(nvml) = NVML.get() {
+        return Ok(nvml);
+    }
+    // Drivers install the versioned name; the plain one comes with development packages.
+    let names: &[&str] = if cfg!(windows) { &["nvml.dll"] } else { &["libnvidia-ml.so.1", "libnvidia-ml.so"] };
+    let mut result = Err(NvmlError::LibraryNotFound);
+    for name in names {
+        result = Nvml::builder().lib_path(OsStr::new(name)).init();
+        if !matches!(result, Err(NvmlError::LibloadingError(_))) {
+            break;
+        }
+    }
+    match result {
+        Ok(nvml) => Ok(NVML.get_or_init(|| nvml)),
+        Err(error) => Err(failure("NVML (NVIDIA's driver)", error)),
+    }
+}
+
+fn failure(what: &str, error: NvmlError) -> PowerError {
+    let what = what.to_owned();
+    match error {
+        NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded => {
+            PowerError::Absent { what, mend: MEND }
+        }
+        NvmlError::NoPermission => PowerError::NoPermission { what, mend: "run as root, or ask the administrator" },
+        NvmlError::NotSupported | NvmlError::FailedToLoadSymbol(_) | NvmlError::FunctionNotFound => {
+            PowerError::Unsupported {
+                what,
+                mend: "update NVIDIA's driver; some cards and virtual machines never give it",
+            }
+        }
+        NvmlError::GpuLost | NvmlError::ResetRequired => {
+            PowerError::Failed { what, why: error.to_string(), mend: "reset the GPU, or restart the machine" }
+        }
+        other => PowerError::Failed { what, why: other.to_string(), mend: MEND },
+    }
+}
+
+/// A reader for every GPU that the driver shows.
+///
+/// # Errors
+/// There is no NVML here, or it shows no GPU.
+pub fn readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
+    let nvml = library()?;
+    let count = nvml.device_count().map_err(|error| failure("counting GPUs through NVML", error))?;
+    // A GPU that fell off the bus must not hide the others.
+    let readers = (0..count).filter_map(|index| NvmlReader::open(nvml, index).ok());
+    Ok(readers.map(|reader| Box::new(reader) as Box<dyn PowerReader>).collect())
+}
+
+struct NvmlReader {
+    source: Source,
+    device: Device<'static>,
+    nvml: &'static Nvml,
+    /// Field 186: the power now. Without it (older drivers and GPUs), `nvmlDeviceGetPowerUsage` stands in.
+    instant_power: bool,
+    /// What a first read gave. What is not there is not asked for a hundred times a second.
+    gives: Gives,
+}
+
+struct Gives {
+    power: bool,
+    energy: bool,
+    temperature: bool,
+    clock: bool,
+    throttle_reasons: bool,
+}
+
+impl NvmlReader {
+    fn open(nvml: &'static Nvml, index: u32) -> Result<Self, NvmlError> {
+        let device = nvml.device_by_index(index)?;
+        let instant_power = instant_power_mw(nvml, &device).is_ok();
+        let gives = Gives {
+            power: instant_power || device.power_usage().is_ok(),
+            energy: device.total_energy_consumption().is_ok(),
+            temperature: device.temperature(TemperatureSensor::Gpu).is_ok(),
+            clock: device.clock_info(Clock::SM).is_ok(),
+            throttle_reasons: device.current_throttle_reasons().is_ok(),
+        };
+        let watts = |milliwatts: Result<u32, NvmlError>| milliwatts.ok().map(|mw| f64::from(mw) / 1000.0);
+        let source = Source {
+            api: "NVML".into(),
+            api_version: nvml.sys_nvml_version().ok(),
+            device: device.name().unwrap_or_else(|_| format!("GPU {index}")),
+            pci_address: device.pci_info().ok().and_then(|pci| pci.bus_id.parse().ok()),
+            scope: Scope::Board,
+            counter: gives.energy.then_some(Counter { resolution_uj: Some(1000.0), wraps_at_uj: None }),
+            power: gives.power.then(|| if instant_power { PowerKind::Instant } else { power_usage_kind(&device) }),
+            power_limit_w: watts(device.enforced_power_limit().or_else(|_| device.power_management_limit())),
+            default_power_limit_w: watts(device.power_management_limit_default()),
+        };
+        Ok(NvmlReader { source, device, nvml, instant_power, gives })
+    }
+}
+
+/// What `nvmlDeviceGetPowerUsage` is: the power now up to Turing and on GA100 (A100, A30), a mean of 1 s on the others.
+fn power_usage_kind(device: &Device) -> PowerKind {
+    match device.architecture() {
+        Ok(
+            DeviceArchitecture::Kepler
+            | DeviceArchitecture::Maxwell
+            | DeviceArchitecture::Pascal
+            | DeviceArchitecture::Volta
+            | DeviceArchitecture::Turing,
+        ) => PowerKind::Instant,
+        Ok(DeviceArchitecture::Ampere)
+            if device.name().is_ok_and(|name| name.contains("A100") || name.contains("A30")) =>
+        {
+            PowerKind::Instant
+        }
+        Ok(_) => PowerKind::AverageMs(1000),
+        Err(_) => PowerKind::Unknown,
+    }
+}
+
+/// Field 186, through the raw call: the wrapper's `field_values_for` allocates at each call.
+#[expect(unsafe_code, reason = "a C call with an array of one element")]
+fn instant_power_mw(nvml: &Nvml, device: &Device) -> Result<u64, NvmlError> {
+    let get = match &nvml.lib().nvmlDeviceGetFieldValues {
+        Ok(get) => get,
+        Err(_) => return Err(NvmlError::FunctionNotFound),
+    };
+    // SAFETY: nvmlFieldValue_t is plain C data, for which all zeros is a value.
+    let mut value: nvmlFieldValue_t = unsafe { std::mem::zeroed() };
+    value.fieldId = field_id::NVML_FI_DEV_POWER_INSTANT;
+    // SAFETY: the handle belongs to `device`, whose NVML is alive, and the array has the one element that is announced.
+    let (code, milliwatts) = unsafe { (get(device.handle(), 1, &mut value), value.value.uiVal) };
+    if code != 0 || value.nvmlReturn != 0 {
+        return Err(NvmlError::NotSupported);
+    }
+    Ok(u64::from(milliwatts))
+}
+
+impl PowerReader for NvmlReader {
+    fn source(&self) -> &Source {
+        &self.source
+    }
+
+    fn read(&mut self) -> Result<Reading, PowerError> {
+        let device = &self.device;
+        let power = || match self.instant_power {
+            true => instant_power_mw(self.nvml, device),
+            false => device.power_usage().map(u64::from),
+        };
+        let power_mw = self.gives.power.then(power).transpose();
+        let energy_mj = self.gives.energy.then(|| device.total_energy_consumption()).transpose();
+        let (power_mw, energy_mj) = match (power_mw, energy_mj) {
+            // All silent: the device is gone, or the right to read it.
+            (Err(error), Err(_) | Ok(None)) | (Ok(None), Err(error)) => {
+                return Err(failure("reading power through NVML", error));
+            }
+            (power_mw, energy_mj) => (power_mw.unwrap_or(None), energy_mj.unwrap_or(None)),
+        };
+        Ok(Reading {
+            sensor_time_s: None,
+            energy_uj: energy_mj.map(|mj| mj.saturating_mul(1000)),
+            power_mw,
+            temperature_c: ask(self.gives.temperature, || device.temperature(TemperatureSensor::Gpu)).map(f64::from),
+            clock_mhz: ask(self.gives.clock, || device.clock_info(Clock::SM)).map(f64::from),
+            limiters: ask(self.gives.throttle_reasons, || device.current_throttle_reasons()).map(limiters),
+        })
+    }
+
+    fn lock_clock(&mut self, mhz: u32) -> Result<ClockLock, PowerError> {
+        use nvml_wrapper::enums::device::GpuLockedClocksSetting;
+        let what = || format!("locking the clock of {} at {mhz} MHz", self.source.device);
+        let setting = GpuLockedClocksSetting::Numeric { min_clock_mhz: mhz, max_clock_mhz: mhz };
+        self.device.set_gpu_locked_clocks(setting).map_err(|error| match error {
+            NvmlError::NoPermission => PowerError::NoPermission {
+                what: what(),
+                mend: "run wattmul as root, or lock it yourself first: sudo nvidia-smi --lock-gpu-clocks=MHZ",
+            },
+            NvmlError::InvalidArg => PowerError::Unsupported {
+                what: what(),
+                mend: "nvidia-smi -q -d SUPPORTED_CLOCKS lists the clocks that this GPU has",
+            },
+            other => failure(&what(), other),
+        })?;
+        let nvml = self.nvml;
+        let address = self.source.pci_address;
+        let index = self.device.index().ok();
+        Ok(ClockLock::new(move || {
+            let device = match (address, index) {
+                (_, Some(index)) => nvml.device_by_index(index),
+                (Some(address), None) => nvml.device_by_pci_bus_id(address.to_string()),
+                (None, None) => return,
+            };
+            // Nothing more can be done where this fails: the program is ending.
+            let _ = device.and_then(|mut device| device.reset_gpu_locked_clocks());
+        }))
+    }
+}
+
+fn ask<T>(given: bool, call: impl FnOnce() -> Result<T, NvmlError>) -> Option<T> {
+    if given { call().ok() } else { None }
+}
+
+/// What the driver says holds the clock down. Idle and a clock that the user set are no limits.
+fn limiters(reasons: ThrottleReasons) -> Limiters {
+    let table = [
+        (ThrottleReasons::SW_POWER_CAP, Limiter::PowerCap),
+        (ThrottleReasons::SW_THERMAL_SLOWDOWN, Limiter::Thermal),
+        (ThrottleReasons::HW_THERMAL_SLOWDOWN, Limiter::Thermal),
+        (ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN, Limiter::Hardware),
+        (ThrottleReasons::SYNC_BOOST, Limiter::Other),
+    ];
+    let mut set = Limiters::NONE;
+    for (reason, limiter) in table {
+        if reasons.contains(reason) {
+            set = set.with(limiter);
+        }
+    }
+    // HW_SLOWDOWN stands beside its causes; alone, the cause is unknown.
+    let causes = ThrottleReasons::HW_THERMAL_SLOWDOWN | ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN;
+    if reasons.contains(ThrottleReasons::HW_SLOWDOWN) && !reasons.intersects(causes) {
+        set = set.with(Limiter::Hardware);
+    }
+    set
+}

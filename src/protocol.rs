@@ -1,0 +1,493 @@
+//! The protocol: idle, warm-up, and rounds of windows. It drives whatever workload, sensor and clock it is given, tells
+//! what it does by events, and prints nothing.
+//!
+//! Why each step is as it is stands in docs/PROTOCOL.md.
+
+use crate::gpu::GpuError;
+use crate::inputs::Init;
+use crate::plan::Plan;
+use crate::power::sampler::Sample;
+use crate::power::{Limiters, Source};
+use crate::trace::{Trace, TraceBuilder};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+/// Submissions that are queued at any time: while one runs, the next one waits behind it.
+pub const IN_FLIGHT: usize = 2;
+
+/// Products on a device, in submissions that the protocol queues and waits for.
+pub trait Workload {
+    /// Queues the next submission of products of init number `init` and returns at once.
+    ///
+    /// # Errors
+    /// The device fails.
+    fn submit(&mut self, init: usize) -> Result<(), GpuError>;
+
+    /// Waits for the oldest submission that was not waited for; returns the products in it (a share, if it is a part).
+    ///
+    /// # Errors
+    /// The device fails.
+    fn wait(&mut self) -> Result<f64, GpuError>;
+
+    /// When the device worked on each submission since the last call, in order, by its own clock. Empty where it has none.
+    /// Called while nothing is in flight.
+    ///
+    /// # Errors
+    /// The device fails.
+    fn device_spans(&mut self) -> Result<Vec<Option<DeviceSpan>>, GpuError>;
+
+    /// Is what was computed since the last call the verified product of that init? Spoils C, so that the next answer does
+    /// not rest on this one's work. Called while nothing is in flight.
+    ///
+    /// # Errors
+    /// The device fails.
+    fn check_products(&mut self, init: usize) -> Result<bool, GpuError>;
+}
+
+/// From when to when the device worked on a submission, in seconds on its own clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeviceSpan {
+    pub start_s: f64,
+    pub end_s: f64,
+}
+
+/// Time that only moves forward.
+pub trait Clock {
+    /// Seconds since the clock's beginning.
+    fn now_s(&self) -> f64;
+    fn sleep(&self, seconds: f64);
+}
+
+/// Samples of a sensor, gathered while the protocol is busy.
+pub trait Sampler {
+    fn source(&self) -> &Source;
+    /// Hands over the samples since the last call, in the order of their times.
+    fn drain(&mut self, take: &mut dyn FnMut(Sample));
+}
+
+/// What the protocol is doing, for whoever watches.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    Begun(Stage),
+    /// About ten times a second: seconds until the protocol ends, as far as it knows, and the sensor's latest.
+    Progress {
+        left_s: f64,
+        power_w: Option<f64>,
+        temperature_c: Option<f64>,
+        clock_mhz: Option<f64>,
+    },
+    WindowDone(Window),
+}
+
+/// The protocol's stages.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stage {
+    /// Making operands, choosing a kernel, verifying.
+    Prepare,
+    Idle,
+    WarmUp,
+    Round {
+        round: u32,
+        init: Init,
+    },
+}
+
+/// Mean power and temperature of a device that does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Idle {
+    pub start_s: f64,
+    pub duration_s: f64,
+    pub power_w: Option<f64>,
+    pub temperature_c: Option<f64>,
+}
+
+/// The load before the first round.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WarmUp {
+    pub start_s: f64,
+    pub duration_s: f64,
+    /// Whether power (or, with no sensor, the time of a product) had settled.
+    pub steady: bool,
+}
+
+/// A window as the host and the device timed it. Its power is in the trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// Index into the plan's inits.
+    pub init: usize,
+    pub round: u32,
+    /// From the end of one submission to the end of another, on the run's clock.
+    pub start_s: f64,
+    pub duration_s: f64,
+    /// Products between the two.
+    pub products: f64,
+    /// The same stretch on the device's clock.
+    pub device_s: Option<f64>,
+    /// The share of `device_s` in which the device worked.
+    pub busy: Option<f64>,
+    pub products_right: bool,
+    pub limiters: Option<Limiters>,
+}
+
+/// What is left of a [`Protocol`] when it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// With the lead-in and the window as long as the sensor made them.
+    pub plan: Plan,
+    pub trace: Trace,
+    pub failed_reads: u64,
+    pub last_failure: Option<String>,
+}
+
+/// Why a run ended before its time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Halt {
+    /// Somebody asked it to.
+    Stopped,
+    Gpu(GpuError),
+}
+
+impl From<GpuError> for Halt {
+    fn from(error: GpuError) -> Self {
+        Halt::Gpu(error)
+    }
+}
+
+/// Rows of the trace that a run may have within its windows, and outside of them: a record stays under 100 KB.
+const ROWS_WITHIN: f64 = 1800.0;
+const ROWS_BETWEEN: f64 = 600.0;
+/// What the sensor's period is taken to be, for pauses, before it is known: that of most boards.
+const USUAL_PERIOD_S: f64 = 0.1;
+/// After load, a sensor that averages and a clock that has not fallen yet are waited for.
+const SETTLE_S: f64 = 1.0;
+/// Power is steady when it moves by less than this share over the last third of the warm-up.
+const STEADY: f64 = 0.01;
+
+/// A run of the protocol, from the first idle measurement to the last.
+pub struct Protocol<'a> {
+    plan: Plan,
+    clock: &'a dyn Clock,
+    sensor: Option<Box<dyn Sampler + 'a>>,
+    stop: &'a dyn Fn() -> bool,
+    watch: &'a dyn Fn(Event),
+    trace: TraceBuilder,
+    latest: (Option<f64>, Option<f64>, Option<f64>),
+    pauses: ChaCha8Rng,
+    /// When the stage after the present one is expected to begin, and what comes after that.
+    stage_ends_s: f64,
+    after_stage_s: f64,
+    last_progress_s: f64,
+}
+
+impl<'a> Protocol<'a> {
+    /// `stop` is asked often; once it says yes, the run ends.
+    pub fn new(
+        plan: Plan,
+        clock: &'a dyn Clock,
+        sensor: Option<Box<dyn Sampler + 'a>>,
+        stop: &'a dyn Fn() -> bool,
+        watch: &'a dyn Fn(Event),
+    ) -> Self {
+        let wraps_at_uj = sensor.as_ref().and_then(|sensor| sensor.source().counter?.wraps_at_uj);
+        let mut trace = TraceBuilder::new(wraps_at_uj);
+        trace.set_resolution(between_s(&plan));
+        let mut key = *b"wattmul: pauses before a window.";
+        key[24..].copy_from_slice(&plan.seed.to_le_bytes());
+        Protocol {
+            plan,
+            clock,
+            sensor,
+            stop,
+            watch,
+            trace,
+            latest: (None, None, None),
+            pauses: ChaCha8Rng::from_seed(key),
+            stage_ends_s: 0.0,
+            after_stage_s: 0.0,
+            last_progress_s: f64::NEG_INFINITY,
+        }
+    }
+
+    /// Power and temperature of the device as it is now, without work. None where there is no sensor.
+    ///
+    /// # Errors
+    /// [`Halt::Stopped`].
+    pub fn idle(&mut self) -> Result<Option<Idle>, Halt> {
+        if self.sensor.is_none() {
+            return Ok(None);
+        }
+        self.begin(Stage::Idle, self.plan.idle_s);
+        let start_s = self.clock.now_s();
+        self.sleep(self.plan.idle_s)?;
+        let end_s = self.clock.now_s();
+        Ok(Some(self.idle_between(start_s, end_s)))
+    }
+
+    /// As [`Protocol::idle`], but after work: a sensor that averages must forget it first.
+    ///
+    /// # Errors
+    /// [`Halt::Stopped`].
+    pub fn idle_after_work(&mut self) -> Result<Option<Idle>, Halt> {
+        if let Some(sensor) = &self.sensor {
+            let settle_s = SETTLE_S.max(sensor.source().averaging_s());
+            self.begin(Stage::Idle, settle_s);
+            self.sleep(settle_s)?;
+        }
+        self.idle()
+    }
+
+    fn idle_between(&mut self, start_s: f64, end_s: f64) -> Idle {
+        self.trace.flush();
+        let trace = self.trace.so_far();
+        let power = crate::energy::window_power(trace, start_s, end_s);
+        Idle {
+            start_s,
+            duration_s: end_s - start_s,
+            // At idle the power figures lead: counters are known to stand still or to fall there.
+            power_w: power.polled.or(power.counter),
+            temperature_c: trace.mean(start_s, end_s, |row| row.temperature_c),
+        }
+    }
+
+    /// Products of the last init, until the device is as warm as it will be.
+    ///
+    /// # Errors
+    /// The device fails, or the run is stopped.
+    pub fn warm_up(&mut self, work: &mut dyn Workload) -> Result<WarmUp, Halt> {
+        let (least_s, most_s) = self.plan.warm_up_s;
+        let init = self.plan.inits.len() - 1;
+        let start_s = self.clock.now_s();
+        self.begin(Stage::WarmUp, least_s);
+        let mut in_flight = 0;
+        let mut steady = false;
+        // Seconds a product, by submission: what stands for power where there is no sensor.
+        let mut pace: Vec<(f64, f64)> = vec![];
+        let mut before_s = start_s;
+        let mut next_look_s = least_s;
+        loop {
+            self.fill(work, init, &mut in_flight)?;
+            let products = work.wait()?;
+            in_flight -= 1;
+            let now_s = self.clock.now_s();
+            pace.push((now_s, (now_s - before_s) / products));
+            before_s = now_s;
+            self.gather()?;
+            let elapsed_s = now_s - start_s;
+            if elapsed_s >= most_s {
+                break;
+            }
+            if elapsed_s >= next_look_s {
+                next_look_s = elapsed_s + least_s / 10.0;
+                let from_s = now_s - elapsed_s / 3.0;
+                steady = match &self.sensor {
+                    Some(_) => is_steady(power_since(self.trace.so_far(), from_s)),
+                    None => is_steady(pace.iter().filter(|(at_s, _)| *at_s >= from_s).copied()),
+                };
+                if steady {
+                    break;
+                }
+            }
+        }
+        drain(work, in_flight)?;
+        work.device_spans()?;
+        work.check_products(init)?;
+        if let Some(sensor) = &self.sensor {
+            self.trace.flush();
+            let (counter_period_s, _) = crate::energy::update_periods(self.trace.so_far());
+            self.plan.fit_to_sensor(sensor.source(), counter_period_s);
+        }
+        Ok(WarmUp { start_s, duration_s: self.clock.now_s() - start_s, steady })
+    }
+
+    /// All rounds. Windows that were finished before a halt are in `windows`.
+    ///
+    /// # Errors
+    /// The device fails, or the run is stopped.
+    pub fn rounds(&mut self, work: &mut dyn Workload, windows: &mut Vec<Window>) -> Result<(), Halt> {
+        for round in 0..self.plan.rounds {
+            let mut order: Vec<usize> = (0..self.plan.inits.len()).collect();
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            for init in order {
+                let window = self.window(work, round, init)?;
+                (self.watch)(Event::WindowDone(window.clone()));
+                windows.push(window);
+            }
+        }
+        Ok(())
+    }
+
+    /// Pause, lead-in, window, and a look at the products.
+    fn window(&mut self, work: &mut dyn Workload, round: u32, init: usize) -> Result<Window, Halt> {
+        let (lead_in_s, window_s) = (self.plan.lead_in_s, self.plan.window_s);
+        self.begin(Stage::Round { round, init: self.plan.inits[init] }, lead_in_s + window_s);
+        let pause_s = USUAL_PERIOD_S * f64::from(self.pauses.next_u32()) / f64::from(u32::MAX);
+        self.sleep(pause_s)?;
+
+        let begun_s = self.clock.now_s();
+        let mut in_flight = 0;
+        // When each submission was seen to end, and the products done by then.
+        let mut ends: Vec<(f64, f64)> = vec![];
+        let mut first = None;
+        let (first, last) = loop {
+            self.fill(work, init, &mut in_flight)?;
+            let done = ends.last().map_or(0.0, |end| end.1) + work.wait()?;
+            in_flight -= 1;
+            let now_s = self.clock.now_s();
+            ends.push((now_s, done));
+            self.gather()?;
+            match first {
+                None if now_s - begun_s >= lead_in_s => {
+                    first = Some(ends.len() - 1);
+                    self.trace.set_resolution(within_s(&self.plan));
+                    self.trace.take_limiters();
+                }
+                // At least one whole product, however long it takes.
+                Some(first) if now_s - ends[first].0 >= window_s && done - ends[first].1 >= 1.0 => {
+                    break (first, ends.len() - 1);
+                }
+                _ => {}
+            }
+        };
+        let limiters = self.trace.take_limiters();
+        self.trace.set_resolution(between_s(&self.plan));
+        drain(work, in_flight)?;
+        let spans: Option<Vec<DeviceSpan>> =
+            work.device_spans()?.get(first..=last).and_then(|s| s.iter().copied().collect());
+        let device_s = spans.as_ref().map(|spans| spans[spans.len() - 1].end_s - spans[0].end_s);
+        let worked_s = spans
+            .as_ref()
+            .map(|spans| spans.windows(2).map(|pair| pair[1].end_s - pair[1].start_s.max(pair[0].end_s)).sum::<f64>());
+        Ok(Window {
+            init,
+            round,
+            start_s: ends[first].0,
+            duration_s: ends[last].0 - ends[first].0,
+            products: ends[last].1 - ends[first].1,
+            device_s,
+            busy: worked_s.zip(device_s).map(|(worked_s, device_s)| worked_s / device_s),
+            products_right: work.check_products(init)?,
+            limiters,
+        })
+    }
+
+    /// The plan as it was carried out, what the sensor said, and where it failed.
+    pub fn finish(mut self) -> Finished {
+        self.take_samples();
+        let (failed_reads, last_failure) = self.trace.failures();
+        let last_failure = last_failure.map(str::to_owned);
+        Finished { plan: self.plan, trace: self.trace.finish(), failed_reads, last_failure }
+    }
+
+    fn begin(&mut self, stage: Stage, seconds: f64) {
+        let plan = &self.plan;
+        let windows = plan.rounds as usize * plan.inits.len();
+        let window_s = plan.rounds_s() / windows as f64;
+        let idle_s = if self.sensor.is_some() { SETTLE_S + plan.idle_s } else { 0.0 };
+        self.stage_ends_s = self.clock.now_s() + seconds;
+        self.after_stage_s = match stage {
+            Stage::WarmUp => plan.rounds_s() + idle_s,
+            Stage::Round { round, init } => {
+                let place = plan.inits.iter().position(|&other| other == init).unwrap_or_default();
+                let place = if round % 2 == 1 { plan.inits.len() - 1 - place } else { place };
+                let done = round as usize * plan.inits.len() + place + 1;
+                (windows - done) as f64 * window_s + idle_s
+            }
+            Stage::Idle | Stage::Prepare => 0.0,
+        };
+        (self.watch)(Event::Begun(stage));
+    }
+
+    /// Keeps the queue full.
+    fn fill(&mut self, work: &mut dyn Workload, init: usize, in_flight: &mut usize) -> Result<(), Halt> {
+        while *in_flight < IN_FLIGHT {
+            work.submit(init)?;
+            *in_flight += 1;
+        }
+        Ok(())
+    }
+
+    fn sleep(&mut self, seconds: f64) -> Result<(), Halt> {
+        let until_s = self.clock.now_s() + seconds;
+        loop {
+            self.gather()?;
+            let left_s = until_s - self.clock.now_s();
+            if left_s <= 0.0 {
+                return Ok(());
+            }
+            self.clock.sleep(left_s.min(0.1));
+        }
+    }
+
+    /// Takes what the sensor said meanwhile, tells the progress, and looks whether to stop.
+    fn gather(&mut self) -> Result<(), Halt> {
+        self.take_samples();
+        let now_s = self.clock.now_s();
+        if now_s - self.last_progress_s >= 0.1 {
+            self.last_progress_s = now_s;
+            let (power_w, temperature_c, clock_mhz) = self.latest;
+            let left_s = (self.stage_ends_s - now_s).max(0.0) + self.after_stage_s;
+            (self.watch)(Event::Progress { left_s, power_w, temperature_c, clock_mhz });
+        }
+        if (self.stop)() { Err(Halt::Stopped) } else { Ok(()) }
+    }
+
+    fn take_samples(&mut self) {
+        let (trace, latest) = (&mut self.trace, &mut self.latest);
+        if let Some(sensor) = &mut self.sensor {
+            sensor.drain(&mut |sample| {
+                *latest = match &sample.reading {
+                    Ok(reading) => {
+                        (reading.power_mw.map(|mw| mw as f64 / 1000.0), reading.temperature_c, reading.clock_mhz)
+                    }
+                    Err(_) => (None, None, None),
+                };
+                trace.take(sample);
+            });
+        }
+    }
+}
+
+fn within_s(plan: &Plan) -> f64 {
+    f64::from(plan.rounds) * plan.inits.len() as f64 * plan.window_s / ROWS_WITHIN
+}
+
+fn between_s(plan: &Plan) -> f64 {
+    let lead_ins_s = f64::from(plan.rounds) * plan.inits.len() as f64 * plan.lead_in_s;
+    (lead_ins_s + plan.warm_up_s.1 + 3.0 * plan.idle_s) / ROWS_BETWEEN
+}
+
+/// Waits for what is still in flight.
+fn drain(work: &mut dyn Workload, in_flight: usize) -> Result<(), GpuError> {
+    (0..in_flight).try_for_each(|_| work.wait().map(drop))
+}
+
+/// Power over time from `from_s` on: as polled, else between moves of the counter.
+fn power_since(trace: &Trace, from_s: f64) -> impl Iterator<Item = (f64, f64)> {
+    let rows: Vec<_> = trace.rows_within(from_s, f64::INFINITY).collect();
+    let mut points: Vec<(f64, f64)> = rows.iter().filter_map(|row| Some((row.t_s, row.power_w?))).collect();
+    if points.is_empty() {
+        let energy: Vec<(f64, f64)> = rows.iter().filter_map(|row| Some((row.t_s, row.energy_j?))).collect();
+        let watts = |pair: &[(f64, f64)]| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0));
+        points = energy.windows(2).map(watts).collect();
+    }
+    points.into_iter()
+}
+
+/// Does a straight line through the points move by less than [`STEADY`] of their mean, from end to end?
+fn is_steady(points: impl Iterator<Item = (f64, f64)>) -> bool {
+    let points: Vec<(f64, f64)> = points.collect();
+    let [(from_s, _), .., (to_s, _)] = points[..] else { return false };
+    if points.len() < 4 {
+        return false;
+    }
+    let count = points.len() as f64;
+    let (mean_t, mean_y) =
+        (points.iter().map(|p| p.0).sum::<f64>() / count, points.iter().map(|p| p.1).sum::<f64>() / count);
+    let covariance = points.iter().map(|p| (p.0 - mean_t) * (p.1 - mean_y)).sum::<f64>();
+    let variance = points.iter().map(|p| (p.0 - mean_t).powi(2)).sum::<f64>();
+    let slope = covariance / variance;
+    (slope * (to_s - from_s)).abs() < STEADY * mean_y
+}

@@ -1,0 +1,328 @@
+//! The record of a run: one JSON file, complete enough that everything computed in it can be computed again.
+
+use crate::energy::{Lead, WindowPower};
+use crate::gpu::adapter::AdapterInfo;
+use crate::gpu::tune::Trial;
+use crate::host::{Host, Tool};
+use crate::inputs::Init;
+use crate::plan::Plan;
+use crate::power::{Limiter, Source};
+use crate::protocol::{Idle, WarmUp};
+use crate::stats::Estimate;
+use crate::trace::Trace;
+use crate::validity::Verdict;
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The version of this layout.
+pub const SCHEMA: u32 = 1;
+
+/// One run. A value that was not measured is null.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub schema: u32,
+    /// The protocol's name and version.
+    pub protocol: String,
+    pub verdict: Verdict,
+    pub tool: Tool,
+    pub host: Host,
+    pub adapter: AdapterInfo,
+    /// The sensor, or null.
+    pub source: Option<Source>,
+    pub plan: Plan,
+    /// By init.
+    pub inputs: BTreeMap<Init, Inputs>,
+    pub kernel: KernelChoice,
+    pub run: Course,
+    pub idle: IdlePower,
+    pub warm_up: Option<WarmUp>,
+    pub windows: Vec<WindowRecord>,
+    pub summary: Summary,
+    pub trace: Trace,
+    /// What a simulated run should have found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truth: Option<Truth>,
+}
+
+/// BLAKE3 digests of the operands, as [`crate::inputs::Matrix::digest`] makes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    pub digest_a: String,
+    pub digest_b: String,
+}
+
+/// The kernel that ran, and how those that were tried did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KernelChoice {
+    pub variant: String,
+    /// BLAKE3 of the exact WGSL; `wattmul kernel --print` shows it.
+    pub wgsl_digest: String,
+    pub tuning: Vec<Trial>,
+}
+
+/// What happened on the way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Course {
+    /// UTC, RFC 3339, to the second.
+    pub started: String,
+    /// Why the run ended before its time.
+    pub halted: Option<String>,
+    /// Why there is no sensor.
+    pub no_sensor: Option<String>,
+    pub failed_reads: u64,
+    pub last_failure: Option<String>,
+}
+
+/// Power of the device without work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IdlePower {
+    /// Before the device was opened.
+    pub cold: Option<Idle>,
+    /// Open, before its first work.
+    pub open: Option<Idle>,
+    /// After the last round, at the temperature of the work.
+    pub hot: Option<Idle>,
+}
+
+/// One window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WindowRecord {
+    pub init: Init,
+    pub round: u32,
+    pub start_s: f64,
+    pub duration_s: f64,
+    pub products: f64,
+    /// The window on the device's clock.
+    pub device_s: Option<f64>,
+    /// Share of the window in which the device worked, by its own clock.
+    pub busy: Option<f64>,
+    pub products_right: bool,
+    pub power_w: WindowPower,
+    /// Energy of the whole window, by the way that leads.
+    pub energy_j: Option<f64>,
+    pub clock_mhz: Option<f64>,
+    pub temperature_c: Option<f64>,
+    /// What held the clock down at some time in the window; null where the sensor does not tell.
+    pub limiters: Option<Vec<Limiter>>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    pub inits: BTreeMap<Init, InitSummary>,
+    /// Against the plan's first init.
+    pub ratios: BTreeMap<Init, Ratios>,
+    pub sensor: SensorSummary,
+}
+
+/// One init, over all windows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InitSummary {
+    /// Seconds a product.
+    pub time_s: f64,
+    pub power_w: Option<f64>,
+    /// Joules a product.
+    pub energy_j: Option<f64>,
+    pub gflop_per_s: f64,
+    pub gflop_per_j: Option<f64>,
+    pub clock_mhz: Option<f64>,
+    pub temperature_c: Option<f64>,
+}
+
+/// One init over the reference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ratios {
+    pub time: Option<Estimate>,
+    pub power: Option<Estimate>,
+    pub energy: Option<Estimate>,
+    /// Of power less idle power.
+    pub above_idle: Option<Estimate>,
+}
+
+/// How the sensor did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SensorSummary {
+    /// Which of its figures the joules come from.
+    pub lead: Option<Lead>,
+    /// Measured, not assumed.
+    pub counter_period_s: Option<f64>,
+    pub power_period_s: Option<f64>,
+    /// Mean of counter over polled power, less 1.
+    pub disagreement: Option<f64>,
+    /// The idle power that `above_idle` rests on.
+    pub idle_w: Option<f64>,
+}
+
+/// What the model of a simulated run says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Truth {
+    pub ratios: BTreeMap<Init, TrueRatios>,
+}
+
+/// The true ratios of one init over the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrueRatios {
+    pub time: f64,
+    pub power: f64,
+    pub energy: f64,
+    pub above_idle: f64,
+}
+
+impl Record {
+    /// `<UTC time>-<gpu>-<backend>-<dtype>-n<size>-<6 hex>.json`, the last from the content.
+    pub fn file_name(&self) -> String {
+        let stamp: String = self.run.started.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+        let digest = blake3::hash(self.to_json().as_bytes()).to_hex();
+        let gpu = slug(&self.adapter.name);
+        let Plan { dtype, size, .. } = &self.plan;
+        format!("{stamp}-{gpu}-{}-{}-n{size}-{}.json", slug(&self.adapter.backend), dtype.name(), &digest[..6])
+    }
+
+    /// The record as it is saved: objects on lines of their own, a window a line, columns of the trace a line each.
+    pub fn to_json(&self) -> String {
+        // Only a map with keys that are no strings, or a failing writer, makes serde_json fail: neither is here.
+        let value = serde_json::to_value(self).unwrap_or_default();
+        let mut text = String::new();
+        write_value(&value, 0, &mut text);
+        text.push('\n');
+        text
+    }
+
+    /// Saves the record in `folder`, whole or not at all: it is written beside its place and then takes its name, so that
+    /// nobody ever reads half a record, however many write into the folder.
+    ///
+    /// # Errors
+    /// The folder cannot be made or written.
+    pub fn save(&self, folder: &Path) -> anyhow::Result<PathBuf> {
+        std::fs::create_dir_all(folder).with_context(|| cannot_write(folder))?;
+        let mut file = temporary_in(folder)?;
+        file.write_all(self.to_json().as_bytes()).with_context(|| cannot_write(folder))?;
+        file.as_file().sync_all().with_context(|| cannot_write(folder))?;
+        let path = folder.join(self.file_name());
+        file.persist(&path).with_context(|| cannot_write(folder))?;
+        Ok(path)
+    }
+}
+
+/// Finds out whether records can be saved in `folder` before a run that may take minutes.
+///
+/// # Errors
+/// The folder cannot be made or written.
+pub fn check_folder(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| cannot_write(folder))?;
+    temporary_in(folder).map(drop)
+}
+
+fn temporary_in(folder: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".wattmul-").suffix(".tmp");
+    #[cfg(unix)]
+    {
+        // Records are for others to read; a temporary file is its owner's alone by default.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o644));
+    }
+    builder.tempfile_in(folder).with_context(|| cannot_write(folder))
+}
+
+fn cannot_write(folder: &Path) -> String {
+    format!("cannot write into {}: name another folder with --results, or use --no-save", folder.display())
+}
+
+/// Letters, digits and single hyphens: safe in any file system and on any command line. What stands in parentheses (a
+/// driver's remark) is left out.
+fn slug(text: &str) -> String {
+    let mut depth = 0;
+    let text: String = text
+        .chars()
+        .filter(|c| {
+            depth += i32::from(*c == '(');
+            let outside = depth == 0;
+            depth = (depth - i32::from(*c == ')')).max(0);
+            outside
+        })
+        .collect();
+    let words: Vec<String> = text
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let mut slug = words.join("-");
+    slug.truncate(60); // ASCII
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "unknown".into() } else { slug.into() }
+}
+
+/// Pretty, but for what is a row or a column: those take one line each.
+fn write_value(value: &serde_json::Value, depth: usize, text: &mut String) {
+    const FLAT_BELOW: usize = 2;
+    match value {
+        serde_json::Value::Object(map) if depth < FLAT_BELOW && !map.is_empty() => {
+            text.push_str("{\n");
+            for (i, (key, value)) in map.iter().enumerate() {
+                let comma = if i + 1 < map.len() { "," } else { "" };
+                text.push_str(&"  ".repeat(depth + 1));
+                text.push_str(&serde_json::Value::from(key.as_str()).to_string());
+                text.push_str(": ");
+                write_value(value, depth + 1, text);
+                text.push_str(comma);
+                text.push('\n');
+            }
+            text.push_str(&"  ".repeat(depth));
+            text.push('}');
+        }
+        serde_json::Value::Array(items) if depth < FLAT_BELOW && items.iter().any(serde_json::Value::is_object) => {
+            text.push_str("[\n");
+            for (i, item) in items.iter().enumerate() {
+                let comma = if i + 1 < items.len() { "," } else { "" };
+                text.push_str(&"  ".repeat(depth + 1));
+                text.push_str(&item.to_string());
+                text.push_str(comma);
+                text.push('\n');
+            }
+            text.push_str(&"  ".repeat(depth));
+            text.push(']');
+        }
+        flat => text.push_str(&flat.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_gpus_become_parts_of_file_names() {
+        assert_eq!(slug("NVIDIA H100 80GB HBM3"), "nvidia-h100-80gb-hbm3");
+        assert_eq!(slug("llvmpipe (LLVM 15.0.6, 256 bits)"), "llvmpipe");
+        assert_eq!(slug("Intel(R) UHD Graphics 620 (KBL GT2)"), "intel-uhd-graphics-620");
+        assert_eq!(slug("../../etc/<script>\n|é"), "etc-script");
+        assert_eq!(slug("図"), "unknown");
+        assert!(slug(&"long ".repeat(50)).len() <= 60);
+    }
+
+    #[test]
+    fn json_is_laid_out_by_rows_and_columns() {
+        let value = serde_json::json!({"a": 1, "b": {"c": {"d": [1, 2]}, "e": []}, "w": [{"x": 1}, {"x": 2}], "n": {}});
+        let mut text = String::new();
+        write_value(&value, 0, &mut text);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        insta::assert_snapshot!(text, @r#"
+        {
+          "a": 1,
+          "b": {
+            "c": {"d":[1,2]},
+            "e": []
+          },
+          "w": [
+            {"x":1},
+            {"x":2}
+          ],
+          "n": {}
+        }
+        "#);
+    }
+}

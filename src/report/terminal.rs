@@ -1,0 +1,247 @@
+//! What a run prints: the heading and the summary on standard output, the progress on standard error.
+
+use super::units;
+use crate::gpu::adapter::AdapterInfo;
+use crate::inputs::Init;
+use crate::plan::Plan;
+use crate::power::Source;
+use crate::protocol::{Event, Stage};
+use crate::record::{InitSummary, Record};
+use crate::stats::Estimate;
+use crate::validity::Status;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// Columns of everything that is printed.
+const WIDTH: usize = 80;
+
+/// The lines before a run: who, what, and by which sensor.
+pub fn heading(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>) -> String {
+    let mut text =
+        format!("wattmul {} · {} · {}", env!("CARGO_PKG_VERSION"), printable(&adapter.name), adapter.backend_title());
+    if let Some(driver) = &adapter.driver {
+        let _ = write!(text, " · {}", printable(driver));
+    }
+    text = wrapped(&text, "", "  ");
+    let Plan { size, dtype, rounds, window_s, .. } = plan;
+    let lock = plan.lock_clock_mhz.map(|mhz| format!(" · clock locked at {mhz} MHz")).unwrap_or_default();
+    let _ = writeln!(text, "  matmul  {} {size}² · {rounds} rounds × {window_s} s{lock}", dtype.name());
+    let power = match sensor {
+        Ok(source) => {
+            let address = source.pci_address.map(|address| format!(" · {address}")).unwrap_or_default();
+            let limit = match (source.power_limit_w, source.default_power_limit_w) {
+                (Some(limit), Some(usual)) if (limit / usual - 1.0).abs() > 0.001 => {
+                    format!(" · limit {limit:.0} W, {:.0} % of the default", 100.0 * limit / usual)
+                }
+                (Some(limit), _) => format!(" · limit {limit:.0} W"),
+                (None, _) => String::new(),
+            };
+            format!("{} {} · {}{address}{limit}", source.api, source.kind(), source.scope)
+        }
+        Err(why) => format!("no sensor: {why}"),
+    };
+    text + &wrapped(&printable(&power), "  power   ", "          ")
+}
+
+/// Names come from drivers, and sentences from libraries: no control characters, terminal escapes or direction marks.
+pub fn printable(text: &str) -> String {
+    let harmless = |c: char| {
+        !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+    };
+    text.chars().filter(|&c| harmless(c)).collect()
+}
+
+/// The text in lines of at most [`WIDTH`] columns, with a newline at the end of each.
+pub fn wrapped(text: &str, first: &str, others: &str) -> String {
+    let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(others).break_words(false);
+    textwrap::fill(text, options) + "\n"
+}
+
+/// Draws what the protocol does: a bar on a terminal, else a line a window.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    doing: String,
+    /// Seconds that the whole run takes, as far as is known.
+    whole_s: f64,
+    left_s: f64,
+}
+
+impl Progress {
+    /// On standard error.
+    pub fn new(plan: &Plan) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style =
+                ProgressStyle::with_template("  {spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr()).with_style(style);
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        let whole_s = plan.rounds_s() + plan.warm_up_s.0;
+        Progress { bar, state: RefCell::new(State { doing: String::new(), whole_s, left_s: whole_s }) }
+    }
+
+    /// Something outside of the protocol that takes a while.
+    pub fn note(&self, doing: &str) {
+        self.state.borrow_mut().doing = doing.into();
+        if let Some(bar) = &self.bar {
+            bar.set_message(doing.to_owned());
+        }
+    }
+
+    /// Takes an event of the protocol of a plan.
+    pub fn event(&self, plan: &Plan, event: Event) {
+        match event {
+            Event::Begun(stage) => {
+                let doing = match stage {
+                    Stage::Prepare => "making matrices, choosing a kernel".into(),
+                    Stage::Idle => "idle".into(),
+                    Stage::WarmUp => "warm-up".into(),
+                    Stage::Round { round, init } => format!("round {}/{}  {init:<9}", round + 1, plan.rounds),
+                };
+                self.note(&doing);
+            }
+            Event::Progress { left_s, power_w, temperature_c, clock_mhz } => {
+                let mut state = self.state.borrow_mut();
+                if state.doing == "idle" {
+                    return;
+                }
+                state.left_s = left_s;
+                state.whole_s = state.whole_s.max(left_s);
+                if let Some(bar) = &self.bar {
+                    let figure =
+                        |value: Option<f64>, unit: &str| value.map(|v| format!("{v:>5.0} {unit}")).unwrap_or_default();
+                    let figures =
+                        [figure(power_w, "W"), figure(temperature_c, "°C"), figure(clock_mhz, "MHz")].concat();
+                    bar.set_message(format!(
+                        "{:<20} {figures} {} {:>5} left",
+                        state.doing,
+                        meter(1.0 - left_s / state.whole_s, 20),
+                        units::countdown(left_s)
+                    ));
+                }
+            }
+            Event::WindowDone(window) => {
+                if self.bar.is_none() {
+                    let time = units::time(window.duration_s / window.products);
+                    eprintln!("  round {}/{}  {:<9} {time}", window.round + 1, plan.rounds, plan.inits[window.init]);
+                }
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// `━━━━╸━━━`: a bar of `width` columns of which `share` is done.
+fn meter(share: f64, width: usize) -> String {
+    let done = (share.clamp(0.0, 1.0) * width as f64) as usize;
+    "━".repeat(done) + if done < width { "╸" } else { "" } + &"┄".repeat(width.saturating_sub(done + 1))
+}
+
+/// The answer, in lines of at most 80 columns.
+pub fn summary(record: &Record) -> String {
+    let mut text = String::from("\n");
+    let Some((&reference, others)) = record.plan.inits.split_first() else { return text };
+    for &init in others {
+        if let (Some(base), Some(other)) = (record.summary.inits.get(&reference), record.summary.inits.get(&init)) {
+            text += &comparison(record, (reference, base), (init, other));
+        }
+    }
+    text.push('\n');
+    text + &verdict(record)
+}
+
+fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &InitSummary)) -> String {
+    let mut text = String::new();
+    let ((reference, base), (init, other)) = (reference, other);
+    let ratios = record.summary.ratios.get(&init).copied().unwrap_or_default();
+    let rounds = record.windows.iter().map(|window| window.round + 1).max().unwrap_or(0);
+    let title = format!("{reference} against {init}, {rounds} rounds");
+    let _ = writeln!(text, "  {title:<48}95 % interval");
+    let _ = writeln!(text, "  {:<12}{:>14}{:>14}{:>9}", "", reference.name(), init.name(), "ratio");
+    let mut row = |name: &str, left: Option<String>, right: Option<String>, ratio: Option<Estimate>| {
+        let missing = || "n/a".to_owned();
+        let figure = ratio.map(|ratio| format!("{:.3}", ratio.estimate)).unwrap_or_else(missing);
+        let interval = ratio.and_then(|ratio| Some(format!("{:.3} … {:.3}", ratio.low?, ratio.high?)));
+        let interval = interval.unwrap_or_else(|| if ratio.is_some() { "n/a (few rounds)".into() } else { missing() });
+        let (left, right) = (left.unwrap_or_else(missing), right.unwrap_or_else(missing));
+        let line = format!("  {name:<12}{left:>14}{right:>14}{figure:>9}    {interval}");
+        let _ = writeln!(text, "{}", line.trim_end());
+    };
+    row("time", Some(units::time(base.time_s)), Some(units::time(other.time_s)), ratios.time);
+    if record.summary.sensor.lead.is_some() {
+        row("power", base.power_w.map(units::power), other.power_w.map(units::power), ratios.power);
+        row("energy", base.energy_j.map(units::energy), other.energy_j.map(units::energy), ratios.energy);
+        let above = |watts: Option<f64>| Some(units::power(watts? - record.summary.sensor.idle_w?));
+        row("above idle", above(base.power_w), above(other.power_w), ratios.above_idle);
+    } else {
+        let why = if record.source.is_some() { "the sensor gave none" } else { "no sensor" };
+        let _ = writeln!(text, "  {:<12}{:>14}", "power", format!("n/a ({why})"));
+        let _ = writeln!(text, "  {:<12}{:>14}", "energy", format!("n/a ({why})"));
+    }
+    let pace = |init: &InitSummary| match init.gflop_per_j {
+        Some(per_j) => format!("{per_j:.1} GFLOP/J"),
+        None => format!("{:.1} GFLOP/s", init.gflop_per_s),
+    };
+    let name = if base.gflop_per_j.is_some() { "efficiency" } else { "speed" };
+    let _ = writeln!(text, "  {name:<12}{:>14}{:>14}{}", pace(base), pace(other), idle(record));
+    text
+}
+
+fn idle(record: &Record) -> String {
+    let watts =
+        |idle: Option<crate::protocol::Idle>| idle.and_then(|idle| idle.power_w).map(|watts| format!("{watts:.1} W"));
+    match (watts(record.idle.cold), watts(record.idle.hot)) {
+        (Some(cold), Some(hot)) => format!("    idle {cold} cold, {hot} hot"),
+        (Some(one), None) | (None, Some(one)) => format!("    idle {one}"),
+        (None, None) => String::new(),
+    }
+}
+
+/// The verdict as a word, and every reason with what to do about it.
+fn verdict(record: &Record) -> String {
+    let verdict = &record.verdict;
+    let flags: String = verdict.flags.iter().map(|flag| format!(", {flag}")).collect();
+    let word = verdict.status.to_string().to_uppercase() + &flags;
+    let mut reasons =
+        verdict.reasons.iter().map(|reason| printable(&format!("{}. Mend: {}.", reason.message, reason.mend)));
+    match reasons.next() {
+        None if verdict.status == Status::Valid => wrapped(&format!("{word}: all checks hold"), "  ", "    "),
+        None => wrapped(&word, "  ", "    "),
+        Some(first) => {
+            let others = reasons.map(|reason| wrapped(&reason, "  also ", "    ")).collect::<String>();
+            wrapped(&format!("{word}: {first}"), "  ", "    ") + &others
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meter_fills_from_left_to_right_and_keeps_its_width() {
+        assert_eq!(meter(0.0, 4), "╸┄┄┄");
+        assert_eq!(meter(0.5, 4), "━━╸┄");
+        assert_eq!(meter(1.0, 4), "━━━━");
+        assert_eq!(meter(f64::NAN, 4), "╸┄┄┄");
+    }
+
+    #[test]
+    fn nothing_that_a_driver_calls_itself_reaches_the_terminal_raw() {
+        assert_eq!(printable("GPU\x1b[31m\n\u{202e}evil\u{200b}"), "GPU[31mevil");
+    }
+}

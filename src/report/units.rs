@@ -1,0 +1,52 @@
+//! Numbers with units, as people write them.
+
+/// Four significant digits and a unit that keeps the number between 1 and 1000: `1.710 ms`.
+fn scaled(value: f64, units: &[(f64, &str)]) -> String {
+    let &(scale, unit) =
+        units.iter().find(|(scale, _)| value.abs() >= *scale * 0.9995).unwrap_or(&units[units.len() - 1]);
+    let value = value / scale;
+    let digits = match value.abs() {
+        v if v >= 99.95 => 1,
+        v if v >= 9.995 => 2,
+        _ => 3,
+    };
+    format!("{value:.digits$} {unit}")
+}
+
+pub fn time(seconds: f64) -> String {
+    scaled(seconds, &[(1.0, "s"), (1e-3, "ms"), (1e-6, "µs")])
+}
+
+pub fn energy(joules: f64) -> String {
+    scaled(joules, &[(1e3, "kJ"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ")])
+}
+
+pub fn power(watts: f64) -> String {
+    scaled(watts, &[(1.0, "W"), (1e-3, "mW")])
+}
+
+/// Minutes and seconds: `1:20`.
+pub fn countdown(seconds: f64) -> String {
+    let seconds = seconds.max(0.0).ceil() as u64;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_digits_and_the_fitting_unit() {
+        assert_eq!(time(0.001_71), "1.710 ms");
+        assert_eq!(time(0.143_04), "143.0 ms");
+        assert_eq!(time(1.13), "1.130 s");
+        assert_eq!(time(0.999_96), "1.000 s");
+        assert_eq!(time(0.0), "0.000 µs");
+        assert_eq!(energy(28.97), "28.97 J");
+        assert_eq!(energy(0.664), "664.0 mJ");
+        assert_eq!(power(388.2), "388.2 W");
+        assert_eq!(power(1500.0), "1500.0 W");
+        assert_eq!(countdown(79.2), "1:20");
+        assert_eq!(countdown(-3.0), "0:00");
+    }
+}

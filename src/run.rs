@@ -1,0 +1,228 @@
+//! A whole run: a plan carried out on a device, real or simulated, and made into a record.
+
+use crate::gpu::GpuError;
+use crate::gpu::adapter::{Adapter, AdapterInfo};
+use crate::gpu::buffers::Buffers;
+use crate::gpu::kernel::Kernel;
+use crate::gpu::tune::{self, Trial};
+use crate::host::{Host, Tool};
+use crate::plan::{PROTOCOL, Plan};
+use crate::power::{Limiters, Source};
+use crate::protocol::{Clock, Event, Finished, Halt, Protocol, Sampler, Stage, WarmUp, Window, Workload};
+use crate::record::{Course, IdlePower, Inputs, KernelChoice, Record, SCHEMA, Summary, Truth, WindowRecord};
+use crate::trace::{Trace, round};
+use crate::validity::{Status, Verdict};
+use crate::{energy, summary, validity};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// A device opened and its products verified.
+pub struct Prepared {
+    pub work: Box<dyn Workload>,
+    pub inputs: BTreeMap<crate::inputs::Init, Inputs>,
+    pub kernel: KernelChoice,
+}
+
+/// The world in which a plan is carried out.
+pub struct World<'a> {
+    pub adapter: AdapterInfo,
+    pub clock: &'a dyn Clock,
+    /// Or why there is none.
+    pub sensor: Result<Box<dyn Sampler + 'a>, String>,
+    /// Opens the device. The plain function first, so that idle power can be measured with it open.
+    pub open: &'a mut dyn FnMut() -> Result<(), GpuError>,
+    /// Makes the operands, chooses the kernel and verifies its products.
+    pub prepare: &'a mut dyn FnMut() -> Result<Prepared, GpuError>,
+    /// What a simulated device should show.
+    pub truth: Option<Truth>,
+}
+
+/// Why there is no record.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("stopped before the first round was complete: nothing is saved")]
+    Stopped,
+    #[error(transparent)]
+    Gpu(GpuError),
+}
+
+impl From<Halt> for RunError {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Stopped => RunError::Stopped,
+            Halt::Gpu(error) => RunError::Gpu(error),
+        }
+    }
+}
+
+/// Carries out the plan. A run that is stopped, or whose device fails, after its first round still gives a record, and the
+/// record says so.
+///
+/// # Errors
+/// The device fails, or the run is stopped, before the first round is complete.
+pub fn carry_out(plan: Plan, world: World, stop: &dyn Fn() -> bool, watch: &dyn Fn(Event)) -> Result<Record, RunError> {
+    let started = jiff::Timestamp::now();
+    let World { adapter, clock, sensor, open, prepare, truth } = world;
+    let (sensor, no_sensor) = match sensor {
+        Ok(sensor) => (Some(sensor), None),
+        Err(why) => (None, Some(why)),
+    };
+    let source: Option<Source> = sensor.as_ref().map(|sensor| sensor.source().clone());
+    let inits = plan.inits.len();
+
+    let mut protocol = Protocol::new(plan, clock, sensor, stop, watch);
+    let mut idle = IdlePower { cold: protocol.idle()?, ..IdlePower::default() };
+    watch(Event::Begun(Stage::Prepare));
+    open().map_err(RunError::Gpu)?;
+    idle.open = protocol.idle()?;
+    watch(Event::Begun(Stage::Prepare));
+    let Prepared { mut work, inputs, kernel } = prepare().map_err(RunError::Gpu)?;
+
+    let mut windows = vec![];
+    let (warm_up, halt) = rounds(&mut protocol, work.as_mut(), &mut windows, &mut idle);
+    let halted = match halt {
+        None => None,
+        Some(halt) if windows.len() < inits => return Err(halt.into()),
+        Some(Halt::Stopped) => Some("it was stopped".into()),
+        Some(Halt::Gpu(error)) => Some(error.to_string()),
+    };
+
+    let Finished { plan, trace, failed_reads, last_failure } = protocol.finish();
+    let mut record = Record {
+        schema: SCHEMA,
+        protocol: PROTOCOL.into(),
+        verdict: Verdict { status: Status::Invalid, flags: vec![], reasons: vec![] },
+        tool: Tool::this(),
+        host: Host::this(),
+        adapter,
+        source,
+        inputs,
+        kernel,
+        run: Course {
+            started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            halted,
+            no_sensor,
+            failed_reads,
+            last_failure,
+        },
+        idle,
+        warm_up,
+        windows: vec![],
+        summary: Summary::default(),
+        trace,
+        truth,
+        plan,
+    };
+    record.windows = windows.iter().map(|window| window_record(window, &record.plan, &record.trace)).collect();
+    let powers: Vec<_> = record.windows.iter().map(|window| window.power_w).collect();
+    let lead = energy::lead(&powers);
+    for window in &mut record.windows {
+        window.energy_j = window.power_w.watts(lead).map(|watts| round(watts * window.duration_s, 6));
+    }
+    record.summary = summary::of(&record);
+    record.verdict = validity::of(&record);
+    Ok(record)
+}
+
+/// What can be cut short: warm-up, rounds, and the last idle measurement.
+fn rounds(
+    protocol: &mut Protocol,
+    work: &mut dyn Workload,
+    windows: &mut Vec<Window>,
+    idle: &mut IdlePower,
+) -> (Option<WarmUp>, Option<Halt>) {
+    let warm_up = match protocol.warm_up(work) {
+        Ok(warm_up) => warm_up,
+        Err(halt) => return (None, Some(halt)),
+    };
+    let halt = protocol.rounds(work, windows).and_then(|()| {
+        idle.hot = protocol.idle_after_work()?;
+        Ok(())
+    });
+    (Some(warm_up), halt.err())
+}
+
+/// A window with what the trace says of it. Figures are rounded before anything is computed from them.
+fn window_record(window: &Window, plan: &Plan, trace: &Trace) -> WindowRecord {
+    let (start_s, duration_s) = (round(window.start_s, 6), round(window.duration_s, 6));
+    let end_s = start_s + duration_s;
+    WindowRecord {
+        init: plan.inits[window.init],
+        round: window.round,
+        start_s,
+        duration_s,
+        products: round(window.products, 6),
+        device_s: window.device_s.map(|seconds| round(seconds, 6)),
+        busy: window.busy.map(|share| round(share, 6)),
+        products_right: window.products_right,
+        power_w: energy::window_power(trace, start_s, end_s),
+        energy_j: None,
+        clock_mhz: trace.mean(start_s, end_s, |row| row.clock_mhz).map(|mhz| round(mhz, 1)),
+        temperature_c: trace.mean(start_s, end_s, |row| row.temperature_c).map(|degrees| round(degrees, 2)),
+        limiters: window.limiters.map(|limiters: Limiters| limiters.iter().collect()),
+    }
+}
+
+/// Opens and prepares a real adapter, in the two steps that [`World`] asks for.
+pub struct RealDevice<'a> {
+    adapter: &'a Adapter,
+    plan: Plan,
+    pinned: Option<Kernel>,
+    gpu: Option<crate::gpu::adapter::Gpu>,
+}
+
+impl<'a> RealDevice<'a> {
+    pub fn new(adapter: &'a Adapter, plan: Plan, pinned: Option<Kernel>) -> Self {
+        RealDevice { adapter, plan, pinned, gpu: None }
+    }
+
+    /// # Errors
+    /// The driver does not open it.
+    pub fn open(&mut self) -> Result<(), GpuError> {
+        self.gpu = Some(self.adapter.open()?);
+        Ok(())
+    }
+
+    /// Uploads the operands and chooses the kernel; `tried` hears of each.
+    ///
+    /// # Errors
+    /// The device fails, or computes no product rightly.
+    pub fn prepare(&mut self, tried: impl FnMut(&Trial)) -> Result<Prepared, GpuError> {
+        let gpu = match self.gpu.take() {
+            Some(gpu) => gpu,
+            None => self.adapter.open()?,
+        };
+        let Plan { size, inits, seed, .. } = &self.plan;
+        let buffers = Rc::new(Buffers::new(gpu, *size, inits, *seed)?);
+        let digests = |operands: &crate::gpu::buffers::Operands| Inputs {
+            digest_a: operands.digest_a.clone(),
+            digest_b: operands.digest_b.clone(),
+        };
+        let inputs = buffers.operands.iter().map(|operands| (operands.init, digests(operands))).collect();
+        let (matmul, tuning) = tune::fastest(buffers, *seed, self.pinned, tried)?;
+        let kernel = matmul.kernel();
+        let kernel = KernelChoice { variant: kernel.to_string(), wgsl_digest: kernel.digest(), tuning };
+        Ok(Prepared { work: Box::new(matmul), inputs, kernel })
+    }
+}
+
+/// The monotonic clock of this machine, from the moment it is made.
+#[derive(Clone, Copy)]
+pub struct HostClock(Instant);
+
+impl HostClock {
+    pub fn start() -> Self {
+        HostClock(Instant::now())
+    }
+}
+
+impl Clock for HostClock {
+    fn now_s(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+
+    fn sleep(&self, seconds: f64) {
+        std::thread::sleep(Duration::from_secs_f64(seconds.max(0.0)));
+    }
+}

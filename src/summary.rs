@@ -1,0 +1,91 @@
+//! From windows to the answer: per init, and init against init.
+
+use crate::energy::{self, Lead, WindowPower};
+use crate::inputs::Init;
+use crate::record::{InitSummary, Ratios, Record, SensorSummary, Summary, WindowRecord};
+use crate::stats::{self, Estimate};
+use std::collections::BTreeMap;
+
+/// Sums up a record's windows, trace and idle power. Nothing else of the record is read, and the old summary least of all.
+pub fn of(record: &Record) -> Summary {
+    let windows = &record.windows;
+    let powers: Vec<WindowPower> = windows.iter().map(|window| window.power_w).collect();
+    let lead = energy::lead(&powers);
+    // The temperature at which the work was done is that of the hot idle; its power is what leaks at that temperature.
+    let idle = record.idle.hot.or(record.idle.open).or(record.idle.cold);
+    let idle_w = idle.and_then(|idle| idle.power_w);
+    let (counter_period_s, power_period_s) = energy::update_periods(&record.trace);
+
+    let flop = record.plan.flop();
+    let of_init = |init: Init| windows.iter().filter(move |window| window.init == init);
+    let inits: BTreeMap<Init, InitSummary> = record
+        .plan
+        .inits
+        .iter()
+        .filter_map(|&init| Some((init, of_windows(of_init(init).collect(), lead, flop)?)))
+        .collect();
+
+    let reference = record.plan.inits[0];
+    let ratios =
+        record.plan.inits[1..].iter().filter(|init| inits.contains_key(init) && inits.contains_key(&reference));
+    let ratios = ratios
+        .map(|&init| {
+            let pairs: Vec<(&WindowRecord, &WindowRecord)> = of_init(init)
+                .filter_map(|window| Some((window, of_init(reference).find(|other| other.round == window.round)?)))
+                .collect();
+            let estimate = |quantity: &dyn Fn(&WindowRecord) -> Option<f64>| ratio(&pairs, quantity);
+            let watts = |window: &WindowRecord| window.power_w.watts(lead);
+            let product_s = |window: &WindowRecord| window.duration_s / window.products;
+            let ratios = Ratios {
+                time: estimate(&|window| Some(product_s(window))),
+                power: estimate(&watts),
+                energy: estimate(&|window| Some(watts(window)? * product_s(window))),
+                above_idle: estimate(&|window| Some(watts(window)? - idle_w?)),
+            };
+            (init, ratios)
+        })
+        .collect();
+
+    let both: Vec<f64> = powers.iter().filter_map(|power| Some(power.counter? / power.polled?)).collect();
+    let disagreement = (!both.is_empty()).then(|| both.iter().sum::<f64>() / both.len() as f64 - 1.0);
+    let disagreement = disagreement.filter(|share| share.is_finite());
+    Summary { inits, ratios, sensor: SensorSummary { lead, counter_period_s, power_period_s, disagreement, idle_w } }
+}
+
+fn of_windows(windows: Vec<&WindowRecord>, lead: Option<Lead>, flop: f64) -> Option<InitSummary> {
+    let duration_s: f64 = windows.iter().map(|window| window.duration_s).sum();
+    let products: f64 = windows.iter().map(|window| window.products).sum();
+    if windows.is_empty() || products <= 0.0 || duration_s <= 0.0 {
+        return None;
+    }
+    // Weighted by duration; None if one window lacks the value.
+    let mean = |value: &dyn Fn(&WindowRecord) -> Option<f64>| {
+        let sum: Option<f64> = windows.iter().map(|window| Some(value(window)? * window.duration_s)).sum();
+        sum.map(|sum| sum / duration_s)
+    };
+    let time_s = duration_s / products;
+    let power_w = mean(&|window| window.power_w.watts(lead));
+    let energy_j = power_w.map(|power_w| power_w * time_s);
+    Some(InitSummary {
+        time_s,
+        power_w,
+        energy_j,
+        gflop_per_s: flop / time_s * 1e-9,
+        gflop_per_j: energy_j.filter(|&energy_j| energy_j > 0.0).map(|energy_j| flop / energy_j * 1e-9),
+        clock_mhz: mean(&|window| window.clock_mhz),
+        temperature_c: mean(&|window| window.temperature_c),
+    })
+}
+
+/// The ratio of a quantity, round by round. None if it is missing, or not above 0, in one of them.
+fn ratio(
+    pairs: &[(&WindowRecord, &WindowRecord)],
+    quantity: &dyn Fn(&WindowRecord) -> Option<f64>,
+) -> Option<Estimate> {
+    let log_ratio = |(window, reference): &(&WindowRecord, &WindowRecord)| {
+        let (over, under) = (quantity(window)?, quantity(reference)?);
+        let reversed = window.start_s < reference.start_s;
+        (over > 0.0 && under > 0.0).then(|| ((over / under).ln(), reversed))
+    };
+    stats::crossover(&pairs.iter().map(log_ratio).collect::<Option<Vec<_>>>()?)
+}

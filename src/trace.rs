@@ -1,0 +1,311 @@
+//! What the sensor said in the course of a run: from a hundred reads a second to one row an update.
+
+use crate::power::Limiters;
+use crate::power::sampler::Sample;
+use serde::{Deserialize, Serialize};
+
+/// Columns of equal length, one row an update of the sensor. A row holds from its time to that of the next one.
+///
+/// Sensors that update faster than the trace resolves get their mean power over the row. A row of nulls alone begins a
+/// stretch in which the sensor did not answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// Seconds on the run's clock at which the row's values were first seen.
+    pub t_s: Vec<f64>,
+    pub power_w: Vec<Option<f64>>,
+    /// The energy counter, from the first that was seen; null where it did not move. Wraps are taken out, steps back are not.
+    pub energy_j: Vec<Option<f64>>,
+    pub temperature_c: Vec<Option<f64>>,
+    pub clock_mhz: Vec<Option<f64>>,
+}
+
+/// One row of a [`Trace`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Row {
+    pub t_s: f64,
+    pub power_w: Option<f64>,
+    pub energy_j: Option<f64>,
+    pub temperature_c: Option<f64>,
+    pub clock_mhz: Option<f64>,
+}
+
+impl Trace {
+    pub fn len(&self) -> usize {
+        self.t_s.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.t_s.is_empty()
+    }
+
+    /// Row `i`. A column that is too short (in a record that someone wrote by hand) reads as null.
+    pub fn row(&self, i: usize) -> Row {
+        let at = |column: &[Option<f64>]| column.get(i).copied().flatten();
+        Row {
+            t_s: self.t_s[i],
+            power_w: at(&self.power_w),
+            energy_j: at(&self.energy_j),
+            temperature_c: at(&self.temperature_c),
+            clock_mhz: at(&self.clock_mhz),
+        }
+    }
+
+    /// The rows that begin within [start, end], both in seconds.
+    pub fn rows_within(&self, start_s: f64, end_s: f64) -> impl DoubleEndedIterator<Item = Row> {
+        let from = self.t_s.partition_point(|&t| t < start_s);
+        let to = self.t_s.partition_point(|&t| t <= end_s);
+        (from..to.max(from)).map(|i| self.row(i))
+    }
+
+    /// Mean of a column over [start, end], each row weighted by how long it holds there; null rows do not count.
+    /// None where there is no row with a value.
+    pub fn mean(&self, start_s: f64, end_s: f64, column: impl Fn(&Row) -> Option<f64>) -> Option<f64> {
+        let first = self.t_s.partition_point(|&t| t <= start_s).saturating_sub(1);
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for i in first..self.len() {
+            let row = self.row(i);
+            if row.t_s >= end_s {
+                break;
+            }
+            let until = self.t_s.get(i + 1).copied().unwrap_or(f64::INFINITY).min(end_s);
+            let held_s = until - row.t_s.max(start_s);
+            if let (Some(value), true) = (column(&row), held_s > 0.0) {
+                sum += value * held_s;
+                weight += held_s;
+            }
+        }
+        (weight > 0.0).then(|| sum / weight)
+    }
+
+    fn push(&mut self, row: Row) {
+        self.t_s.push(round(row.t_s, 3));
+        self.power_w.push(row.power_w.map(|watts| round(watts, 3)));
+        self.energy_j.push(row.energy_j.map(|joules| round(joules, 3)));
+        self.temperature_c.push(row.temperature_c.map(|degrees| round(degrees, 1)));
+        self.clock_mhz.push(row.clock_mhz.map(|mhz| round(mhz, 0)));
+    }
+}
+
+/// Everything computed from a trace is computed from the rounded figures that the record holds, so that it can be
+/// computed again.
+pub fn round(value: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (value * scale).round() / scale
+}
+
+/// Even an unchanging sensor gets a row this often: the temperature and the clock beside it move.
+const HEARTBEAT_S: f64 = 1.0;
+
+/// Makes a trace of the samples of a run, as they come.
+pub struct TraceBuilder {
+    trace: Trace,
+    /// Where the counter starts again from 0, if it does.
+    wraps_at_uj: Option<u64>,
+    /// Rows are at least this far apart.
+    resolution_s: f64,
+    open: Option<OpenRow>,
+    energy: Option<EnergyOrigin>,
+    last_power_mw: Option<u64>,
+    limiters: Option<Limiters>,
+    failed_reads: u64,
+    last_failure: Option<String>,
+}
+
+/// The row that still holds, and the mean of the power seen in it.
+struct OpenRow {
+    row: Row,
+    power_sum_mw: f64,
+    power_count: u32,
+}
+
+struct EnergyOrigin {
+    first_uj: u64,
+    last_uj: u64,
+    /// Energy that was on the counter when it wrapped.
+    wrapped_uj: u64,
+}
+
+impl TraceBuilder {
+    pub fn new(wraps_at_uj: Option<u64>) -> Self {
+        TraceBuilder {
+            trace: Trace::default(),
+            wraps_at_uj,
+            resolution_s: 0.0,
+            open: None,
+            energy: None,
+            last_power_mw: None,
+            limiters: None,
+            failed_reads: 0,
+            last_failure: None,
+        }
+    }
+
+    /// From now on rows are at least this far apart: finer in windows, coarser between them.
+    pub fn set_resolution(&mut self, seconds: f64) {
+        self.resolution_s = seconds;
+    }
+
+    /// Takes the next sample.
+    pub fn take(&mut self, sample: Sample) {
+        let reading = match sample.reading {
+            Ok(reading) => reading,
+            Err(error) => {
+                self.failed_reads += 1;
+                self.last_failure = Some(error.to_string());
+                let silent =
+                    self.open.as_ref().is_some_and(|open| open.row == Row { t_s: open.row.t_s, ..Row::default() });
+                if !silent {
+                    self.close();
+                    self.open = Some(OpenRow {
+                        row: Row { t_s: sample.time_s, ..Row::default() },
+                        power_sum_mw: 0.0,
+                        power_count: 0,
+                    });
+                }
+                return;
+            }
+        };
+        if let Some(now) = reading.limiters {
+            self.limiters = Some(self.limiters.map_or(now, |before| before.union(now)));
+        }
+        let power_moved = reading.power_mw.is_some() && reading.power_mw != self.last_power_mw;
+        let energy_moved = match (&self.energy, reading.energy_uj) {
+            (Some(energy), Some(now)) => energy.last_uj != now,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        let age_s = self.open.as_ref().map_or(f64::INFINITY, |open| sample.time_s - open.row.t_s);
+        if ((power_moved || energy_moved) && age_s >= self.resolution_s - 1e-6) || age_s >= HEARTBEAT_S {
+            self.close();
+            self.open = Some(OpenRow {
+                row: Row {
+                    t_s: sample.time_s,
+                    power_w: None,
+                    energy_j: if energy_moved { reading.energy_uj.map(|now| self.energy_j(now)) } else { None },
+                    temperature_c: reading.temperature_c,
+                    clock_mhz: reading.clock_mhz,
+                },
+                power_sum_mw: 0.0,
+                power_count: 0,
+            });
+        } else if energy_moved {
+            // Too soon for a row: the counter is followed all the same, or a wrap could be missed.
+            reading.energy_uj.map(|now| self.energy_j(now));
+        }
+        if let (Some(open), Some(power_mw)) = (&mut self.open, reading.power_mw) {
+            open.power_sum_mw += power_mw as f64;
+            open.power_count += 1;
+        }
+        self.last_power_mw = reading.power_mw;
+    }
+
+    /// Joules since the first that the counter said.
+    fn energy_j(&mut self, now_uj: u64) -> f64 {
+        let energy = self.energy.get_or_insert(EnergyOrigin { first_uj: now_uj, last_uj: now_uj, wrapped_uj: 0 });
+        if let Some(range) = self.wraps_at_uj {
+            // A counter that falls from its upper quarter into its lowest one has wrapped; any other fall is a fault.
+            if energy.last_uj > range / 4 * 3 && now_uj < range / 4 {
+                energy.wrapped_uj += range;
+            }
+        }
+        energy.last_uj = now_uj;
+        (i128::from(now_uj) + i128::from(energy.wrapped_uj) - i128::from(energy.first_uj)) as f64 * 1e-6
+    }
+
+    fn close(&mut self) {
+        if let Some(OpenRow { mut row, power_sum_mw, power_count }) = self.open.take() {
+            row.power_w = (power_count > 0).then(|| power_sum_mw / f64::from(power_count) / 1000.0);
+            self.trace.push(row);
+        }
+    }
+
+    /// What limited the clock since the last call.
+    pub fn take_limiters(&mut self) -> Option<Limiters> {
+        self.limiters.take()
+    }
+
+    /// Ends the row that still holds, so that [`TraceBuilder::so_far`] shows it.
+    pub fn flush(&mut self) {
+        self.close();
+    }
+
+    /// The rows so far, without the one that still holds.
+    pub fn so_far(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// How many reads failed, and what the last of them said.
+    pub fn failures(&self) -> (u64, Option<&str>) {
+        (self.failed_reads, self.last_failure.as_deref())
+    }
+
+    pub fn finish(mut self) -> Trace {
+        self.close();
+        self.trace
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::power::{PowerError, Reading};
+
+    fn sample(time_s: f64, power_mw: u64, energy_uj: u64) -> Sample {
+        let reading = Reading { power_mw: Some(power_mw), energy_uj: Some(energy_uj), ..Reading::default() };
+        Sample { time_s, reading: Ok(reading) }
+    }
+
+    #[test]
+    fn a_row_is_an_update_however_often_the_sensor_is_read() {
+        let mut builder = TraceBuilder::new(None);
+        for i in 0..100 {
+            let update = i / 10; // the sensor moves every tenth read
+            builder.take(sample(i as f64 * 0.01, 100_000 + update, 5_000_000 + 10_000_000 * update));
+        }
+        let trace = builder.finish();
+        assert_eq!(trace.t_s, [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]);
+        assert_eq!(trace.power_w[3], Some(100.003));
+        assert_eq!(trace.energy_j[3], Some(30.0));
+    }
+
+    #[test]
+    fn a_fast_sensor_is_averaged_over_rows_and_the_counter_keeps_its_times() {
+        let mut builder = TraceBuilder::new(None);
+        builder.set_resolution(0.05);
+        for i in 0..20 {
+            builder.take(sample(i as f64 * 0.01, 100_000 + 10_000 * (i % 2), 1000 * i));
+        }
+        let trace = builder.finish();
+        assert_eq!(trace.t_s, [0.0, 0.05, 0.1, 0.15]);
+        assert_eq!(trace.power_w, [Some(104.0), Some(106.0), Some(104.0), Some(106.0)]);
+        assert_eq!(trace.energy_j, [Some(0.0), Some(0.005), Some(0.01), Some(0.015)]);
+    }
+
+    #[test]
+    fn a_wrap_is_taken_out_and_a_step_back_is_kept() {
+        let mut builder = TraceBuilder::new(Some(1_000_000));
+        for (i, energy) in [900_000, 950_000, 20_000, 120_000, 60_000].into_iter().enumerate() {
+            builder.take(sample(i as f64, 1, energy));
+        }
+        assert_eq!(builder.finish().energy_j, [Some(0.0), Some(0.05), Some(0.12), Some(0.22), Some(0.16)]);
+    }
+
+    #[test]
+    fn silence_is_a_row_of_nulls_and_not_a_zero() {
+        let mut builder = TraceBuilder::new(None);
+        builder.take(sample(0.0, 50_000, 0));
+        for i in 1..10 {
+            let error = PowerError::Absent { what: "it".into(), mend: "look for it" };
+            builder.take(Sample { time_s: f64::from(i) * 0.1, reading: Err(error) });
+        }
+        builder.take(sample(1.0, 60_000, 9));
+        assert_eq!(builder.failures(), (9, Some("it is not here: look for it")));
+        let trace = builder.finish();
+        assert_eq!(trace.t_s, [0.0, 0.1, 1.0]);
+        assert_eq!(trace.power_w, [Some(50.0), None, Some(60.0)]);
+        // 50 W for 0.1 s and 60 W for 1 s; the silence has no weight
+        let mean = trace.mean(0.0, 2.0, |row| row.power_w).unwrap();
+        assert!((mean - (50.0 * 0.1 + 60.0) / 1.1).abs() < 1e-9, "{mean}");
+        assert_eq!(trace.mean(0.2, 0.9, |row| row.power_w), None);
+    }
+}
