@@ -36,11 +36,11 @@ pub struct Host {
 
 impl Host {
     pub fn this() -> Self {
-        let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing())).ok();
-        let cpu = system.and_then(|system| Some(system.cpus().first()?.brand().trim().to_owned()));
+        let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
+        let cpu = system.cpus().first().map(|cpu| cpu.brand().trim().to_owned());
         Host {
-            os: System::long_os_version().ok(),
-            kernel: System::kernel_version().ok(),
+            os: System::long_os_version(),
+            kernel: System::kernel_version(),
             cpu: cpu.filter(|brand| !brand.is_empty()),
             cpus: std::thread::available_parallelism().ok().map(usize::from),
         }
