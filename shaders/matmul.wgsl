@@ -1,11 +1,12 @@
 // C = A·B, row-major f32, tiled through workgroup memory.
 //
 // The program puts these on top:
-//   TILE_M × TILE_N   tile of C that a workgroup makes, TILE_K deep at a time
-//   THREAD_M × THREAD_N   part of that tile which a thread keeps in registers
-//   GROUP             tile rows walked together, so that neighbours in time share A and B in the cache
+//   TILE_M × TILE_N       the tile of C that a workgroup makes, TILE_K deep at a time
+//   THREAD_M × THREAD_N   the part of that tile that a thread sums up in registers
+//   GROUP                 tile rows that are walked together (see tile_of)
+// and dispatches n / TILE_N × m / TILE_M workgroups.
 //
-// Sizes are padded: m, n and k are multiples of the tile, so there are no edges to check.
+// Sizes are padded: m, n and k are multiples of the tile's, so there are no edges to check.
 
 struct Shape { m: u32, n: u32, k: u32, pad: u32 }
 
@@ -14,21 +15,34 @@ struct Shape { m: u32, n: u32, k: u32, pad: u32 }
 @group(0) @binding(2) var<storage, read_write> c: array<vec4<f32>>;
 @group(0) @binding(3) var<uniform> shape: Shape;
 
-// Lengths that end in 4 count vec4s.
+// A 4 in a name counts vec4s: all memory is read and written by 16 bytes.
 const TILE_K4 = TILE_K / 4u;
 const TILE_N4 = TILE_N / 4u;
 const THREAD_N4 = THREAD_N / 4u;
 const THREADS_Y = TILE_M / THREAD_M;
 const THREADS_X = TILE_N / THREAD_N;
 const THREADS = THREADS_X * THREADS_Y;
-const LOADS_A = TILE_M * TILE_K4 / THREADS; // a thread's share of fetching each tile
-const LOADS_B = TILE_K * TILE_N4 / THREADS;
+const FETCH_A = TILE_M * TILE_K4 / THREADS; // a thread's share of fetching the tiles
+const FETCH_B = TILE_K * TILE_N4 / THREADS;
+const ROWS_A = THREADS / TILE_K4; // rows that all threads fetch at once
+const ROWS_B = THREADS / TILE_N4;
+const_assert TILE_K == 8u || TILE_K == 16u;
+const_assert THREAD_M == 4u || THREAD_M == 8u;
+const_assert TILE_M * TILE_K4 % THREADS == 0u && TILE_K * TILE_N4 % THREADS == 0u; // all fetch as much
+const_assert ROWS_A % 8u == 0u && THREADS % TILE_N4 == 0u && THREADS_X % 8u == 0u && THREADS_Y % 2u == 0u;
 
-// A's tile: a vec4 holds four k of one row; rows lie side by side: [k4][row].
-// B's tile: a vec4 holds four columns of one k: [k][column4].
-// Either way neighbouring threads read neighbouring vec4s: no bank conflicts, no padding.
+// A's tile is [k4][row]: a vec4 holds four k of one row of A, and the next vec4 is the next row's.
+// B's tile is [k][column4], as B itself. So neighbouring threads read neighbouring vec4s: banks do not
+// collide, nothing is padded, and A needs no transposing.
 var<workgroup> tile_a: array<vec4<f32>, TILE_K4 * TILE_M>;
 var<workgroup> tile_b: array<vec4<f32>, TILE_K * TILE_N4>;
+
+// A thread's registers. Its rows are THREADS_Y apart, its vec4s of columns THREADS_X.
+var<private> sum: array<array<vec4<f32>, THREAD_N4>, THREAD_M>;
+var<private> rows: array<vec4<f32>, THREAD_M>; // four k of each row
+var<private> columns: array<vec4<f32>, THREAD_N4>; // one k
+var<private> next_a: array<vec4<f32>, FETCH_A>;
+var<private> next_b: array<vec4<f32>, FETCH_B>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) id: u32) {
@@ -36,71 +50,100 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let k4 = shape.k / 4u;
     let n4 = shape.n / 4u;
 
-    // Which vec4s this thread fetches. A: 8 neighbours take 8 rows, so that their stores do not collide;
-    // the next 8 take the next k4, so that together they read whole cache lines.
-    let a_row = id % 8u + id / (8u * TILE_K4) * 8u;
-    let a_k4 = id / 8u % TILE_K4;
-    let a_step = k4 * (THREADS / TILE_K4);
-    var a_at = (tile.y * TILE_M + a_row) * k4 + a_k4;
-    let a_to = a_k4 * TILE_M + a_row;
-    // B: along its rows.
-    let b_step = n4 * (THREADS / TILE_N4);
-    var b_at = id / TILE_N4 * n4 + tile.x * TILE_N4 + id % TILE_N4;
+    // What this thread fetches. Of A, 8 neighbours take 8 rows, so that their stores do not collide, and the next
+    // 8 the next k4, so that together they read whole cache lines. Of B, neighbours go along a row.
+    let fetch_row = id / (8u * TILE_K4) * 8u + id % 8u;
+    let fetch_k4 = id / 8u % TILE_K4;
+    let store_a = fetch_k4 * TILE_M + fetch_row;
+    var at_a = (tile.y * TILE_M + fetch_row) * k4 + fetch_k4;
+    var at_b = id / TILE_N4 * n4 + tile.x * TILE_N4 + id % TILE_N4;
 
-    // Where this thread computes: 32 neighbours make 4 × 8, so that they read few different vec4s.
-    let y = id % 2u + id / 16u % (THREADS_Y / 2u) * 2u;
-    let x = id / 2u % 8u + id / (8u * THREADS_Y) * 8u;
+    // Where this thread computes. 32 neighbours make a block of 4 × 8, so that they read few different vec4s.
+    let y = id / 16u % (THREADS_Y / 2u) * 2u + id % 2u;
+    let x = id / (8u * THREADS_Y) * 8u + id / 2u % 8u;
 
-    var sum: array<array<vec4<f32>, THREAD_N4>, THREAD_M>;
-    var next_a: array<vec4<f32>, LOADS_A>;
-    var next_b: array<vec4<f32>, LOADS_B>;
+    fetch(at_a, at_b, k4, n4);
+    store(store_a, id);
+    workgroupBarrier();
+    for (var left = shape.k / TILE_K; left > 0u; left--) {
+        // Fetch the next tile while this one is multiplied. The last turn fetches its own again, to no use.
+        let step = select(0u, 1u, left > 1u);
+        at_a += step * TILE_K4;
+        at_b += step * TILE_K * n4;
+        fetch(at_a, at_b, k4, n4);
 
-    for (var i = 0u; i < LOADS_A; i++) { next_a[i] = a[a_at + i * a_step]; }
-    for (var i = 0u; i < LOADS_B; i++) { next_b[i] = b[b_at + i * b_step]; }
-
-    let tiles = shape.k / TILE_K;
-    for (var t = 1u; t <= tiles; t++) {
-        workgroupBarrier();
-        for (var i = 0u; i < LOADS_A; i++) { tile_a[a_to + i * (THREADS / TILE_K4)] = next_a[i]; }
-        for (var i = 0u; i < LOADS_B; i++) { tile_b[id + i * THREADS] = next_b[i]; }
-        workgroupBarrier();
-
-        // Fetch the next tile while this one is multiplied; the last turn fetches its own again.
-        let go = select(0u, 1u, t < tiles);
-        a_at += go * TILE_K4;
-        b_at += go * TILE_K * n4;
-        for (var i = 0u; i < LOADS_A; i++) { next_a[i] = a[a_at + i * a_step]; }
-        for (var i = 0u; i < LOADS_B; i++) { next_b[i] = b[b_at + i * b_step]; }
-
-        for (var k = 0u; k < TILE_K4; k++) {
-            var row: array<vec4<f32>, THREAD_M>;
-            for (var i = 0u; i < THREAD_M; i++) { row[i] = tile_a[k * TILE_M + y + i * THREADS_Y]; }
-            for (var kk = 0u; kk < 4u; kk++) {
-                for (var j = 0u; j < THREAD_N4; j++) {
-                    let col = tile_b[(k * 4u + kk) * TILE_N4 + x + j * THREADS_X];
-                    for (var i = 0u; i < THREAD_M; i++) {
-                        sum[i][j] = fma(vec4(row[i][kk]), col, sum[i][j]);
-                    }
-                }
-            }
+        // Calls instead of loops, here and below: every compiler inlines, but not every one unrolls. Left rolled,
+        // a large loop makes AMD's move the fetch behind it, and others keep sum in memory.
+        multiply(0u, y, x);
+        multiply(1u, y, x);
+        if TILE_K4 == 4u {
+            multiply(2u, y, x);
+            multiply(3u, y, x);
         }
+
+        workgroupBarrier();
+        store(store_a, id);
+        workgroupBarrier();
     }
 
-    let c_at = (tile.y * TILE_M + y) * n4 + tile.x * TILE_N4 + x;
+    let at_c = (tile.y * TILE_M + y) * n4 + tile.x * TILE_N4 + x;
     for (var i = 0u; i < THREAD_M; i++) {
         for (var j = 0u; j < THREAD_N4; j++) {
-            c[c_at + i * THREADS_Y * n4 + j * THREADS_X] = sum[i][j];
+            c[at_c + i * THREADS_Y * n4 + j * THREADS_X] = sum[i][j];
         }
     }
 }
 
+// Global memory to registers, without waiting for it.
+fn fetch(at_a: u32, at_b: u32, k4: u32, n4: u32) {
+    for (var i = 0u; i < FETCH_A; i++) { next_a[i] = a[at_a + i * ROWS_A * k4]; }
+    for (var i = 0u; i < FETCH_B; i++) { next_b[i] = b[at_b + i * ROWS_B * n4]; }
+}
+
+// Registers to workgroup memory.
+fn store(at_a: u32, at_b: u32) {
+    for (var i = 0u; i < FETCH_A; i++) { tile_a[at_a + i * ROWS_A] = next_a[i]; }
+    for (var i = 0u; i < FETCH_B; i++) { tile_b[at_b + i * THREADS] = next_b[i]; }
+}
+
+// The four k of a k4.
+fn multiply(k4: u32, y: u32, x: u32) {
+    for (var i = 0u; i < THREAD_M; i++) { rows[i] = tile_a[k4 * TILE_M + i * THREADS_Y + y]; }
+    outer_product(k4, 0u, x);
+    outer_product(k4, 1u, x);
+    outer_product(k4, 2u, x);
+    outer_product(k4, 3u, x);
+}
+
+// One k: THREAD_M values of A times THREAD_N values of B.
+fn outer_product(k4: u32, kk: u32, x: u32) {
+    for (var j = 0u; j < THREAD_N4; j++) {
+        let last = THREAD_N4 - 1u - j; // what is used first is read last: AMD then waits once for all
+        columns[last] = tile_b[(k4 * 4u + kk) * TILE_N4 + last * THREADS_X + x];
+    }
+    add_row(0u, kk);
+    add_row(1u, kk);
+    add_row(2u, kk);
+    add_row(3u, kk);
+    if THREAD_M == 8u {
+        add_row(4u, kk);
+        add_row(5u, kk);
+        add_row(6u, kk);
+        add_row(7u, kk);
+    }
+}
+
+fn add_row(i: u32, kk: u32) {
+    for (var j = 0u; j < THREAD_N4; j++) { sum[i][j] = fma(vec4(rows[i][kk]), columns[j], sum[i][j]); }
+}
+
 // Walks the tiles of C in bands of GROUP rows, down each column of a band: workgroups that run at the same
-// time make a block of C that is nearly square, and need the fewest rows of A and columns of B.
+// time then make a block of C that is nearly square, and so share most of what they fetch, in the cache.
 fn tile_of(group: vec2<u32>) -> vec2<u32> {
     let tiles = vec2(shape.n / TILE_N, shape.m / TILE_M);
     let index = group.y * tiles.x + group.x;
     let band = index / (GROUP * tiles.x);
     let inside = index % (GROUP * tiles.x);
-    let rows = min(GROUP, tiles.y - band * GROUP);
-    return vec2(inside / rows, band * GROUP + inside % rows);
+    let height = min(GROUP, tiles.y - band * GROUP);
+    return vec2(inside / height, band * GROUP + inside % height);
 }

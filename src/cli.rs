@@ -51,25 +51,25 @@ pub struct RunArgs {
     #[arg(long, value_name = "INDEX|NAME|PCI")]
     pub adapter: Option<String>,
     /// n: the matrices are n × n [default: 10000; 1024 on a software adapter]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub size: Option<usize>,
     /// What is in the matrices, the reference first: zeros, gaussian
     #[arg(long, value_name = "INIT,INIT", value_delimiter = ',', default_value = "zeros,gaussian")]
     pub init: Vec<Init>,
     /// Seed of the random numbers
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
     /// Rounds, each a window of every init [default: 6; 4 with --quick]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub rounds: Option<u32>,
     /// Length of a window [default: 10; 2 with --quick]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub window: Option<f64>,
     /// Products before each window [default: 3, or thrice what the sensor averages over; 1 with --quick]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub lead_in: Option<f64>,
     /// Longest warm-up [default: 120; 10 with --quick]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub warm_up: Option<f64>,
     /// Fewer and shorter rounds: a first look (always so on a software adapter)
     #[arg(long)]
@@ -81,7 +81,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "SENSOR", default_value = "auto")]
     pub power: SensorChoice,
     /// Hold the GPU's clock for the run (most drivers ask for root)
-    #[arg(long, value_name = "MHZ", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "MHZ", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub lock_clock: Option<u32>,
     /// Where the record is saved
     #[arg(long, value_name = "FOLDER", default_value = "results")]

@@ -1,5 +1,7 @@
 //! The program: parse, run, print the error, exit code.
 
+#![deny(unsafe_code)]
+
 use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
@@ -15,7 +17,10 @@ use wattmul::run::{HostClock, RealDevice, World, carry_out};
 use wattmul::validity::Status;
 use wattmul::{devices, interrupt, power, record};
 
+#[expect(unsafe_code, reason = "the environment is changed before there is a second thread")]
 fn main() -> ExitCode {
+    // SAFETY: the first statement of the program; nothing has started a thread.
+    unsafe { adapter::without_device_select() };
     let cli = Cli::parse();
     let outcome = match cli.command {
         None => run(&cli.run),

@@ -140,6 +140,17 @@ pub enum AdapterError {
     Ambiguous { wanted: String, count: usize, list: String },
 }
 
+/// Keeps Mesa's device-select layer out of the loader. It would ask a display server, which servers and containers do not
+/// have, for its favourite GPU, and complain on standard error; the order of adapters is this program's own.
+///
+/// # Safety
+/// As [`std::env::set_var`]: to be called while the program has one thread.
+#[expect(unsafe_code, reason = "the loader reads this from the environment alone")]
+pub unsafe fn without_device_select() {
+    // SAFETY: the caller's.
+    unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+}
+
 /// All adapters of a backend: discrete before integrated before software, and as the driver lists them among equals.
 ///
 /// # Errors
@@ -270,6 +281,8 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
     /// Seconds a tick of a timestamp query; None where there are no timestamps.
     pub tick_s: Option<f64>,
+    /// The device computes on the CPU.
+    pub software: bool,
     fault: Arc<Mutex<Option<GpuError>>>,
 }
 
@@ -311,7 +324,7 @@ impl Adapter {
             }
         });
         let tick_s = (!timestamps.is_empty()).then(|| f64::from(queue.get_timestamp_period()) * 1e-9);
-        Ok(Gpu { device, queue, tick_s, fault })
+        Ok(Gpu { device, queue, tick_s, software: self.info.kind == AdapterType::Software, fault })
     }
 }
 

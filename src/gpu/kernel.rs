@@ -13,7 +13,7 @@ enum Algorithm {
     /// Tiles of A and B in workgroup memory: `shaders/matmul.wgsl`.
     Tiled { tile_m: u32, tile_n: u32, tile_k: u32, group: u32 },
     /// Nothing but registers and caches: `shaders/direct.wgsl`.
-    Direct { group_m: u32, group_n: u32 },
+    Direct { lanes: u32 },
 }
 
 /// One kernel: an algorithm and its constants.
@@ -28,22 +28,29 @@ const fn tiled(tile_m: u32, tile_n: u32, tile_k: u32, thread_m: u32, thread_n: u
     Kernel { algorithm: Algorithm::Tiled { tile_m, tile_n, tile_k, group: 8 }, thread_m, thread_n }
 }
 
-const fn direct(thread_m: u32, thread_n: u32, group_m: u32, group_n: u32) -> Kernel {
-    Kernel { algorithm: Algorithm::Direct { group_m, group_n }, thread_m, thread_n }
+const fn direct(thread_m: u32, thread_n: u32) -> Kernel {
+    Kernel { algorithm: Algorithm::Direct { lanes: 8 }, thread_m, thread_n }
 }
 
 /// Small ones first: some drivers take long to compile large ones, and the first that works sets the pace.
 pub const KERNELS: &[Kernel] = &[
-    direct(8, 16, 4, 4),
-    direct(16, 16, 4, 4),
+    direct(8, 8),
+    direct(8, 16),
+    direct(16, 16),
+    direct(32, 16),
+    tiled(32, 32, 16, 4, 4),
+    tiled(64, 64, 16, 4, 4),
+    tiled(64, 64, 16, 4, 8),
     tiled(64, 64, 8, 8, 8),
+    tiled(128, 64, 8, 8, 8),
     tiled(128, 64, 16, 8, 8),
     tiled(128, 128, 8, 8, 8),
     tiled(128, 128, 16, 8, 8),
+    tiled(128, 128, 8, 8, 16),
+    tiled(128, 128, 16, 8, 16),
 ];
 
-/// `128x128x8/8x8` is a tile of 128 × 128, 8 deep, of which a thread makes 8 × 8; `direct-8x16/4x4` a thread's 8 × 16 in
-/// workgroups of 4 × 4 threads.
+/// `128x128x8/8x8` is a tile of 128 × 128, 8 deep, of which a thread makes 8 × 8; in `direct/8x16` it makes 8 × 16.
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Kernel { algorithm, thread_m, thread_n } = self;
@@ -51,7 +58,7 @@ impl fmt::Display for Kernel {
             Algorithm::Tiled { tile_m, tile_n, tile_k, .. } => {
                 format!("{tile_m}x{tile_n}x{tile_k}/{thread_m}x{thread_n}")
             }
-            Algorithm::Direct { group_m, group_n } => format!("direct-{thread_m}x{thread_n}/{group_m}x{group_n}"),
+            Algorithm::Direct { .. } => format!("direct/{thread_m}x{thread_n}"),
         })
     }
 }
@@ -76,9 +83,7 @@ impl Kernel {
                 vec![("TILE_M", tile_m), ("TILE_N", tile_n), ("TILE_K", tile_k), ("GROUP", group)],
                 include_str!("../../shaders/matmul.wgsl"),
             ),
-            Algorithm::Direct { group_m, group_n } => {
-                (vec![("GROUP_M", group_m), ("GROUP_N", group_n)], include_str!("../../shaders/direct.wgsl"))
-            }
+            Algorithm::Direct { lanes } => (vec![("LANES", lanes)], include_str!("../../shaders/direct.wgsl")),
         };
         let threads = [("THREAD_M", *thread_m), ("THREAD_N", *thread_n)];
         let lines = constants.into_iter().chain(threads).map(|(name, value)| format!("const {name} = {value}u;\n"));
@@ -94,7 +99,7 @@ impl Kernel {
     pub fn threads(&self) -> u32 {
         match self.algorithm {
             Algorithm::Tiled { tile_m, tile_n, .. } => tile_m / self.thread_m * (tile_n / self.thread_n),
-            Algorithm::Direct { group_m, group_n } => group_m * group_n,
+            Algorithm::Direct { lanes } => lanes,
         }
     }
 
@@ -110,7 +115,7 @@ impl Kernel {
     fn tile(&self) -> (u32, u32) {
         match self.algorithm {
             Algorithm::Tiled { tile_m, tile_n, .. } => (tile_m, tile_n),
-            Algorithm::Direct { group_m, group_n } => (group_m * self.thread_m, group_n * self.thread_n),
+            Algorithm::Direct { lanes } => (self.thread_m, lanes * self.thread_n),
         }
     }
 
@@ -120,9 +125,15 @@ impl Kernel {
         (columns as u32 / tile_n, rows as u32 / tile_m)
     }
 
+    /// Can the kernel run on an adapter with these limits? The direct kernels are for software adapters alone: their
+    /// workgroups of 8 threads would take a GPU so long that its driver might end them.
+    ///
     /// # Errors
-    /// What of the kernel is more than the adapter has.
-    pub fn fits(&self, limits: &wgpu::Limits) -> Result<(), String> {
+    /// What is missing.
+    pub fn fits(&self, limits: &wgpu::Limits, software: bool) -> Result<(), String> {
+        if matches!(self.algorithm, Algorithm::Direct { .. }) && !software {
+            return Err("is for software adapters".into());
+        }
         let more = |what: &str, needs: u32, has: u32| Err(format!("needs {needs} {what}, the adapter has {has}"));
         let (bytes, threads) = (self.workgroup_bytes(), self.threads());
         if bytes > limits.max_compute_workgroup_storage_size {
@@ -157,11 +168,16 @@ mod tests {
     fn what_does_not_fit_says_why() {
         let mut limits = wgpu::Limits::default(); // 16 KiB, 256 threads
         let kernel = tiled(128, 128, 16, 8, 8);
-        assert_eq!(kernel.fits(&limits), Ok(()));
+        assert_eq!(kernel.fits(&limits, false), Ok(()));
+        assert_eq!(direct(8, 16).fits(&limits, true), Ok(()));
+        assert_eq!(direct(8, 16).fits(&limits, false).unwrap_err(), "is for software adapters");
         limits.max_compute_workgroup_storage_size = 16_000;
-        assert_eq!(kernel.fits(&limits).unwrap_err(), "needs 16384 bytes of workgroup memory, the adapter has 16000");
+        assert_eq!(
+            kernel.fits(&limits, false).unwrap_err(),
+            "needs 16384 bytes of workgroup memory, the adapter has 16000"
+        );
         limits.max_compute_invocations_per_workgroup = 128;
         limits.max_compute_workgroup_storage_size = 1 << 20;
-        assert_eq!(kernel.fits(&limits).unwrap_err(), "needs 256 threads in a workgroup, the adapter has 128");
+        assert_eq!(kernel.fits(&limits, false).unwrap_err(), "needs 256 threads in a workgroup, the adapter has 128");
     }
 }

@@ -40,7 +40,7 @@ impl Compiled {
     /// The outer: the device fails. The inner: the kernel does not fit the adapter, or the driver refuses it.
     pub fn new(buffers: &Buffers, kernel: Kernel) -> Result<Result<Self, String>, GpuError> {
         let device = &buffers.gpu.device;
-        if let Err(why) = kernel.fits(&device.limits()) {
+        if let Err(why) = kernel.fits(&device.limits(), buffers.gpu.software) {
             return Ok(Err(why));
         }
         let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);

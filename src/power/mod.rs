@@ -258,7 +258,7 @@ pub fn choose(choice: &SensorChoice, adapter: &AdapterInfo) -> Result<Chosen, Po
 /// The first sensor at the adapter's address.
 fn find(adapter: &AdapterInfo) -> Chosen {
     let Some(address) = adapter.pci_address else {
-        return Err(format!("{} has no PCI address by which to find its sensor; --power names one", adapter.name));
+        return Err("the adapter has no PCI address by which to find its sensor".into());
     };
     let mut reasons = vec![];
     for api in Api::ALL {

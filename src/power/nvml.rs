@@ -8,7 +8,7 @@ use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Read
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::DeviceArchitecture;
-use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::error::{NvmlError, nvml_try};
 use nvml_wrapper::{Device, Nvml};
 use nvml_wrapper_sys::bindings::{field_id, nvmlFieldValue_t};
 use std::ffi::OsStr;
@@ -148,9 +148,8 @@ fn instant_power_mw(nvml: &Nvml, device: &Device) -> Result<u64, NvmlError> {
     value.fieldId = field_id::NVML_FI_DEV_POWER_INSTANT;
     // SAFETY: the handle belongs to `device`, whose NVML is alive, and the array has the one element that is announced.
     let (code, milliwatts) = unsafe { (get(device.handle(), 1, &mut value), value.value.uiVal) };
-    if code != 0 || value.nvmlReturn != 0 {
-        return Err(NvmlError::NotSupported);
-    }
+    nvml_try(code)?;
+    nvml_try(value.nvmlReturn)?;
     Ok(u64::from(milliwatts))
 }
 

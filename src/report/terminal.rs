@@ -193,8 +193,8 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
         let _ = writeln!(text, "  {:<12}{:>14}", "energy", format!("n/a ({why})"));
     }
     let pace = |init: &InitSummary| match init.gflop_per_j {
-        Some(per_j) => format!("{per_j:.1} GFLOP/J"),
-        None => format!("{:.1} GFLOP/s", init.gflop_per_s),
+        Some(per_j) => units::significant(per_j, "GFLOP/J"),
+        None => units::significant(init.gflop_per_s, "GFLOP/s"),
     };
     let name = if base.gflop_per_j.is_some() { "efficiency" } else { "speed" };
     let _ = writeln!(text, "  {name:<12}{:>14}{:>14}{}", pace(base), pace(other), idle(record));

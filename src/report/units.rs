@@ -4,11 +4,17 @@
 fn scaled(value: f64, units: &[(f64, &str)]) -> String {
     let &(scale, unit) =
         units.iter().find(|(scale, _)| value.abs() >= *scale * 0.9995).unwrap_or(&units[units.len() - 1]);
-    let value = value / scale;
+    significant(value / scale, unit)
+}
+
+/// Four significant digits, of which at least one stands behind the point: `12.34 GFLOP/J`.
+pub fn significant(value: f64, unit: &str) -> String {
     let digits = match value.abs() {
-        v if v >= 99.95 => 1,
-        v if v >= 9.995 => 2,
-        _ => 3,
+        v if v >= 99.995 => 1,
+        v if v >= 9.9995 => 2,
+        v if v >= 0.9999 || v == 0.0 => 3,
+        v if v >= 0.099_995 => 4,
+        _ => 5,
     };
     format!("{value:.digits$} {unit}")
 }
@@ -46,6 +52,8 @@ mod tests {
         assert_eq!(energy(0.664), "664.0 mJ");
         assert_eq!(power(388.2), "388.2 W");
         assert_eq!(power(1500.0), "1500.0 W");
+        assert_eq!(significant(0.0916, "GFLOP/J"), "0.09160 GFLOP/J");
+        assert_eq!(significant(3012.3, "GFLOP/J"), "3012.3 GFLOP/J");
         assert_eq!(countdown(79.2), "1:20");
         assert_eq!(countdown(-3.0), "0:00");
     }

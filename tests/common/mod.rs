@@ -1,0 +1,95 @@
+//! What tests from outside share: the program, a driver to run it on, and stand-ins.
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use assert_cmd::Command;
+use std::path::{Path, PathBuf};
+use wattmul::record::Record;
+
+/// Rounds as short as they can be: for tests of everything but the figures.
+pub const BRIEF: &[&str] = &[
+    "--size",
+    "128",
+    "--rounds",
+    "2",
+    "--window",
+    "0.2",
+    "--lead-in",
+    "0.1",
+    "--warm-up",
+    "0.3",
+    "--kernel",
+    "direct/8x16",
+];
+
+/// The program under test, on Vulkan's software driver alone.
+pub fn wattmul() -> Command {
+    let mut command = Command::cargo_bin("wattmul").expect("cargo builds the program before its tests");
+    command.timeout(std::time::Duration::from_secs(300));
+    if let Some(driver) = software_driver() {
+        command.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver); // loaders before 1.3.207 read the second
+    }
+    command
+}
+
+/// The manifest of Mesa's software driver.
+pub fn software_driver() -> Option<PathBuf> {
+    driver("lvp_icd")
+}
+
+/// The manifest of a Vulkan driver whose file name begins so.
+pub fn driver(name: &str) -> Option<PathBuf> {
+    let folders = ["/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
+    let files = folders.iter().flat_map(std::fs::read_dir).flatten().flatten().map(|entry| entry.path());
+    let fits = |path: &PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name));
+    let mut found: Vec<PathBuf> = files.filter(fits).collect();
+    found.sort();
+    found.into_iter().find(|path| !path.to_string_lossy().contains("i686"))
+}
+
+/// True, with a line that says so, where what a test needs is missing. Where nothing may be missing, that is a failure.
+pub fn skipped(missing: bool, why: &str) -> bool {
+    if missing {
+        println!("skipped: {why}");
+        assert!(std::env::var_os("WATTMUL_NO_SKIP").is_none(), "nothing may be skipped here: {why}");
+    }
+    missing
+}
+
+/// The record that a run with `--json` prints, whatever its verdict.
+pub fn measured(command: &mut Command) -> Record {
+    let output = command.output().unwrap();
+    let code = output.status.code();
+    assert!(matches!(code, Some(0 | 3)), "{code:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Is Mesa's software driver missing?
+pub fn no_software_driver() -> bool {
+    skipped(software_driver().is_none(), "Mesa's software Vulkan driver is not installed (sh setup.sh)")
+}
+
+/// A folder in which the stand-in for NVIDIA's library has the real one's name. Give it as `LD_LIBRARY_PATH`.
+pub fn nvml_double() -> tempfile::TempDir {
+    let program = assert_cmd::cargo::cargo_bin("wattmul");
+    let library = program.with_file_name("examples").join("libnvml_double.so");
+    assert!(library.exists(), "cargo test builds {}", library.display());
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(library, folder.path().join("libnvidia-ml.so.1")).unwrap();
+    folder
+}
+
+/// The records in a folder, and nothing else may be there.
+pub fn records(folder: &Path) -> Vec<(PathBuf, Record)> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let read = |path: PathBuf| {
+        let record = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        (path, record)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// Columns that a line of text takes in a terminal (all of ours are one wide).
+pub fn longest_line(text: &str) -> usize {
+    text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+}

@@ -1,0 +1,359 @@
+//! A stand-in for NVIDIA's libnvidia-ml: a C library whose GPU draws 30 W, and 100 W more for each CPU core that this
+//! process keeps busy. Energy is the integral of just that, so that whoever measures it must find the library's own joules.
+//!
+//! `NVML_DOUBLE` in the environment holds words, separated by spaces:
+//!   log=PATH           every update of the counter (seconds, millijoules) and every clock lock goes there, a line each
+//!   gpus=2             two GPUs, at 0000:01:00.0 and 0000:81:00.0; the first draws a steady 55 W
+//!   domain=8           PCI addresses with a domain of 8 digits, as NVML writes them
+//!   period_ms=N        time between updates (default 20)
+//!   average            no field 186, and power is a mean over the last second
+//!   no-counter, no-power, no-permission, lost-after=N (reads), step-back, frozen, zero-power, broken-init
+//!   thermal, power-cap the reasons that hold the clock down
+#![allow(non_snake_case, clippy::missing_safety_doc)]
+#![expect(unsafe_code, reason = "a C library")]
+
+use nvml_wrapper_sys::bindings::{field_id, nvmlDevice_t, nvmlFieldValue_t, nvmlPciInfo_t, nvmlReturn_t};
+use std::collections::VecDeque;
+use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong};
+use std::fs::File;
+use std::io::Write;
+use std::sync::{LazyLock, Mutex, MutexGuard};
+use std::time::Instant;
+
+const OK: nvmlReturn_t = 0;
+const INVALID_ARGUMENT: nvmlReturn_t = 2;
+const NOT_SUPPORTED: nvmlReturn_t = 3;
+const NO_PERMISSION: nvmlReturn_t = 4;
+const NOT_FOUND: nvmlReturn_t = 6;
+const DRIVER_NOT_LOADED: nvmlReturn_t = 9;
+const GPU_IS_LOST: nvmlReturn_t = 15;
+
+const IDLE_W: f64 = 30.0;
+const WATTS_PER_CORE: f64 = 100.0;
+const NEIGHBOUR_W: f64 = 55.0;
+
+/// What the library shows. It moves only every `period_s`, as a real one does.
+struct Sensor {
+    words: Vec<String>,
+    log: Option<File>,
+    period_s: f64,
+    begun: Instant,
+    updated_s: f64,
+    energy_j: f64,
+    power_w: f64,
+    /// (seconds, joules) of the last second.
+    past: VecDeque<(f64, f64)>,
+    reads: u64,
+}
+
+static SENSOR: LazyLock<Mutex<Sensor>> = LazyLock::new(|| {
+    let words: Vec<String> =
+        std::env::var("NVML_DOUBLE").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let value = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    Mutex::new(Sensor {
+        log: value("log").and_then(|path| File::create(path).ok()),
+        period_s: value("period_ms").and_then(|ms| ms.parse().ok()).unwrap_or(20.0) / 1000.0,
+        begun: Instant::now(),
+        updated_s: f64::NEG_INFINITY,
+        energy_j: 0.0,
+        power_w: IDLE_W,
+        past: VecDeque::new(),
+        reads: 0,
+        words,
+    })
+});
+
+impl Sensor {
+    fn has(&self, word: &str) -> bool {
+        self.words.iter().any(|other| other == word)
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+    }
+
+    fn gpus(&self) -> usize {
+        self.number("gpus").unwrap_or(1) as usize
+    }
+
+    /// Index of the GPU that follows the process's work: the last one.
+    fn ours(&self) -> usize {
+        self.gpus() - 1
+    }
+
+    fn address(&self, gpu: usize) -> &'static str {
+        match (gpu, self.number("domain")) {
+            (0, Some(8)) => "00000000:01:00.0",
+            (0, _) => "0000:01:00.0",
+            (_, Some(8)) => "00000000:81:00.0",
+            (_, _) => "0000:81:00.0",
+        }
+    }
+
+    /// Counts a read, and moves the figures if a period has passed.
+    fn read(&mut self) -> nvmlReturn_t {
+        self.reads += 1;
+        if self.has("no-permission") {
+            return NO_PERMISSION;
+        }
+        if self.number("lost-after").is_some_and(|after| self.reads > after) {
+            return GPU_IS_LOST;
+        }
+        let now_s = self.begun.elapsed().as_secs_f64();
+        if now_s - self.updated_s < self.period_s {
+            return OK;
+        }
+        self.updated_s = now_s;
+        self.energy_j = IDLE_W * now_s + WATTS_PER_CORE * cpu_s();
+        self.past.push_back((now_s, self.energy_j));
+        let reach_s = if self.has("average") { 1.0 } else { 0.0 };
+        while self.past.len() > 2 && self.past[1].0 <= now_s - reach_s {
+            self.past.pop_front();
+        }
+        let (then_s, then_j) = self.past[0];
+        if now_s > then_s {
+            self.power_w = (self.energy_j - then_j) / (now_s - then_s);
+        }
+        if let Some(log) = &mut self.log {
+            let _ = writeln!(log, "{now_s} {}", self.energy_j * 1000.0);
+        }
+        OK
+    }
+
+    fn note(&mut self, what: &str) {
+        if let Some(log) = &mut self.log {
+            let _ = writeln!(log, "{what}");
+        }
+    }
+}
+
+/// CPU seconds that this process has used, all threads.
+fn cpu_s() -> f64 {
+    // SAFETY: rusage is plain C data, and the call fills it.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 * 1e-6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+fn sensor() -> MutexGuard<'static, Sensor> {
+    SENSOR.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Handles are indices, counted from 1.
+fn index_of(device: nvmlDevice_t) -> usize {
+    device as usize - 1
+}
+
+/// Writes through a C caller's pointer.
+fn give<T>(to: *mut T, value: T) -> nvmlReturn_t {
+    // SAFETY: callers hand over a pointer to a T of theirs, as the C interface asks them to.
+    unsafe { to.write(value) };
+    OK
+}
+
+fn give_text(to: *mut c_char, length: c_uint, text: &str) -> nvmlReturn_t {
+    for (i, byte) in text.bytes().chain([0]).take(length as usize).enumerate() {
+        // SAFETY: the caller's buffer has `length` bytes, and i is below that.
+        unsafe { to.add(i).write(byte as c_char) };
+    }
+    OK
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlInit_v2() -> nvmlReturn_t {
+    if sensor().has("broken-init") { DRIVER_NOT_LOADED } else { OK }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlShutdown() -> nvmlReturn_t {
+    OK
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlSystemGetDriverVersion(text: *mut c_char, length: c_uint) -> nvmlReturn_t {
+    give_text(text, length, "570.86.10")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlSystemGetNVMLVersion(text: *mut c_char, length: c_uint) -> nvmlReturn_t {
+    give_text(text, length, "12.570.86.10")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetCount_v2(count: *mut c_uint) -> nvmlReturn_t {
+    give(count, sensor().gpus() as c_uint)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, device: *mut nvmlDevice_t) -> nvmlReturn_t {
+    if index as usize >= sensor().gpus() {
+        return INVALID_ARGUMENT;
+    }
+    give(device, (index as usize + 1) as nvmlDevice_t)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetHandleByPciBusId_v2(
+    address: *const c_char,
+    device: *mut nvmlDevice_t,
+) -> nvmlReturn_t {
+    // SAFETY: the caller's address is a C string.
+    let wanted = unsafe { CStr::from_ptr(address) }.to_string_lossy().to_lowercase();
+    let sensor = sensor();
+    let ends = |gpu: &usize| wanted.ends_with(sensor.address(*gpu).trim_start_matches('0'));
+    match (0..sensor.gpus()).find(ends) {
+        Some(gpu) => give(device, (gpu + 1) as nvmlDevice_t),
+        None => NOT_FOUND,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetIndex(device: nvmlDevice_t, index: *mut c_uint) -> nvmlReturn_t {
+    give(index, index_of(device) as c_uint)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetName(_device: nvmlDevice_t, text: *mut c_char, length: c_uint) -> nvmlReturn_t {
+    give_text(text, length, "NVIDIA Stand-in")
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetPciInfo_v3(device: nvmlDevice_t, info: *mut nvmlPciInfo_t) -> nvmlReturn_t {
+    // SAFETY: nvmlPciInfo_t is plain C data, for which all zeros is a value.
+    let mut pci: nvmlPciInfo_t = unsafe { std::mem::zeroed() };
+    give_text(pci.busId.as_mut_ptr(), 32, sensor().address(index_of(device)));
+    pci.bus = if index_of(device) == 0 { 0x01 } else { 0x81 };
+    give(info, pci)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetArchitecture(_device: nvmlDevice_t, architecture: *mut c_uint) -> nvmlReturn_t {
+    give(architecture, 8) // Ada
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetTotalEnergyConsumption(
+    device: nvmlDevice_t,
+    millijoules: *mut c_ulonglong,
+) -> nvmlReturn_t {
+    let mut sensor = sensor();
+    if sensor.has("no-counter") {
+        return NOT_SUPPORTED;
+    }
+    match sensor.read() {
+        OK => {}
+        error => return error,
+    }
+    let mut energy_j = match index_of(device) == sensor.ours() {
+        true => sensor.energy_j,
+        false => NEIGHBOUR_W * sensor.updated_s,
+    };
+    if sensor.has("frozen") {
+        energy_j = 0.0;
+    }
+    if sensor.has("step-back") {
+        energy_j %= 300.0; // falls every few seconds
+    }
+    give(millijoules, (energy_j * 1000.0) as c_ulonglong + 1_000_000)
+}
+
+fn power_mw(device: nvmlDevice_t) -> Result<c_uint, nvmlReturn_t> {
+    let mut sensor = sensor();
+    if sensor.has("no-power") {
+        return Err(NOT_SUPPORTED);
+    }
+    match sensor.read() {
+        OK => {}
+        error => return Err(error),
+    }
+    let watts = match index_of(device) == sensor.ours() {
+        _ if sensor.has("zero-power") => 0.0,
+        true => sensor.power_w,
+        false => NEIGHBOUR_W,
+    };
+    Ok((watts * 1000.0) as c_uint)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetPowerUsage(device: nvmlDevice_t, milliwatts: *mut c_uint) -> nvmlReturn_t {
+    match power_mw(device) {
+        Ok(power_mw) => give(milliwatts, power_mw),
+        Err(error) => error,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetFieldValues(
+    device: nvmlDevice_t,
+    count: c_int,
+    values: *mut nvmlFieldValue_t,
+) -> nvmlReturn_t {
+    // SAFETY: the caller's array has `count` elements.
+    for field in unsafe { std::slice::from_raw_parts_mut(values, count as usize) } {
+        let given = match field.fieldId {
+            field_id::NVML_FI_DEV_POWER_INSTANT if !sensor().has("average") => power_mw(device),
+            _ => Err(NOT_SUPPORTED),
+        };
+        field.nvmlReturn = given.err().unwrap_or(OK);
+        field.value.uiVal = given.unwrap_or_default();
+    }
+    OK
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetTemperature(
+    _device: nvmlDevice_t,
+    _sensor: c_uint,
+    degrees: *mut c_uint,
+) -> nvmlReturn_t {
+    give(degrees, 45)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetClockInfo(_device: nvmlDevice_t, _clock: c_uint, mhz: *mut c_uint) -> nvmlReturn_t {
+    give(mhz, 1500)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetCurrentClocksThrottleReasons(
+    _device: nvmlDevice_t,
+    reasons: *mut c_ulonglong,
+) -> nvmlReturn_t {
+    let sensor = sensor();
+    let power_cap = if sensor.has("power-cap") { 0x04 } else { 0 };
+    let thermal = if sensor.has("thermal") { 0x20 } else { 0 };
+    give(reasons, power_cap | thermal)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetEnforcedPowerLimit(_device: nvmlDevice_t, milliwatts: *mut c_uint) -> nvmlReturn_t {
+    give(milliwatts, 300_000)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetPowerManagementDefaultLimit(
+    _device: nvmlDevice_t,
+    milliwatts: *mut c_uint,
+) -> nvmlReturn_t {
+    give(milliwatts, 350_000)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceSetGpuLockedClocks(_device: nvmlDevice_t, least: c_uint, most: c_uint) -> nvmlReturn_t {
+    let mut sensor = sensor();
+    if sensor.has("no-permission") {
+        return NO_PERMISSION;
+    }
+    sensor.note(&format!("locked {least} {most}"));
+    OK
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceResetGpuLockedClocks(_device: nvmlDevice_t) -> nvmlReturn_t {
+    sensor().note("unlocked");
+    OK
+}

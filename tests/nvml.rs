@@ -1,0 +1,275 @@
+//! Whole runs with NVIDIA's library, played by a stand-in (tests/doubles/nvml.rs) whose joules are known.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::{BRIEF, measured, no_software_driver, nvml_double, wattmul};
+use predicates::prelude::*;
+use predicates::str::contains;
+use std::path::Path;
+use wattmul::energy::Lead;
+use wattmul::inputs::Init;
+use wattmul::power::PowerKind;
+use wattmul::record::Record;
+use wattmul::validity::Status;
+
+/// A run on the stand-in, in the mode that `words` describe.
+fn run(words: &str, arguments: &[&str]) -> Record {
+    let folder = nvml_double();
+    let mut command = wattmul();
+    command.env("LD_LIBRARY_PATH", folder.path()).env("NVML_DOUBLE", words);
+    measured(command.args(["--json", "--no-save"]).args(arguments))
+}
+
+fn brief(words: &str) -> Record {
+    run(words, &[BRIEF, &["--power", "nvml:0"]].concat())
+}
+
+/// The stand-in's counter over time, from its log.
+fn joules(log: &Path) -> Vec<(f64, f64)> {
+    let text = std::fs::read_to_string(log).unwrap();
+    let line = |line: &str| {
+        let (seconds, millijoules) = line.split_once(' ')?;
+        Some((seconds.parse().ok()?, millijoules.parse::<f64>().ok()? / 1000.0))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+fn interpolated(points: &[(f64, f64)], at_s: f64) -> f64 {
+    let after = points.partition_point(|point| point.0 < at_s).clamp(1, points.len() - 1);
+    let ((t0, e0), (t1, e1)) = (points[after - 1], points[after]);
+    e0 + (e1 - e0) * (at_s - t0) / (t1 - t0)
+}
+
+#[test]
+fn the_joules_are_the_librarys_own_and_the_init_makes_no_difference_to_it() {
+    if no_software_driver() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let arguments = ["--size", "256", "--rounds", "4", "--window", "2", "--lead-in", "0.5", "--warm-up", "3"];
+    let record = run(&format!("log={}", log.display()), &[&arguments[..], &["--power", "nvml:0"]].concat());
+
+    let source = record.source.as_ref().unwrap();
+    assert_eq!((source.api.as_str(), source.power), ("NVML", Some(PowerKind::Instant)));
+    assert_eq!(source.pci_address.unwrap().to_string(), "0000:01:00.0");
+    assert_eq!(record.summary.sensor.lead, Some(Lead::Counter));
+    let period_s = record.summary.sensor.counter_period_s.unwrap();
+    assert!((0.015..0.06).contains(&period_s), "updates come every 20 ms, seen every 10 ms: {period_s}");
+
+    // The log begins with the first read of all; the trace's energy is counted from its own first row.
+    let points = joules(&log);
+    let first_j = record.trace.energy_j[0].map(|_| record.trace.t_s[0]).unwrap();
+    let shift_s = {
+        // The moment at which the library was first read on the run's clock: where both curves agree best.
+        let last = record.trace.t_s.len() - 1;
+        let seen: Vec<(f64, f64)> =
+            (0..=last).filter_map(|i| Some((record.trace.t_s[i], record.trace.energy_j[i]?))).collect();
+        let error = |shift_s: f64| {
+            let origin = interpolated(&points, first_j + shift_s);
+            seen.iter().map(|(t, e)| (interpolated(&points, t + shift_s) - origin - e).abs()).sum::<f64>()
+        };
+        (0..2000).map(|i| f64::from(i) * 1e-3).min_by(|a, b| error(*a).total_cmp(&error(*b))).unwrap()
+    };
+    let (mut own_j, mut found_j) = (0.0, 0.0);
+    for window in &record.windows {
+        let (from_s, to_s) = (window.start_s + shift_s, window.start_s + window.duration_s + shift_s);
+        let window_j = interpolated(&points, to_s) - interpolated(&points, from_s);
+        let error = window.energy_j.unwrap() / window_j - 1.0;
+        assert!(error.abs() < 0.02, "a window is off by {:.2} %", error * 100.0);
+        own_j += window_j;
+        found_j += window.energy_j.unwrap();
+    }
+    println!("all windows together are off by {:.3} %", (found_j / own_j - 1.0) * 100.0);
+
+    let energy = record.summary.ratios[&Init::Gaussian].energy.unwrap();
+    let holds_1 = (energy.low.unwrap()..=energy.high.unwrap()).contains(&1.0);
+    assert!(holds_1 || (energy.estimate - 1.0).abs() < 0.03, "no difference is real here: {energy:?}");
+    let idle_w = record.idle.cold.unwrap().power_w.unwrap();
+    assert!((25.0..80.0).contains(&idle_w), "30 W and a little for the program itself: {idle_w}");
+}
+
+#[test]
+fn the_second_of_two_gpus_is_found_by_either_spelling_of_its_address() {
+    if no_software_driver() {
+        return;
+    }
+    for (words, power) in [
+        ("gpus=2", "nvml:0000:81:00.0"),
+        ("gpus=2 domain=8", "nvml:81:00.0"),
+        ("gpus=2", "nvml:1"),
+        ("gpus=2 domain=8", "nvml:1"),
+    ] {
+        let record = run(words, &[BRIEF, &["--power", power]].concat());
+        assert_eq!(record.source.as_ref().unwrap().pci_address.unwrap().to_string(), "0000:81:00.0", "{words} {power}");
+        // the neighbour draws a steady 55 W; ours follows the work
+        assert!(record.summary.inits[&Init::Zeros].power_w.unwrap() > 60.0, "{:?}", record.summary);
+    }
+    let folder = nvml_double();
+    let mut wrong = wattmul();
+    wrong.env("LD_LIBRARY_PATH", folder.path()).env("NVML_DOUBLE", "gpus=2");
+    wrong
+        .args(["--power", "nvml:0000:02:00.0"])
+        .assert()
+        .code(1)
+        .stderr(contains("nvml:1 (NVIDIA Stand-in at 0000:81:00.0)"));
+    let mut which = wattmul();
+    which.env("LD_LIBRARY_PATH", folder.path()).env("NVML_DOUBLE", "gpus=2");
+    which.args(["--power", "nvml"]).assert().code(1).stderr(contains("--power"));
+}
+
+#[test]
+fn an_average_of_a_second_lengthens_the_lead_in() {
+    if no_software_driver() {
+        return;
+    }
+    let record = run(
+        "average",
+        &[
+            "--size",
+            "128",
+            "--rounds",
+            "1",
+            "--window",
+            "0.3",
+            "--warm-up",
+            "0.3",
+            "--kernel",
+            "direct/8x16",
+            "--power",
+            "nvml:0",
+        ],
+    );
+    assert_eq!(record.source.as_ref().unwrap().power, Some(PowerKind::AverageMs(1000)));
+    assert_eq!(record.plan.lead_in_s, 3.0);
+}
+
+#[test]
+fn a_sensor_that_fails_is_named_and_its_figures_are_not_used() {
+    if no_software_driver() {
+        return;
+    }
+    let frozen = brief("frozen");
+    assert!(frozen.verdict.has("counter-frozen"), "{:?}", frozen.verdict);
+    assert_eq!(frozen.summary.sensor.lead, Some(Lead::Polled));
+    assert!(frozen.summary.inits[&Init::Zeros].power_w.unwrap() > 60.0);
+
+    let back = run(
+        "step-back",
+        &[
+            "--size",
+            "128",
+            "--rounds",
+            "2",
+            "--window",
+            "3",
+            "--lead-in",
+            "0.1",
+            "--warm-up",
+            "0.3",
+            "--kernel",
+            "direct/8x16",
+            "--power",
+            "nvml:0",
+        ],
+    );
+    assert!(back.verdict.has("counter-stepped-back"), "{:?}", back.verdict);
+    assert_eq!(back.summary.sensor.lead, Some(Lead::Polled));
+
+    let power_alone = brief("no-counter");
+    assert_eq!(power_alone.source.as_ref().unwrap().counter, None);
+    assert_eq!(power_alone.summary.sensor.lead, Some(Lead::Polled));
+    let counter_alone = brief("no-power");
+    assert_eq!(counter_alone.source.as_ref().unwrap().power, None);
+    assert_eq!(counter_alone.summary.sensor.lead, Some(Lead::Counter));
+
+    let zero = brief("zero-power no-counter");
+    assert!(zero.verdict.has("zero-power"), "{:?}", zero.verdict);
+    assert_eq!(zero.verdict.status, Status::Invalid);
+
+    let hot = brief("thermal");
+    assert!(hot.verdict.has("thermal-slowdown") && hot.verdict.status == Status::Invalid);
+    // The clock of the stand-in never falls: the flag alone is no slowdown.
+    assert!(!brief("power-cap").verdict.has("power-capped"));
+}
+
+#[test]
+fn a_sensor_that_goes_away_leaves_no_false_joules() {
+    if no_software_driver() {
+        return;
+    }
+    let gone = brief("lost-after=120");
+    assert!(gone.run.failed_reads > 0);
+    assert!(gone.run.last_failure.as_ref().unwrap().contains("reset the GPU"), "{:?}", gone.run);
+    assert_ne!(gone.verdict.status, Status::Valid);
+    assert!(gone.windows.last().unwrap().energy_j.is_none(), "{:?}", gone.windows);
+    assert_eq!(gone.summary.inits[&Init::Zeros].energy_j, None);
+
+    let forbidden = brief("no-permission");
+    assert_eq!(forbidden.verdict.status, Status::TimingOnly, "{:?}", forbidden.verdict);
+    assert_eq!(forbidden.summary.inits[&Init::Zeros].energy_j, None);
+}
+
+#[test]
+fn a_library_without_its_driver_is_told_from_one_that_is_not_there() {
+    if no_software_driver() {
+        return;
+    }
+    let folder = nvml_double();
+    let mut broken = wattmul();
+    broken.env("LD_LIBRARY_PATH", folder.path()).env("NVML_DOUBLE", "broken-init");
+    broken.args(["--power", "nvml:0"]).assert().code(1).stderr(contains("install NVIDIA's driver"));
+}
+
+#[test]
+fn a_locked_clock_is_unlocked_at_the_end_and_when_stopped() {
+    if no_software_driver() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let words = format!("log={}", log.display());
+    let locks = || -> Vec<String> {
+        let text = std::fs::read_to_string(&log).unwrap();
+        text.lines().filter(|line| line.contains("lock")).map(str::to_owned).collect()
+    };
+
+    let record = run(&words, &[BRIEF, &["--power", "nvml:0", "--lock-clock", "1000"]].concat());
+    assert_eq!(record.plan.lock_clock_mhz, Some(1000));
+    assert_eq!(locks(), ["locked 1000 1000", "unlocked"]);
+
+    // An error after the lock: the folder of results is not a folder any more.
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let library = nvml_double();
+        let driver = common::software_driver().unwrap();
+        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("wattmul"))
+            .env("VK_DRIVER_FILES", &driver)
+            .env("VK_ICD_FILENAMES", &driver)
+            .env("LD_LIBRARY_PATH", library.path())
+            .env("NVML_DOUBLE", &words)
+            .args(["--no-save", "--power", "nvml:0", "--lock-clock", "1200", "--size", "64"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let begun = std::time::Instant::now();
+        while !std::fs::read_to_string(&log).is_ok_and(|text| text.contains("locked 1200")) {
+            assert!(begun.elapsed().as_secs() < 60, "the clock is locked at the start");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        // SAFETY: the process is our child and was not waited for.
+        #[expect(unsafe_code, reason = "std sends no signal but SIGKILL")]
+        unsafe {
+            libc::kill(child.id() as i32, signal)
+        };
+        child.wait().unwrap();
+        assert_eq!(locks(), ["locked 1200 1200", "unlocked"], "after signal {signal}");
+    }
+
+    let library = nvml_double();
+    let mut forbidden = wattmul();
+    forbidden.env("LD_LIBRARY_PATH", library.path()).env("NVML_DOUBLE", "no-permission");
+    let forbidden = forbidden.args(["--power", "nvml:0", "--lock-clock", "1000"]).args(BRIEF).assert();
+    forbidden.code(1).stderr(contains("as root").and(contains("nvidia-smi")));
+}
