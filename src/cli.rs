@@ -77,6 +77,9 @@ pub struct RunArgs {
     /// Kernel by name, instead of the fastest: see `wattmul kernel --list`
     #[arg(long, value_name = "auto|NAME", default_value = "auto", value_parser = parse_kernel)]
     pub kernel: KernelWish,
+    /// Try all kernels again, instead of the one that won last time
+    #[arg(long)]
+    pub retune: bool,
     /// Power sensor: auto (by PCI address), none, nvml, nvml:INDEX, nvml:PCI
     #[arg(long, value_name = "SENSOR", default_value = "auto")]
     pub power: SensorChoice,

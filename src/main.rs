@@ -9,6 +9,8 @@ use wattmul::cli::{Cli, Command, DevicesArgs, KernelArgs, RunArgs};
 use wattmul::gpu::adapter::{self, AdapterType};
 use wattmul::gpu::buffers::Shape;
 use wattmul::gpu::kernel::KERNELS;
+use wattmul::gpu::tune::Candidates;
+use wattmul::gpu::tuning_cache::TuningCache;
 use wattmul::plan::{Plan, PlanError};
 use wattmul::power::sampler::SamplingThread;
 use wattmul::protocol::Sampler;
@@ -81,7 +83,16 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
 
     let progress = Progress::new(&plan);
-    let device = std::cell::RefCell::new(RealDevice::new(adapter, plan.clone(), args.kernel.0));
+    let cache = TuningCache::of(&adapter.info, plan.size);
+    let candidates = match args.kernel.0 {
+        Some(kernel) => Candidates::Pinned(kernel),
+        None => Candidates::All(cache.inspect(|cache| {
+            if args.retune {
+                cache.forget()
+            }
+        })),
+    };
+    let device = std::cell::RefCell::new(RealDevice::new(adapter, plan.clone(), candidates));
     let world = World {
         adapter: adapter.info.clone(),
         clock: &clock,

@@ -61,6 +61,9 @@ pub struct KernelChoice {
     /// BLAKE3 of the exact WGSL; `wattmul kernel --print` shows it.
     pub wgsl_digest: String,
     pub tuning: Vec<Trial>,
+    /// The trials are an earlier run's, but for the winner's.
+    #[serde(default)]
+    pub remembered: bool,
 }
 
 /// What happened on the way.

@@ -3,8 +3,7 @@
 use crate::gpu::GpuError;
 use crate::gpu::adapter::{Adapter, AdapterInfo};
 use crate::gpu::buffers::Buffers;
-use crate::gpu::kernel::Kernel;
-use crate::gpu::tune::{self, Trial};
+use crate::gpu::tune::{self, Candidates, Trial, Tuned};
 use crate::host::{Host, Tool};
 use crate::plan::{PROTOCOL, Plan};
 use crate::power::{Limiters, Source};
@@ -168,13 +167,13 @@ fn window_record(window: &Window, plan: &Plan, trace: &Trace) -> WindowRecord {
 pub struct RealDevice<'a> {
     adapter: &'a Adapter,
     plan: Plan,
-    pinned: Option<Kernel>,
+    candidates: Candidates,
     gpu: Option<crate::gpu::adapter::Gpu>,
 }
 
 impl<'a> RealDevice<'a> {
-    pub fn new(adapter: &'a Adapter, plan: Plan, pinned: Option<Kernel>) -> Self {
-        RealDevice { adapter, plan, pinned, gpu: None }
+    pub fn new(adapter: &'a Adapter, plan: Plan, candidates: Candidates) -> Self {
+        RealDevice { adapter, plan, candidates, gpu: None }
     }
 
     /// # Errors
@@ -200,9 +199,10 @@ impl<'a> RealDevice<'a> {
             digest_b: operands.digest_b.clone(),
         };
         let inputs = buffers.operands.iter().map(|operands| (operands.init, digests(operands))).collect();
-        let (matmul, tuning) = tune::fastest(buffers, *seed, self.pinned, tried)?;
+        let Tuned { matmul, trials, remembered } = tune::fastest(buffers, *seed, &self.candidates, tried)?;
         let kernel = matmul.kernel();
-        let kernel = KernelChoice { variant: kernel.to_string(), wgsl_digest: kernel.digest(), tuning };
+        let kernel =
+            KernelChoice { variant: kernel.to_string(), wgsl_digest: kernel.digest(), tuning: trials, remembered };
         Ok(Prepared { work: Box::new(matmul), inputs, kernel })
     }
 }

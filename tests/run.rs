@@ -275,3 +275,23 @@ mod signals {
         assert_eq!(records(results.path()), []);
     }
 }
+
+#[test]
+fn the_winning_kernel_is_remembered_until_it_is_asked_for_again() {
+    if no_software_driver() {
+        return;
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let unpinned = &BRIEF[..BRIEF.len() - 2];
+        let mut command = wattmul();
+        command.env("XDG_CACHE_HOME", cache.path());
+        measured(command.args(["--json", "--no-save"]).args(unpinned).args(more)).kernel
+    };
+    let first = run(&[]);
+    assert!(!first.remembered && first.tuning.len() > 4, "{first:?}");
+    let second = run(&[]);
+    assert!(second.remembered && second.variant == first.variant, "{second:?}");
+    assert_eq!(second.tuning.len(), first.tuning.len());
+    assert!(!run(&["--retune"]).remembered);
+}

@@ -5,6 +5,7 @@ pub mod buffers;
 pub mod kernel;
 pub mod matmul;
 pub mod tune;
+pub mod tuning_cache;
 pub mod verify;
 
 use thiserror::Error;

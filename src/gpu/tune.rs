@@ -4,6 +4,7 @@ use super::GpuError;
 use super::buffers::Buffers;
 use super::kernel::{KERNELS, Kernel, PAD_MN};
 use super::matmul::{Compiled, Matmul};
+use super::tuning_cache::TuningCache;
 use super::verify::Expectation;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
@@ -26,24 +27,72 @@ pub struct Trial {
     pub note: Option<String>,
 }
 
-/// Tries the kernels (or only the one that is pinned) on the last init, of zeros and Gaussian the latter, and takes the
-/// fastest that verifies on all of them. Returns it with what became of each.
+/// Which kernels to try.
+#[derive(Clone, Debug)]
+pub enum Candidates {
+    /// This one alone.
+    Pinned(Kernel),
+    /// All, unless the cache remembers which one won.
+    All(Option<TuningCache>),
+}
+
+/// The kernel to measure with, and how it was found.
+pub struct Tuned {
+    pub matmul: Matmul,
+    pub trials: Vec<Trial>,
+    /// The trials are those of an earlier run, but for the winner's.
+    pub remembered: bool,
+}
+
+/// Tries the candidates on the last init, of zeros and Gaussian the latter, and takes the fastest that verifies on all of
+/// them.
 ///
 /// # Errors
 /// The device fails, or no kernel computes A·B.
 pub fn fastest(
     buffers: Rc<Buffers>,
     seed: u64,
-    pinned: Option<Kernel>,
+    candidates: &Candidates,
     mut tried: impl FnMut(&Trial),
-) -> Result<(Matmul, Vec<Trial>), GpuError> {
+) -> Result<Tuned, GpuError> {
     let expect = |init| Expectation::new(init, seed, buffers.shape.size);
     let expectations: Vec<_> = buffers.operands.iter().map(|operands| expect(operands.init)).collect();
+    let cache = match candidates {
+        Candidates::Pinned(kernel) => {
+            let (matmul, trials) = fastest_of(&[*kernel], &buffers, &expectations, &mut tried)?;
+            return Ok(Tuned { matmul, trials, remembered: false });
+        }
+        Candidates::All(cache) => cache.as_ref(),
+    };
+    if let Some((winner, mut trials)) = cache.and_then(|cache| winner(cache.load()?))
+        && let Ok((matmul, again)) = fastest_of(&[winner], &buffers, &expectations, &mut tried)
+    {
+        // Timed again, as it is now; the others as they were.
+        trials.retain(|trial| trial.kernel != winner.to_string());
+        return Ok(Tuned { matmul, trials: [again, trials].concat(), remembered: true });
+    }
+    let (matmul, trials) = fastest_of(KERNELS, &buffers, &expectations, &mut tried)?;
+    cache.inspect(|cache| cache.store(&trials));
+    Ok(Tuned { matmul, trials, remembered: false })
+}
 
+/// The fastest kernel of earlier trials.
+fn winner(trials: Vec<Trial>) -> Option<(Kernel, Vec<Trial>)> {
+    let timed = trials.iter().filter_map(|trial| Some((trial.time_s?, Kernel::named(&trial.kernel).ok()?)));
+    let (_, kernel) = timed.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    Some((kernel, trials))
+}
+
+fn fastest_of(
+    kernels: &[Kernel],
+    buffers: &Rc<Buffers>,
+    expectations: &[Expectation],
+    tried: &mut impl FnMut(&Trial),
+) -> Result<(Matmul, Vec<Trial>), GpuError> {
     let (mut trials, mut ranking) = (vec![], vec![]);
     let mut best_s = f64::INFINITY;
-    for kernel in pinned.map_or(KERNELS.to_vec(), |kernel| vec![kernel]) {
-        let (time_s, note) = match try_kernel(&buffers, kernel, &expectations, best_s)? {
+    for &kernel in kernels {
+        let (time_s, note) = match try_kernel(buffers, kernel, expectations, best_s)? {
             Ok((time_s, compiled)) => {
                 best_s = best_s.min(time_s);
                 ranking.push((time_s, compiled));
@@ -52,13 +101,13 @@ pub fn fastest(
             Err(why) => (None, Some(why)),
         };
         trials.push(Trial { kernel: kernel.to_string(), time_s, note });
-        trials.last().into_iter().for_each(&mut tried);
+        trials.last().into_iter().for_each(&mut *tried);
     }
 
     ranking.sort_by(|a, b| a.0.total_cmp(&b.0));
     for (time_s, compiled) in ranking {
         let mut matmul = Matmul::new(buffers.clone(), compiled, time_s);
-        match matmul.verify(&expectations)? {
+        match matmul.verify(expectations)? {
             Ok(()) => return Ok((matmul, trials)),
             Err(wrong) => {
                 let name = matmul.kernel().to_string();

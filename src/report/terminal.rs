@@ -123,7 +123,7 @@ impl Progress {
                     bar.set_message(format!(
                         "{:<20} {figures} {} {:>5} left",
                         state.doing,
-                        meter(1.0 - left_s / state.whole_s, 20),
+                        meter(1.0 - left_s / state.whole_s, 16),
                         units::countdown(left_s)
                     ));
                 }
@@ -198,6 +198,12 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
     };
     let name = if base.gflop_per_j.is_some() { "efficiency" } else { "speed" };
     let _ = writeln!(text, "  {name:<12}{:>14}{:>14}{}", pace(base), pace(other), idle(record));
+    let tried = match record.kernel.tuning.len() {
+        1 => String::new(),
+        count if record.kernel.remembered => format!(", fastest of {count} tried in an earlier run"),
+        count => format!(", fastest of {count} tried"),
+    };
+    let _ = writeln!(text, "  {:<12}  {}{tried}", "kernel", record.kernel.variant);
     text
 }
 

@@ -25,6 +25,7 @@ pub const BRIEF: &[&str] = &[
 pub fn wattmul() -> Command {
     let mut command = Command::cargo_bin("wattmul").expect("cargo builds the program before its tests");
     command.timeout(std::time::Duration::from_secs(300));
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")); // not the user's
     if let Some(driver) = software_driver() {
         command.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver); // loaders before 1.3.207 read the second
     }
