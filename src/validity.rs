@@ -206,6 +206,11 @@ fn sensor(record: &Record, findings: &mut Findings) {
         findings.add(Status::Invalid, "zero-power", message, (Some(0.0), None), "--power names another sensor");
     }
 
+    if let [other, ..] = source.shared_with[..] {
+        let message = format!("the sensor also counts the device at {other}");
+        let mend = "keep that device idle: the energy above idle is this device's own then, and the whole is not";
+        findings.add(Status::UnverifiedSensor, "sensor-shared", message, (None, None), mend);
+    }
     if source.counter.is_some() {
         let faults = |fault| windows.iter().filter(|w| w.power_w.counter_fault == Some(fault)).count();
         let frozen = windows.iter().filter(|w| w.power_w.counter_updates == 0 && w.power_w.polled.is_some()).count();
