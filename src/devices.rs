@@ -89,7 +89,7 @@ impl Devices {
             };
         }
         if let Err(error) = &self.adapters {
-            text += &wrapped(&printable(&error.to_string()), "     ", "     ");
+            text += &wrapped(&printable(&error.to_string().replace('\n', " ")), "     ", "     ");
         }
         text += "sensors\n";
         for sensor in &self.sensors {
