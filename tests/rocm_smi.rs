@@ -132,14 +132,42 @@ fn a_device_that_goes_away_ends_no_run() {
 }
 
 #[test]
-fn a_locked_clock_is_free_again_after_the_run() {
-    let state = "cat /sys/class/made-up/0000:03:00.0/p*_od_clk_voltage /sys/class/made-up/*/power_dpm_force*";
-    let command = format!("wattmul --power rocm-smi --rounds 1 {SHORT} --lock-clock 1234 >/dev/null; {state}");
-    let Some(output) = simulated(&["0000:03:00.0=200"], &command) else { return };
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    // Debian's library asks for root; a user's namespace is one in which we are.
-    assert!(text.starts_with('c'), "the clock was set, and committed: {output:?}");
-    assert!(text.contains("auto"), "and the level given back: {output:?}");
+fn two_dies_with_one_counter_are_named() {
+    let gpus = ["0000:03:00.0=200", "0000:83:00.0=200:twin"];
+    let Some(record) = json(&gpus, &format!("wattmul --power rocm-smi:0 --rounds 1 {SHORT}")) else { return };
+    assert_eq!(record["source"]["shared_with"], serde_json::json!(["0000:83:00.0"]));
+    assert_eq!(record["source"]["scope"], "board");
+    assert!(reasons(&record).contains(&"sensor-shared"), "{:#}", record["verdict"]);
+}
+
+/// Software adapters compute on the CPU: its own sensor is theirs without being named.
+#[test]
+fn a_software_adapter_is_measured_by_the_cpus_counter() {
+    let Some(record) = json(&["cpu=50"], &format!("wattmul --rounds 3 {SHORT}")) else { return };
+    if record["adapter"]["type"] != "software" {
+        eprintln!("skipped: the first adapter here is a GPU");
+        return;
+    }
+    assert_eq!((&record["source"]["api"], &record["source"]["scope"]), (&"RAPL".into(), &"package".into()));
+    let watts = record["summary"]["inits"]["gaussian"]["power_w"].as_f64().unwrap();
+    assert!((watts / 50.0 - 1.0).abs() < 0.02, "{watts}, over a wrap: {:#}", record["verdict"]);
+}
+
+#[test]
+fn a_locked_clock_is_free_again_however_the_run_ends() {
+    let level = "cat /sys/class/made-up/*/power_dpm_force_performance_level";
+    for (how, begin) in [("the end", ""), ("SIGTERM", "timeout -s TERM 4"), ("Ctrl-C", "timeout -s INT 4")] {
+        let command = format!(
+            "cat /sys/class/made-up/*/pp_od_clk_voltage; \
+             {begin} wattmul --power rocm-smi --rounds 2 {SHORT} --lock-clock 1234 >/dev/null & \
+             sleep 2; {level}; echo; wait; {level}; echo; cat /sys/class/made-up/*/pp_od_clk_voltage"
+        );
+        let Some(output) = simulated(&["0000:03:00.0=200"], &command) else { return };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // Before, nothing was set; meanwhile the clock is held; at last the level is given back, and a setting was committed.
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert_eq!(words, ["perf_determinism", "auto", "c"], "{how}: {output:?}");
+    }
 }
 
 /// The lock that a dead program leaves makes every read of another thread hang, in libraries before ROCm 6.2.
