@@ -173,3 +173,106 @@ fn unseen_but(infos: &[AdapterInfo]) -> String {
 pub fn list(backend: Backend) -> Result<Vec<Adapter>, AdapterError> {
     adapter::list(backend)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::adapter::AdapterType;
+    use crate::power::{Counter, PowerKind, Scope};
+
+    fn sensor(api: Api, address: Option<&str>, power_w: Option<f64>, adapter: Option<usize>) -> Sensor {
+        let source = Source {
+            api: if api == Api::Hwmon { "hwmon" } else { "ROCm SMI" }.into(),
+            api_version: None,
+            device: "AMD Radeon \u{1b}[31mRX".into(),
+            pci_address: address.map(|address| address.parse().unwrap()),
+            scope: Scope::Gpu,
+            counter: (api == Api::RocmSmi).then_some(Counter { resolution_uj: None, wraps_at_uj: None }),
+            power: power_w.map(|_| PowerKind::Average),
+            power_limit_w: None,
+            default_power_limit_w: None,
+            shared_with: vec![],
+        };
+        let reading = Reading { temperature_c: Some(51.0), energy_uj: Some(7_000_000), ..Reading::default() };
+        Sensor { api, index: 0, source, reading: Ok(reading), power_w, adapter }
+    }
+
+    fn two() -> Devices {
+        let info = |name: &str, address: Option<&str>| AdapterInfo {
+            name: name.into(),
+            vendor: "AMD".into(),
+            kind: AdapterType::Discrete,
+            backend: "vulkan".into(),
+            driver: Some("radv".into()),
+            pci_address: address.map(|address| address.parse().unwrap()),
+        };
+        let mut gone = sensor(Api::Hwmon, None, None, None);
+        gone.reading = Err(PowerError::Failed { what: "reading".into(), why: "gone".into(), mend: "look for it" });
+        Devices {
+            adapters: Ok(vec![info("AMD Radeon", Some("0000:03:00.0")), info("other", None)]),
+            sensors: vec![
+                sensor(Api::RocmSmi, Some("0000:03:00.0"), Some(200.04), Some(0)),
+                sensor(Api::Hwmon, Some("0000:03:00.0"), None, Some(0)),
+                gone,
+            ],
+            refusals: vec![PowerError::NoPermission { what: "RAPL".into(), mend: "sudo chmod" }],
+        }
+    }
+
+    #[test]
+    fn the_table_pairs_adapters_with_sensors() {
+        insta::assert_snapshot!(two().table(), @r"
+        adapters
+          0  AMD Radeon · discrete · Vulkan · 0000:03:00.0
+             driver radv
+             sensor rocm-smi:0
+          1  other · discrete · Vulkan
+             driver radv
+             sensor n/a (`wattmul doctor` says what is missing)
+        sensors
+          rocm-smi:0   ROCm SMI · AMD Radeon [31mRX · gpu · 0000:03:00.0 · adapter 0
+                       200.0 W · 51.0 °C · energy counter and averaged power
+          hwmon:0      hwmon · AMD Radeon [31mRX · gpu · 0000:03:00.0 · adapter 0
+                       power n/a (nothing moved) · 51.0 °C
+          hwmon:0      hwmon · AMD Radeon [31mRX · gpu
+                       reading failed (gone): look for it
+          notice: RAPL is not permitted: sudo chmod
+        ");
+    }
+
+    #[test]
+    fn what_a_sensor_does_not_say_is_null_and_not_0() {
+        let json = two().json();
+        let [first, _, gone] = &json["sensors"].as_array().unwrap()[..] else { panic!("{json:#}") };
+        let keys: Vec<&String> = first.as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys,
+            [
+                "api",
+                "name",
+                "pci_address",
+                "scope",
+                "kind",
+                "power_w",
+                "energy_j",
+                "temperature_c",
+                "clock_mhz",
+                "adapter"
+            ]
+        );
+        assert_eq!((&first["power_w"], &first["energy_j"]), (&200.04.into(), &7.0.into()));
+        assert!(first["clock_mhz"].is_null());
+        assert!(
+            ["power_w", "energy_j", "temperature_c", "pci_address", "adapter"].iter().all(|key| gone[key].is_null())
+        );
+        assert_eq!(json["adapters"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn sensors_are_listed_without_an_adapter() {
+        let none = Devices { adapters: Err(AdapterError::NoLoader("libvulkan.so.1")), ..two() };
+        let table = none.table();
+        assert!(table.contains("libvulkan1") && table.contains("200.0 W"), "{table}");
+        assert_eq!(none.json()["adapters"], serde_json::json!([]));
+    }
+}

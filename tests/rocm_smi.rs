@@ -156,11 +156,11 @@ fn a_software_adapter_is_measured_by_the_cpus_counter() {
 #[test]
 fn a_locked_clock_is_free_again_however_the_run_ends() {
     let level = "cat /sys/class/made-up/*/power_dpm_force_performance_level";
-    for (how, begin) in [("the end", ""), ("SIGTERM", "timeout -s TERM 4"), ("Ctrl-C", "timeout -s INT 4")] {
+    for (how, begin) in [("the end", ""), ("SIGTERM", "timeout -s TERM 6"), ("Ctrl-C", "timeout -s INT 6")] {
         let command = format!(
             "cat /sys/class/made-up/*/pp_od_clk_voltage; \
              {begin} wattmul --power rocm-smi --rounds 2 {SHORT} --lock-clock 1234 >/dev/null & \
-             sleep 2; {level}; echo; wait; {level}; echo; cat /sys/class/made-up/*/pp_od_clk_voltage"
+             sleep 3; {level}; echo; wait; {level}; echo; cat /sys/class/made-up/*/pp_od_clk_voltage"
         );
         let Some(output) = simulated(&["0000:03:00.0=200"], &command) else { return };
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -176,7 +176,7 @@ fn a_lock_that_was_left_behind_is_named_with_its_mend() {
     let clocks = "/sys/class/made-up/0000:03:00.0/pp_dpm_sclk";
     // Debian's library ends the program on a clock that it does not understand, in the middle of a read.
     let command = format!(
-        "cp {clocks} /dev/shm/kept; echo nonsense >{clocks}; wattmul devices >/dev/null 2>&1 && exit 77; \
+        "ulimit -c 0; cp {clocks} /dev/shm/kept; echo nonsense >{clocks}; wattmul devices >/dev/null 2>&1 && exit 77; \
          cp /dev/shm/kept {clocks}; wattmul devices"
     );
     let Some(output) = simulated(&["0000:03:00.0=200"], &command) else { return };

@@ -317,11 +317,15 @@ pub fn choose(choice: &SensorChoice, adapter: &AdapterInfo) -> Result<Chosen, Po
     }
 }
 
-/// Does this sensor measure this adapter? By PCI address; the CPU's sensor is that of software adapters, and Apple's of
-/// Apple's GPUs, of which a machine has one.
+/// Does this sensor measure this adapter? By PCI address; the CPU's package is that of software adapters and of GPUs that sit
+/// in it, and Apple's sensor that of Apple's GPUs. A machine has one of either.
 pub fn belongs(api: Api, source: &Source, adapter: &AdapterInfo) -> bool {
     match api {
-        Api::Rapl => adapter.kind == AdapterType::Software,
+        Api::Rapl => match adapter.kind {
+            AdapterType::Software => true,
+            AdapterType::Integrated => matches!(adapter.vendor.as_str(), "AMD" | "Intel"),
+            AdapterType::Discrete | AdapterType::Virtual | AdapterType::Other => false,
+        },
         Api::Apple => is_apple(adapter),
         Api::Nvml | Api::RocmSmi | Api::Hwmon => {
             adapter.pci_address.is_some() && source.pci_address == adapter.pci_address
@@ -339,6 +343,8 @@ fn interfaces(adapter: &AdapterInfo) -> &'static [Api] {
     match (adapter.kind, adapter.vendor.as_str()) {
         (AdapterType::Software, _) => &[Api::Rapl],
         (_, "NVIDIA") => &[Api::Nvml],
+        (AdapterType::Integrated, "AMD") => &[Api::RocmSmi, Api::Hwmon, Api::Rapl],
+        (AdapterType::Integrated, "Intel") => &[Api::Hwmon, Api::Rapl],
         (_, "AMD") => &[Api::RocmSmi, Api::Hwmon],
         (_, "Intel") => &[Api::Hwmon],
         _ if is_apple(adapter) => &[Api::Apple],
@@ -496,6 +502,9 @@ mod tests {
         assert!(!belongs(Api::Hwmon, &at(None), &software), "no address is not the same address");
         assert!(belongs(Api::Rapl, &at(None), &software) && !belongs(Api::Rapl, &at(None), &card));
         assert!(belongs(Api::Apple, &at(None), &apple) && !belongs(Api::Apple, &at(None), &card));
+        let integrated = adapter("Intel UHD", "Intel", AdapterType::Integrated, Some("0000:00:02.0"));
+        assert!(belongs(Api::Rapl, &at(None), &integrated) && !belongs(Api::Rapl, &at(None), &apple));
+        assert_eq!(interfaces(&integrated), [Api::Hwmon, Api::Rapl]);
         assert_eq!(interfaces(&card), [Api::RocmSmi, Api::Hwmon]);
         assert_eq!(interfaces(&software), [Api::Rapl]);
         assert_eq!(interfaces(&apple), [Api::Apple]);
