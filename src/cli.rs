@@ -27,7 +27,8 @@ Examples:
   wattmul --backend vulkan --quick          the same in under a minute
   wattmul --adapter 1 --power nvml:0        choose the GPU, and the sensor, by hand
   wattmul --size 10000 --lock-clock 1000    hold the clock, so that the power limit plays no part
-  wattmul devices                           which GPUs are here
+  wattmul devices                           which GPUs and sensors are here
+  wattmul doctor                            what is missing here, and what mends it
   wattmul kernel --list                     the shaders that compete
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but the verdict is invalid.";
@@ -36,8 +37,10 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but the verdict is invalid.
 pub enum Command {
     /// Measure (what happens without a command)
     Run(RunArgs),
-    /// List the adapters of this machine
+    /// List adapters and sensors, and which belongs to which
     Devices(DevicesArgs),
+    /// Say what this machine lacks for a valid run, and what mends it
+    Doctor(DoctorArgs),
     /// Show the matrix-product kernels
     Kernel(KernelArgs),
 }
@@ -80,7 +83,8 @@ pub struct RunArgs {
     /// Try all kernels again, instead of the one that won last time
     #[arg(long)]
     pub retune: bool,
-    /// Power sensor: auto (by PCI address), none, nvml, nvml:INDEX, nvml:PCI
+    /// Power sensor: auto (the adapter's own), none, nvml, rocm-smi, hwmon, rapl, apple; NAME:INDEX or NAME:PCI for one of
+    /// several, as `wattmul devices` lists them
     #[arg(long, value_name = "SENSOR", default_value = "auto")]
     pub power: SensorChoice,
     /// Hold the GPU's clock for the run (most drivers ask for root)
@@ -133,6 +137,13 @@ pub struct DevicesArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Interface to the GPUs
+    #[arg(long, value_enum, default_value = "auto")]
+    pub backend: Backend,
 }
 
 #[derive(Debug, Args)]

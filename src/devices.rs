@@ -1,40 +1,278 @@
-//! `wattmul devices`: the adapters of this machine.
+//! `wattmul devices`: the adapters of this machine, its sensors with what each says now, and which belongs to which.
 
-use crate::gpu::adapter::{self, Adapter, AdapterError, Backend};
+use crate::gpu::adapter::{self, Adapter, AdapterError, AdapterInfo, Backend};
+use crate::power::{self, Api, PowerError, PowerReader, Reading, Source};
 use crate::report::terminal::{printable, wrapped};
 use std::fmt::Write;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-/// The adapters as a table, and any GPU that the backend does not offer.
-pub fn table(adapters: &[Adapter]) -> String {
-    let mut text = String::new();
-    for (index, adapter) in adapters.iter().enumerate() {
-        let info = &adapter.info;
-        let address = info.pci_address.map(|address| format!(" · {address}")).unwrap_or_default();
-        let line = format!("{} · {} · {}{address}", printable(&info.name), info.kind, info.backend_title());
-        text += &wrapped(&line, &format!("{index:>3}  "), "     ");
-        if let Some(driver) = &info.driver {
-            let _ = writeln!(text, "     driver {}", printable(driver));
+/// How long a counter is watched for its power: two and a half periods of the slowest common board.
+const WATCH: Duration = Duration::from_millis(250);
+
+/// All that was found.
+pub struct Devices {
+    pub adapters: Result<Vec<AdapterInfo>, AdapterError>,
+    pub sensors: Vec<Sensor>,
+    /// Interfaces that are here and do not work. Those that are not here are not listed: most machines lack most.
+    pub refusals: Vec<PowerError>,
+}
+
+/// A sensor and what it says.
+pub struct Sensor {
+    pub api: Api,
+    /// Its place among the interface's: `--power api:index` names it.
+    pub index: usize,
+    pub source: Source,
+    pub reading: Result<Reading, PowerError>,
+    /// As the sensor says, else by its counter over [`WATCH`].
+    pub power_w: Option<f64>,
+    /// Index of the adapter that it measures.
+    pub adapter: Option<usize>,
+}
+
+/// Looks for adapters and sensors, and reads each sensor. A machine without an adapter may still have sensors.
+pub fn look(backend: Backend) -> Devices {
+    let adapters = list(backend).map(|adapters| adapters.into_iter().map(|adapter| adapter.info).collect::<Vec<_>>());
+    let infos = adapters.as_deref().unwrap_or(&[]);
+    let mut refusals = vec![];
+    let mut readers: Vec<(Api, usize, Box<dyn PowerReader>)> = vec![];
+    for api in Api::ALL {
+        match api.readers() {
+            Ok(of_api) => readers.extend(of_api.into_iter().enumerate().map(|(index, reader)| (api, index, reader))),
+            Err(PowerError::Absent { .. }) => {}
+            Err(error) => refusals.push(error),
         }
     }
-    text + &unseen(adapters)
+    let timed = |reader: &mut Box<dyn PowerReader>| (Instant::now(), reader.read());
+    let first: Vec<(Instant, Result<Reading, PowerError>)> = readers.iter_mut().map(|(.., r)| timed(r)).collect();
+    if first.iter().any(|(_, reading)| reading.as_ref().is_ok_and(|reading| reading.power_mw.is_none())) {
+        std::thread::sleep(WATCH);
+    }
+    let sensors = readers.into_iter().zip(first).map(|((api, index, mut reader), (begun, before))| {
+        let (ended, reading) = timed(&mut reader);
+        let source = reader.source().clone();
+        let power_w = match (&before, &reading) {
+            (_, Ok(Reading { power_mw: Some(power_mw), .. })) => Some(*power_mw as f64 / 1000.0),
+            (Ok(Reading { energy_uj: Some(from), .. }), Ok(Reading { energy_uj: Some(to), .. })) if to > from => {
+                Some((to - from) as f64 * 1e-6 / (ended - begun).as_secs_f64())
+            }
+            _ => None,
+        };
+        let adapter = infos.iter().position(|info| power::belongs(api, &source, info));
+        Sensor { api, index, source, reading, power_w, adapter }
+    });
+    let sensors = sensors.collect();
+    Devices { adapters, sensors, refusals }
+}
+
+impl Devices {
+    fn infos(&self) -> &[AdapterInfo] {
+        self.adapters.as_deref().unwrap_or(&[])
+    }
+
+    /// For people: adapters, sensors, and what does not work, in 80 columns.
+    pub fn table(&self) -> String {
+        let mut text = String::from("adapters\n");
+        for (index, info) in self.infos().iter().enumerate() {
+            let address = info.pci_address.map(|address| format!(" · {address}")).unwrap_or_default();
+            let line = format!("{} · {} · {}{address}", printable(&info.name), info.kind, info.backend_title());
+            text += &wrapped(&line, &format!("{index:>3}  "), "     ");
+            if let Some(driver) = &info.driver {
+                let _ = writeln!(text, "     driver {}", printable(driver));
+            }
+            // Sensors stand in the order of preference: the first is the one that a run takes.
+            let sensor = self.sensors.iter().find(|s| s.adapter == Some(index) && s.source.gives_something());
+            let _ = match sensor {
+                Some(sensor) => writeln!(text, "     sensor {}", sensor.name()),
+                None => writeln!(text, "     sensor n/a (`wattmul doctor` says what is missing)"),
+            };
+        }
+        if let Err(error) = &self.adapters {
+            text += &wrapped(&printable(&error.to_string().replace('\n', " ")), "     ", "     ");
+        }
+        text += "sensors\n";
+        for sensor in &self.sensors {
+            text += &sensor.lines();
+        }
+        if self.sensors.is_empty() {
+            text += "     none (`wattmul doctor` says what is missing)\n";
+        }
+        let notices =
+            self.refusals.iter().map(|error| wrapped(&printable(&error.to_string()), "  notice: ", "          "));
+        text += &notices.collect::<String>();
+        text + &unseen_but(self.infos())
+    }
+
+    /// For programs.
+    pub fn json(&self) -> serde_json::Value {
+        let sensors: Vec<_> = self.sensors.iter().map(Sensor::json).collect();
+        serde_json::json!({ "adapters": self.infos(), "sensors": sensors })
+    }
+}
+
+impl Sensor {
+    /// As `--power` takes it.
+    fn name(&self) -> String {
+        format!("{}:{}", self.api.name(), self.index)
+    }
+
+    fn lines(&self) -> String {
+        let Source { api, device, pci_address, scope, .. } = &self.source;
+        let address = pci_address.map(|address| format!(" · {address}")).unwrap_or_default();
+        let adapter = self.adapter.map(|adapter| format!(" · adapter {adapter}")).unwrap_or_default();
+        let line = format!("{api} · {} · {scope}{address}{adapter}", printable(device));
+        let says = match &self.reading {
+            Ok(reading) => {
+                let figure = |value: Option<f64>, unit: &str| value.map(|value| format!("{value:.1} {unit}"));
+                let figures = [
+                    Some(figure(self.power_w, "W").unwrap_or_else(|| "power n/a (nothing moved)".into())),
+                    figure(reading.temperature_c, "°C"),
+                    reading.clock_mhz.map(|mhz| format!("{mhz:.0} MHz")),
+                    Some(self.source.kind()).filter(|kind| !kind.is_empty()),
+                ];
+                figures.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+            }
+            Err(error) => error.to_string(),
+        };
+        wrapped(&line, &format!("  {:<12} ", self.name()), "               ")
+            + &wrapped(&printable(&says), "               ", "               ")
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let reading = self.reading.as_ref().copied().unwrap_or_default();
+        serde_json::json!({
+            "api": self.source.api,
+            "name": self.source.device,
+            "pci_address": self.source.pci_address,
+            "scope": self.source.scope,
+            "kind": self.source.kind(),
+            "power_w": self.power_w,
+            "energy_j": reading.energy_uj.map(|energy_uj| energy_uj as f64 * 1e-6),
+            "temperature_c": reading.temperature_c,
+            "clock_mhz": reading.clock_mhz,
+            "adapter": self.adapter,
+        })
+    }
 }
 
 /// A sentence for each GPU that the PCI bus shows and the backend does not.
 pub fn unseen(adapters: &[Adapter]) -> String {
-    let seen: Vec<_> = adapters.iter().filter_map(|adapter| adapter.info.pci_address).collect();
-    let gpus = adapter::unseen_gpus(Path::new("/sys"), &seen);
-    gpus.iter().map(|gpu| wrapped(&gpu.to_string(), "  notice: ", "          ")).collect()
+    let infos: Vec<AdapterInfo> = adapters.iter().map(|adapter| adapter.info.clone()).collect();
+    unseen_but(&infos)
 }
 
-/// The adapters as JSON.
-pub fn json(adapters: &[Adapter]) -> serde_json::Value {
-    let infos: Vec<_> = adapters.iter().map(|adapter| &adapter.info).collect();
-    serde_json::json!({ "adapters": infos })
+fn unseen_but(infos: &[AdapterInfo]) -> String {
+    let seen: Vec<_> = infos.iter().filter_map(|info| info.pci_address).collect();
+    let gpus = adapter::unseen_gpus(Path::new(power::SYS), &seen);
+    gpus.iter().map(|gpu| wrapped(&gpu.to_string(), "  notice: ", "          ")).collect()
 }
 
 /// # Errors
 /// As [`adapter::list`].
 pub fn list(backend: Backend) -> Result<Vec<Adapter>, AdapterError> {
     adapter::list(backend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::adapter::AdapterType;
+    use crate::power::{Counter, PowerKind, Scope};
+
+    fn sensor(api: Api, address: Option<&str>, power_w: Option<f64>, adapter: Option<usize>) -> Sensor {
+        let source = Source {
+            api: if api == Api::Hwmon { "hwmon" } else { "ROCm SMI" }.into(),
+            api_version: None,
+            device: "AMD Radeon \u{1b}[31mRX".into(),
+            pci_address: address.map(|address| address.parse().unwrap()),
+            scope: Scope::Gpu,
+            counter: (api == Api::RocmSmi).then_some(Counter { resolution_uj: None, wraps_at_uj: None }),
+            power: power_w.map(|_| PowerKind::Average),
+            power_limit_w: None,
+            default_power_limit_w: None,
+            shared_with: vec![],
+        };
+        let reading = Reading { temperature_c: Some(51.0), energy_uj: Some(7_000_000), ..Reading::default() };
+        Sensor { api, index: 0, source, reading: Ok(reading), power_w, adapter }
+    }
+
+    fn two() -> Devices {
+        let info = |name: &str, address: Option<&str>| AdapterInfo {
+            name: name.into(),
+            vendor: "AMD".into(),
+            kind: AdapterType::Discrete,
+            backend: "vulkan".into(),
+            driver: Some("radv".into()),
+            pci_address: address.map(|address| address.parse().unwrap()),
+        };
+        let mut gone = sensor(Api::Hwmon, None, None, None);
+        gone.reading = Err(PowerError::Failed { what: "reading".into(), why: "gone".into(), mend: "look for it" });
+        Devices {
+            adapters: Ok(vec![info("AMD Radeon", Some("0000:03:00.0")), info("other", None)]),
+            sensors: vec![
+                sensor(Api::RocmSmi, Some("0000:03:00.0"), Some(200.04), Some(0)),
+                sensor(Api::Hwmon, Some("0000:03:00.0"), None, Some(0)),
+                gone,
+            ],
+            refusals: vec![PowerError::NoPermission { what: "RAPL".into(), mend: "sudo chmod" }],
+        }
+    }
+
+    #[test]
+    fn the_table_pairs_adapters_with_sensors() {
+        insta::assert_snapshot!(two().table(), @r"
+        adapters
+          0  AMD Radeon · discrete · Vulkan · 0000:03:00.0
+             driver radv
+             sensor rocm-smi:0
+          1  other · discrete · Vulkan
+             driver radv
+             sensor n/a (`wattmul doctor` says what is missing)
+        sensors
+          rocm-smi:0   ROCm SMI · AMD Radeon [31mRX · gpu · 0000:03:00.0 · adapter 0
+                       200.0 W · 51.0 °C · energy counter and averaged power
+          hwmon:0      hwmon · AMD Radeon [31mRX · gpu · 0000:03:00.0 · adapter 0
+                       power n/a (nothing moved) · 51.0 °C
+          hwmon:0      hwmon · AMD Radeon [31mRX · gpu
+                       reading failed (gone): look for it
+          notice: RAPL is not permitted: sudo chmod
+        ");
+    }
+
+    #[test]
+    fn what_a_sensor_does_not_say_is_null_and_not_0() {
+        let json = two().json();
+        let [first, _, gone] = &json["sensors"].as_array().unwrap()[..] else { panic!("{json:#}") };
+        let keys: Vec<&String> = first.as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys,
+            [
+                "api",
+                "name",
+                "pci_address",
+                "scope",
+                "kind",
+                "power_w",
+                "energy_j",
+                "temperature_c",
+                "clock_mhz",
+                "adapter"
+            ]
+        );
+        assert_eq!((&first["power_w"], &first["energy_j"]), (&200.04.into(), &7.0.into()));
+        assert!(first["clock_mhz"].is_null());
+        assert!(
+            ["power_w", "energy_j", "temperature_c", "pci_address", "adapter"].iter().all(|key| gone[key].is_null())
+        );
+        assert_eq!(json["adapters"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn sensors_are_listed_without_an_adapter() {
+        let none = Devices { adapters: Err(AdapterError::NoLoader("libvulkan.so.1")), ..two() };
+        let table = none.table();
+        assert!(table.contains("libvulkan1") && table.contains("200.0 W"), "{table}");
+        assert_eq!(none.json()["adapters"], serde_json::json!([]));
+    }
 }

@@ -15,12 +15,13 @@
 //! - [`trace`], [`energy`]: from samples to the watts of a window. [`stats`]: ratios and their intervals.
 //! - [`summary`], [`validity`], [`record`]: the answer, whether it can be believed, and the file that holds it. Whoever has
 //!   the file can compute the first two again.
-//! - [`report`]: what people read.
+//! - [`report`]: what people read. [`devices`], [`doctor`]: what is here, and what is missing.
 
 #![deny(unsafe_code)]
 
 pub mod cli;
 pub mod devices;
+pub mod doctor;
 pub mod energy;
 pub mod gpu;
 pub mod host;

@@ -5,7 +5,7 @@
 use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
-use wattmul::cli::{Cli, Command, DevicesArgs, KernelArgs, RunArgs};
+use wattmul::cli::{Cli, Command, DevicesArgs, DoctorArgs, KernelArgs, RunArgs};
 use wattmul::gpu::adapter::{self, AdapterType};
 use wattmul::gpu::buffers::Shape;
 use wattmul::gpu::kernel::KERNELS;
@@ -17,7 +17,7 @@ use wattmul::protocol::Sampler;
 use wattmul::report::terminal::{self, Progress};
 use wattmul::run::{HostClock, RealDevice, World, carry_out};
 use wattmul::validity::Status;
-use wattmul::{devices, interrupt, power, record};
+use wattmul::{devices, doctor, interrupt, power, record};
 
 #[expect(unsafe_code, reason = "the environment is changed before there is a second thread")]
 fn main() -> ExitCode {
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(&args),
         Some(Command::Devices(args)) => list_devices(&args),
+        Some(Command::Doctor(args)) => examine(&args),
         Some(Command::Kernel(args)) => show_kernels(&args),
     };
     match outcome {
@@ -120,13 +121,18 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn list_devices(args: &DevicesArgs) -> anyhow::Result<ExitCode> {
-    let adapters = devices::list(args.backend)?;
+    let devices = devices::look(args.backend);
     let mut output = std::io::stdout().lock();
     if args.json {
-        writeln!(output, "{:#}", devices::json(&adapters))?;
+        writeln!(output, "{:#}", devices.json())?;
     } else {
-        write!(output, "{}", devices::table(&adapters))?;
+        write!(output, "{}", devices.table())?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn examine(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    write!(std::io::stdout().lock(), "{}", doctor::text(&doctor::examine(args.backend)))?;
     Ok(ExitCode::SUCCESS)
 }
 

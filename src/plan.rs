@@ -200,6 +200,7 @@ mod tests {
             power: Some(PowerKind::AverageMs(2000)),
             power_limit_w: None,
             default_power_limit_w: None,
+            shared_with: vec![],
         };
         let mut slow = plan(Wishes::default()).unwrap();
         slow.fit_to_sensor(&source, Some(2.2));

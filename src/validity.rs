@@ -201,11 +201,23 @@ fn sensor(record: &Record, findings: &mut Findings) {
         let figures = (Some(f64::from(least)), Some(f64::from(needed)));
         findings.add(Status::Invalid, "too-few-updates", message, figures, "choose a longer --window");
     }
-    if windows.iter().any(|window| window.power_w.watts(lead).is_some_and(|watts| watts <= 0.0)) {
-        let message = format!("{} showed no power above 0 in a window of full load", source.api);
-        findings.add(Status::Invalid, "zero-power", message, (Some(0.0), None), "--power names another sensor");
+    let zero = |window: &&WindowRecord| {
+        let mut rows = record.trace.rows_within(window.start_s, window.start_s + window.duration_s);
+        window.power_w.watts(lead).is_some_and(|watts| watts <= 0.0) || rows.any(|row| row.power_w == Some(0.0))
+    };
+    let zeros = windows.iter().filter(zero).count();
+    if zeros > 0 {
+        // A mean over such figures is no power; a counter's difference is.
+        let status = if lead == Some(Lead::Counter) { Status::UnverifiedSensor } else { Status::Invalid };
+        let message = format!("{} showed no power above 0 in {zeros} windows of full load", source.api);
+        let mend = "--power names another sensor; on a card of two dies the first one may report for both";
+        findings.add(status, "zero-power", message, (Some(zeros as f64), Some(0.0)), mend);
     }
-
+    if let [other, ..] = source.shared_with[..] {
+        let message = format!("the sensor also counts the device at {other}");
+        let mend = "keep that device idle: the energy above idle is this device's own then, and the whole is not";
+        findings.add(Status::UnverifiedSensor, "sensor-shared", message, (None, None), mend);
+    }
     if source.counter.is_some() {
         let faults = |fault| windows.iter().filter(|w| w.power_w.counter_fault == Some(fault)).count();
         let frozen = windows.iter().filter(|w| w.power_w.counter_updates == 0 && w.power_w.polled.is_some()).count();

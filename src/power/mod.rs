@@ -1,14 +1,21 @@
 //! Power sensors: one trait, one file a vendor, and which sensor belongs to which adapter.
 
+#[cfg(all(target_os = "macos", target_arch = "aarch64"))]
+pub mod apple;
 pub mod clock_lock;
+pub mod hwmon;
 pub mod nvml;
+pub mod rapl;
+pub mod rocm_smi;
 pub mod sampler;
+pub mod sysfs;
 
-use crate::gpu::adapter::AdapterInfo;
+use crate::gpu::adapter::{AdapterInfo, AdapterType};
 use crate::pci::PciAddress;
 use clock_lock::ClockLock;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use thiserror::Error;
 
@@ -124,6 +131,9 @@ pub struct Source {
     pub power: Option<PowerKind>,
     pub power_limit_w: Option<f64>,
     pub default_power_limit_w: Option<f64>,
+    /// Other devices whose power is in the same figures, as with two dies on one card.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_with: Vec<PciAddress>,
 }
 
 /// An energy counter.
@@ -143,6 +153,8 @@ pub enum PowerKind {
     Instant,
     /// A running mean over so many milliseconds.
     AverageMs(u32),
+    /// A running mean; the vendor does not say over how long.
+    Average,
     /// The vendor does not say.
     Unknown,
 }
@@ -152,8 +164,13 @@ impl Source {
     pub fn averaging_s(&self) -> f64 {
         match self.power {
             Some(PowerKind::AverageMs(ms)) => f64::from(ms) / 1000.0,
-            Some(PowerKind::Instant | PowerKind::Unknown) | None => 0.0,
+            Some(PowerKind::Instant | PowerKind::Average | PowerKind::Unknown) | None => 0.0,
         }
+    }
+
+    /// Is there anything to measure by?
+    pub fn gives_something(&self) -> bool {
+        self.counter.is_some() || self.power.is_some()
     }
 
     /// In words: "energy counter and instant power".
@@ -162,6 +179,7 @@ impl Source {
         let power = self.power.map(|kind| match kind {
             PowerKind::Instant => "instant power".into(),
             PowerKind::AverageMs(ms) => format!("power averaged over {ms} ms"),
+            PowerKind::Average => "averaged power".into(),
             PowerKind::Unknown => "power".into(),
         });
         counter.into_iter().chain(power).collect::<Vec<_>>().join(" and ")
@@ -181,19 +199,40 @@ pub enum PowerError {
     Failed { what: String, why: String, mend: &'static str },
 }
 
+impl PowerError {
+    /// What is wrong, and what mends it.
+    pub fn parts(&self) -> (String, &'static str) {
+        let (PowerError::Absent { mend, .. }
+        | PowerError::NoPermission { mend, .. }
+        | PowerError::Unsupported { mend, .. }
+        | PowerError::Failed { mend, .. }) = self;
+        let text = self.to_string();
+        let wrong = text.strip_suffix(mend).unwrap_or(&text).trim_end_matches(": ").to_owned();
+        (wrong, mend)
+    }
+}
+
 /// The interfaces to sensors, in the order in which they are preferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Api {
     Nvml,
+    RocmSmi,
+    Hwmon,
+    Apple,
+    Rapl,
 }
 
 impl Api {
-    pub const ALL: [Api; 1] = [Api::Nvml];
+    pub const ALL: [Api; 5] = [Api::Nvml, Api::RocmSmi, Api::Hwmon, Api::Apple, Api::Rapl];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Api::Nvml => "nvml",
+            Api::RocmSmi => "rocm-smi",
+            Api::Hwmon => "hwmon",
+            Api::Apple => "apple",
+            Api::Rapl => "rapl",
         }
     }
 
@@ -204,8 +243,28 @@ impl Api {
     pub fn readers(self) -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
         match self {
             Api::Nvml => nvml::readers(),
+            Api::RocmSmi => rocm_smi::readers(),
+            Api::Hwmon => hwmon::readers(Path::new(SYS)),
+            Api::Apple => apple_readers(),
+            Api::Rapl => rapl::readers(Path::new(SYS)),
         }
     }
+}
+
+/// Where Linux shows its devices.
+pub const SYS: &str = "/sys";
+
+#[cfg(all(target_os = "macos", target_arch = "aarch64"))]
+fn apple_readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
+    apple::readers()
+}
+
+#[cfg(not(all(target_os = "macos", target_arch = "aarch64")))]
+fn apple_readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
+    Err(PowerError::Absent {
+        what: "Apple silicon".into(),
+        mend: "only its own build of wattmul, on macOS, reads its sensors",
+    })
 }
 
 /// `--power`: which sensor to use.
@@ -232,8 +291,11 @@ impl FromStr for SensorChoice {
             ("none", _, None) => Ok(SensorChoice::None),
             (_, Some(api), device) if device.as_deref() != Some("") => Ok(SensorChoice::Named(api, device)),
             _ => {
-                let names = Api::ALL.map(|api| format!("{0}, {0}:INDEX, {0}:PCI", api.name())).join(", ");
-                Err(format!("no sensor is called '{text}': choose from auto, none, {names}"))
+                let names = Api::ALL.map(Api::name).join(", ");
+                Err(format!(
+                    "no sensor is called '{text}': choose from auto, none, {names}; NAME:INDEX or NAME:PCI for one device \
+                     of several, such as nvml:0"
+                ))
             }
         }
     }
@@ -255,17 +317,63 @@ pub fn choose(choice: &SensorChoice, adapter: &AdapterInfo) -> Result<Chosen, Po
     }
 }
 
-/// The first sensor at the adapter's address.
+/// Does this sensor measure this adapter? By PCI address; the CPU's package is that of software adapters and of GPUs that sit
+/// in it, and Apple's sensor that of Apple's GPUs. A machine has one of either.
+pub fn belongs(api: Api, source: &Source, adapter: &AdapterInfo) -> bool {
+    match api {
+        Api::Rapl => match adapter.kind {
+            AdapterType::Software => true,
+            AdapterType::Integrated => matches!(adapter.vendor.as_str(), "AMD" | "Intel"),
+            AdapterType::Discrete | AdapterType::Virtual | AdapterType::Other => false,
+        },
+        Api::Apple => is_apple(adapter),
+        Api::Nvml | Api::RocmSmi | Api::Hwmon => {
+            adapter.pci_address.is_some() && source.pci_address == adapter.pci_address
+        }
+    }
+}
+
+/// Metal gives no vendor's number.
+fn is_apple(adapter: &AdapterInfo) -> bool {
+    adapter.name.starts_with("Apple")
+}
+
+/// The interfaces that can have a sensor for such an adapter, by preference.
+fn interfaces(adapter: &AdapterInfo) -> &'static [Api] {
+    match (adapter.kind, adapter.vendor.as_str()) {
+        (AdapterType::Software, _) => &[Api::Rapl],
+        (_, "NVIDIA") => &[Api::Nvml],
+        (AdapterType::Integrated, "AMD") => &[Api::RocmSmi, Api::Hwmon, Api::Rapl],
+        (AdapterType::Integrated, "Intel") => &[Api::Hwmon, Api::Rapl],
+        (_, "AMD") => &[Api::RocmSmi, Api::Hwmon],
+        (_, "Intel") => &[Api::Hwmon],
+        _ if is_apple(adapter) => &[Api::Apple],
+        _ => &[],
+    }
+}
+
+/// The first sensor that belongs to the adapter.
 fn find(adapter: &AdapterInfo) -> Chosen {
-    let Some(address) = adapter.pci_address else {
-        return Err("the adapter has no PCI address by which to find its sensor".into());
-    };
+    let apis = interfaces(adapter);
+    if apis.is_empty() {
+        return Err(format!("no interface to a sensor of {} is known; --power names one", adapter.name));
+    }
     let mut reasons = vec![];
-    for api in Api::ALL {
+    for &api in apis {
         match api.readers() {
-            Ok(readers) => match readers.into_iter().find(|reader| reader.source().pci_address == Some(address)) {
-                Some(reader) => return Ok(reader),
-                None => reasons.push(format!("{} shows no device at {address}", api.name())),
+            Ok(readers) => match readers.into_iter().find(|reader| belongs(api, reader.source(), adapter)) {
+                Some(reader) if reader.source().gives_something() => return Ok(reader),
+                Some(reader) => reasons.push(format!(
+                    "{} gives neither power nor energy for {}; on a card of two dies the first one may report for both",
+                    api.name(),
+                    reader.source().device
+                )),
+                None => reasons.push(match adapter.pci_address {
+                    Some(address) => format!("{} shows no device at {address}", api.name()),
+                    None => {
+                        format!("{} has no PCI address by which to find its sensor; --power names one", adapter.name)
+                    }
+                }),
             },
             Err(error) => reasons.push(error.to_string()),
         }
@@ -340,6 +448,7 @@ mod tests {
             power: None,
             power_limit_w: None,
             default_power_limit_w: None,
+            shared_with: vec![],
         }))
     }
 
@@ -349,8 +458,10 @@ mod tests {
         assert_eq!("none".parse(), Ok(SensorChoice::None));
         assert_eq!("nvml".parse(), Ok(SensorChoice::Named(Api::Nvml, None)));
         assert_eq!("nvml:0000:01:00.0".parse(), Ok(SensorChoice::Named(Api::Nvml, Some("0000:01:00.0".into()))));
+        assert_eq!("rocm-smi:1".parse(), Ok(SensorChoice::Named(Api::RocmSmi, Some("1".into()))));
+        assert_eq!("rapl".parse(), Ok(SensorChoice::Named(Api::Rapl, None)));
         for text in ["", "nvml:", "cuda", "auto:0", "none:1"] {
-            assert!(text.parse::<SensorChoice>().unwrap_err().contains("nvml:INDEX"), "{text}");
+            assert!(text.parse::<SensorChoice>().unwrap_err().contains("nvml, rocm-smi, hwmon, apple, rapl"), "{text}");
         }
     }
 
@@ -370,6 +481,34 @@ mod tests {
         }
         assert!(pick(Api::Nvml, vec![reader(None)], None, None).is_ok(), "the only one");
         assert!(pick(Api::Nvml, vec![], None, None).is_err());
+    }
+
+    #[test]
+    fn a_sensor_belongs_to_the_adapter_at_its_address() {
+        let adapter = |name: &str, vendor: &str, kind, address: Option<&str>| AdapterInfo {
+            name: name.into(),
+            vendor: vendor.into(),
+            kind,
+            backend: "vulkan".into(),
+            driver: None,
+            pci_address: address.map(|address| address.parse().unwrap()),
+        };
+        let card = adapter("AMD Radeon", "AMD", AdapterType::Discrete, Some("0000:01:00.0"));
+        let software = adapter("llvmpipe", "Mesa", AdapterType::Software, None);
+        let apple = adapter("Apple M5", "0x0000", AdapterType::Integrated, None);
+        let at = |address| reader(address).source().clone();
+        assert!(belongs(Api::RocmSmi, &at(Some("0000:01:00.0")), &card));
+        assert!(!belongs(Api::Hwmon, &at(Some("0000:02:00.0")), &card));
+        assert!(!belongs(Api::Hwmon, &at(None), &software), "no address is not the same address");
+        assert!(belongs(Api::Rapl, &at(None), &software) && !belongs(Api::Rapl, &at(None), &card));
+        assert!(belongs(Api::Apple, &at(None), &apple) && !belongs(Api::Apple, &at(None), &card));
+        let integrated = adapter("Intel UHD", "Intel", AdapterType::Integrated, Some("0000:00:02.0"));
+        assert!(belongs(Api::Rapl, &at(None), &integrated) && !belongs(Api::Rapl, &at(None), &apple));
+        assert_eq!(interfaces(&integrated), [Api::Hwmon, Api::Rapl]);
+        assert_eq!(interfaces(&card), [Api::RocmSmi, Api::Hwmon]);
+        assert_eq!(interfaces(&software), [Api::Rapl]);
+        assert_eq!(interfaces(&apple), [Api::Apple]);
+        assert_eq!(interfaces(&adapter("Mali", "Arm", AdapterType::Integrated, None)), []);
     }
 
     #[test]

@@ -71,6 +71,50 @@ pub fn readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
     Ok(readers.map(|reader| Box::new(reader) as Box<dyn PowerReader>).collect())
 }
 
+/// What the driver tells of a GPU beside power. None where it does not tell.
+pub struct GpuState {
+    pub name: String,
+    /// Does the driver stay loaded between programs? Linux alone has this.
+    pub persistent: Option<bool>,
+    /// Programs on the GPU but this one.
+    pub programs: Option<usize>,
+    pub display: Option<bool>,
+}
+
+/// The state of every GPU that the driver shows.
+///
+/// # Errors
+/// As [`readers`].
+pub fn states() -> Result<Vec<GpuState>, PowerError> {
+    let nvml = library()?;
+    let count = nvml.device_count().map_err(|error| failure("counting GPUs through NVML", error))?;
+    Ok((0..count).filter_map(|index| nvml.device_by_index(index).ok()).map(|device| state(&device)).collect())
+}
+
+fn state(device: &Device) -> GpuState {
+    #[cfg(target_os = "linux")]
+    let persistent = device.is_in_persistent_mode().ok();
+    #[cfg(not(target_os = "linux"))]
+    let persistent = None;
+    let mut programs = device.running_compute_processes().ok();
+    if let (Some(programs), Ok(graphics)) = (&mut programs, device.running_graphics_processes()) {
+        programs.extend(graphics);
+    }
+    let own = std::process::id();
+    let others = programs.map(|programs| {
+        let mut ids: Vec<u32> = programs.iter().map(|program| program.pid).filter(|&id| id != own).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.len()
+    });
+    GpuState {
+        name: device.name().unwrap_or_else(|_| "a GPU".into()),
+        persistent,
+        programs: others,
+        display: device.is_display_active().ok(),
+    }
+}
+
 struct NvmlReader {
     source: Source,
     device: Device<'static>,
@@ -111,6 +155,7 @@ impl NvmlReader {
             power: gives.power.then(|| if instant_power { PowerKind::Instant } else { power_usage_kind(&device) }),
             power_limit_w: watts(device.enforced_power_limit().or_else(|_| device.power_management_limit())),
             default_power_limit_w: watts(device.power_management_limit_default()),
+            shared_with: vec![],
         };
         Ok(NvmlReader { source, device, nvml, instant_power, gives })
     }

@@ -1,0 +1,448 @@
+//! `wattmul doctor`: what this machine lacks for a run that can be believed, and the command that mends it.
+//!
+//! Each probe takes the root of what it looks at, and says one thing.
+
+use crate::gpu::adapter::{self, AdapterError, AdapterInfo, AdapterType, Backend};
+use crate::pci::PciAddress;
+use crate::power::sysfs::{read_number, read_text};
+use crate::power::{self, Api, PowerError, Source, nvml};
+use crate::report::terminal::{printable, wrapped};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub state: State,
+    pub subject: &'static str,
+    pub text: String,
+    /// What to do about it.
+    pub mend: Option<String>,
+}
+
+/// How a finding bears on a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Good,
+    /// Worth knowing; a run can be valid all the same.
+    Note,
+    /// Spoils a run, or makes it poorer.
+    Bad,
+}
+
+fn good(subject: &'static str, text: impl Into<String>) -> Finding {
+    Finding { state: State::Good, subject, text: text.into(), mend: None }
+}
+
+fn note(subject: &'static str, text: impl Into<String>, mend: impl Into<String>) -> Finding {
+    Finding { state: State::Note, subject, text: text.into(), mend: Some(mend.into()) }
+}
+
+fn bad(subject: &'static str, text: impl Into<String>, mend: impl Into<String>) -> Finding {
+    Finding { state: State::Bad, subject, text: text.into(), mend: Some(mend.into()) }
+}
+
+/// Looks at this machine.
+pub fn examine(backend: Backend) -> Vec<Finding> {
+    let sys = Path::new(power::SYS);
+    let adapters = adapter::list(backend).map(|adapters| adapters.into_iter().map(|adapter| adapter.info).collect());
+    let mut findings = drivers(&adapters, sys);
+    let infos: &[AdapterInfo] = adapters.as_deref().unwrap_or(&[]);
+
+    let vendors: Vec<String> = infos
+        .iter()
+        .map(|info| info.vendor.clone())
+        .chain(adapter::unseen_gpus(sys, &[]).into_iter().map(|gpu| gpu.vendor))
+        .collect();
+    let mut sources: Vec<(Api, Source)> = vec![];
+    for api in Api::ALL {
+        let outcome = api.readers().map(|readers| readers.iter().map(|reader| reader.source().clone()).collect());
+        findings.extend(interface(api, &outcome, &vendors, infos));
+        sources.extend(outcome.into_iter().flatten().map(|source| (api, source)));
+    }
+    findings.extend(infos.iter().map(|info| sensor(info, &sources)));
+    findings.extend(sources.iter().filter_map(|(api, source)| power_limit(*api, source)));
+    findings.extend(nvml::states().unwrap_or_default().iter().flat_map(nvidia));
+    findings.extend(rocm_programs(sys));
+    findings.extend(displays(sys));
+    findings.extend(render_nodes(Path::new("/dev")));
+    findings.extend(root(Path::new("/proc")));
+    findings.extend(battery(sys));
+    findings
+}
+
+/// For people, in 80 columns: what is bad first.
+pub fn text(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for (state, word) in [(State::Bad, "BAD"), (State::Note, "note"), (State::Good, "good")] {
+        for Finding { subject, text: says, mend, .. } in findings.iter().filter(|finding| finding.state == state) {
+            text += &wrapped(&printable(says), &format!("  {word:<5} {subject:<9} "), "                  ");
+            if let Some(mend) = mend {
+                text += &wrapped(&printable(mend), "                  mend: ", "                        ");
+            }
+        }
+    }
+    let bad = findings.iter().filter(|finding| finding.state == State::Bad).count();
+    text + &match bad {
+        0 => "  nothing stands in the way of a valid run\n".to_owned(),
+        1 => "  1 thing to mend\n".to_owned(),
+        many => format!("  {many} things to mend\n"),
+    }
+}
+
+/// Loader and drivers: the adapters, and GPUs that no driver offers.
+fn drivers(adapters: &Result<Vec<AdapterInfo>, AdapterError>, sys: &Path) -> Vec<Finding> {
+    let infos: &[AdapterInfo] = match adapters {
+        Ok(infos) => infos,
+        Err(error) => return vec![bad("driver", error.to_string().replace('\n', " "), "sh setup.sh")],
+    };
+    let of_adapter = |info: &AdapterInfo| {
+        let driver = info.driver.as_deref().unwrap_or("driver n/a (the backend does not tell)");
+        good("driver", format!("{} · {} · {driver}", info.name, info.backend_title()))
+    };
+    let mut findings: Vec<Finding> = infos.iter().map(of_adapter).collect();
+    if infos.iter().all(|info| info.kind == AdapterType::Software) {
+        let mend = "install your GPU vendor's driver; `vulkaninfo --summary` shows what the loader finds";
+        findings.push(bad("driver", "only software adapters: a run measures the CPU", mend));
+    }
+    let seen: Vec<PciAddress> = infos.iter().filter_map(|info| info.pci_address).collect();
+    findings.extend(adapter::unseen_gpus(sys, &seen).iter().map(|gpu| {
+        let text = gpu.to_string();
+        match text.split_once(": ") {
+            Some((says, mend)) => bad("driver", says, mend),
+            None => bad("driver", text, "install its driver"),
+        }
+    }));
+    findings
+}
+
+/// A sensor library or kernel interface, where something here could be read through it.
+fn interface(
+    api: Api,
+    outcome: &Result<Vec<Source>, PowerError>,
+    vendors: &[String],
+    adapters: &[AdapterInfo],
+) -> Option<Finding> {
+    let wanted = match api {
+        Api::Nvml => vendors.iter().any(|vendor| vendor == "NVIDIA"),
+        // hwmon reads AMD's GPUs as well: ROCm SMI adds the energy counter.
+        Api::RocmSmi => vendors.iter().any(|vendor| vendor == "AMD"),
+        Api::Hwmon => vendors.iter().any(|vendor| vendor == "AMD" || vendor == "Intel"),
+        Api::Apple => cfg!(all(target_os = "macos", target_arch = "aarch64")),
+        Api::Rapl => adapters.iter().any(|info| info.kind == AdapterType::Software),
+    };
+    match outcome {
+        Ok(sources) => {
+            let version = sources.iter().find_map(|source| source.api_version.clone());
+            let version = version.map(|version| format!(" {version}")).unwrap_or_default();
+            let devices: Vec<&str> = sources.iter().map(|source| source.device.as_str()).collect();
+            Some(good("sensor", format!("{}{version}: {}", api.name(), devices.join(", "))))
+        }
+        Err(PowerError::Absent { .. }) if !wanted => None,
+        Err(error) => {
+            let (text, mend) = error.parts();
+            Some(if wanted { bad("sensor", text, mend) } else { note("sensor", text, mend) })
+        }
+    }
+}
+
+/// Which sensor a run on this adapter would take.
+fn sensor(info: &AdapterInfo, sources: &[(Api, Source)]) -> Finding {
+    let fits = |(api, source): &&(Api, Source)| power::belongs(*api, source, info) && source.gives_something();
+    match sources.iter().find(fits) {
+        Some((api, source)) if source.shared_with.is_empty() => {
+            good("sensor", format!("{} is measured by {} ({})", info.name, api.name(), source.kind()))
+        }
+        Some((api, source)) => {
+            let others: Vec<String> = source.shared_with.iter().map(PciAddress::to_string).collect();
+            let text = format!("{} measures {} together with {}", api.name(), info.name, others.join(", "));
+            note("sensor", text, "keep the other device idle")
+        }
+        None => {
+            bad("sensor", format!("{} has no sensor: a run gives times alone", info.name), "--power names one by hand")
+        }
+    }
+}
+
+/// A limit that somebody lowered makes the card look slow.
+fn power_limit(api: Api, source: &Source) -> Option<Finding> {
+    let (limit, usual) = (source.power_limit_w?, source.default_power_limit_w?);
+    if (limit / usual - 1.0).abs() < 0.001 {
+        return None;
+    }
+    let text =
+        format!("{} is limited to {limit:.0} W, {:.0} % of its {usual:.0} W", source.device, 100.0 * limit / usual);
+    let mend = match api {
+        Api::Nvml => format!("sudo nvidia-smi --power-limit={usual:.0}"),
+        Api::RocmSmi | Api::Hwmon => "sudo rocm-smi --resetpoweroverdrive".to_owned(),
+        Api::Apple | Api::Rapl => return None,
+    };
+    Some(note("limit", text, mend))
+}
+
+/// What NVML tells beside power.
+fn nvidia(state: &nvml::GpuState) -> Vec<Finding> {
+    let nvml::GpuState { name, persistent, programs, display } = state;
+    let mut findings = vec![];
+    if *persistent == Some(false) {
+        let text =
+            format!("{name} is not in persistence mode: its driver unloads between runs, and counters start anew");
+        findings.push(note("driver", text, "sudo nvidia-smi --persistence-mode=1"));
+    }
+    if let Some(count) = programs.filter(|&count| count > 0) {
+        let mend = "`nvidia-smi` lists them; end them before a run";
+        findings.push(bad("programs", format!("{count} other programs use {name}"), mend));
+    }
+    if *display == Some(true) {
+        findings.push(display_finding(name));
+    }
+    findings
+}
+
+fn display_finding(name: &str) -> Finding {
+    let mend = "attach it to another GPU, or end the desktop for the run: sudo systemctl isolate multi-user.target";
+    note("display", format!("a display is attached to {name}: drawing it takes time and energy"), mend)
+}
+
+/// Programs that compute on AMD's GPUs, which the kernel lists by process.
+fn rocm_programs(sys: &Path) -> Option<Finding> {
+    let own = std::process::id().to_string();
+    let names = folders(&sys.join("class/kfd/kfd/proc"));
+    let others = names.iter().filter_map(|path| path.file_name()?.to_str()).filter(|name| *name != own).count();
+    let mend = "`rocm-smi --showpids` lists them; end them before a run";
+    (others > 0).then(|| bad("programs", format!("{others} programs compute on AMD's GPUs"), mend))
+}
+
+/// Connectors of graphics cards, such as card0-HDMI-A-1.
+fn displays(sys: &Path) -> Vec<Finding> {
+    let connected = |path: &PathBuf| read_text(&path.join("status")).is_some_and(|status| status == "connected");
+    let connectors = folders(&sys.join("class/drm")).into_iter().filter(connected);
+    let mut names: Vec<String> = connectors
+        .map(|path| {
+            let real = path.canonicalize().unwrap_or(path);
+            let address = real.iter().rev().find_map(|part| part.to_str()?.parse::<PciAddress>().ok());
+            address.map(|address| format!("the GPU at {address}")).unwrap_or_else(|| "a GPU".into())
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names.iter().map(|name| display_finding(name)).collect()
+}
+
+/// Device files through which Mesa's drivers and ROCm reach a GPU.
+fn render_nodes(dev: &Path) -> Option<Finding> {
+    let is_node = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("renderD"))
+    };
+    let refused = |path: PathBuf| {
+        let opened = std::fs::File::options().read(true).write(true).open(&path);
+        opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied).then_some(path)
+    };
+    let path = folders(&dev.join("dri")).into_iter().filter(is_node).find_map(refused)?;
+    let mend = "sudo usermod --append --groups render,video $USER, then log in again";
+    Some(bad("rights", format!("{} may not be opened", path.display()), mend))
+}
+
+/// Only root may lock a clock.
+fn root(proc: &Path) -> Option<Finding> {
+    let status = read_text(&proc.join("self/status"))?;
+    let effective = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().nth(1)?;
+    (effective != "0").then(|| {
+        note(
+            "rights",
+            "--lock-clock needs root with most drivers",
+            "sudo wattmul --lock-clock MHZ (nothing else needs it)",
+        )
+    })
+}
+
+/// On battery a laptop slows its GPU down.
+fn battery(sys: &Path) -> Option<Finding> {
+    let supplies = folders(&sys.join("class/power_supply"));
+    let is = |path: &Path, kind: &str| read_text(&path.join("type")).is_some_and(|text| text == kind);
+    let discharging = supplies.iter().any(|path| {
+        is(path, "Battery")
+            // The battery of a mouse says "Device" here.
+            && read_text(&path.join("scope")).is_none_or(|scope| scope != "Device")
+            && read_text(&path.join("status")).is_some_and(|status| status == "Discharging")
+    });
+    let plugged = supplies.iter().any(|path| is(path, "Mains") && read_number(&path.join("online")) == Some(1));
+    (discharging && !plugged)
+        .then(|| bad("battery", "this machine runs on its battery, and slows its GPU down", "plug in its power supply"))
+}
+
+/// What lies in a folder, in order; nothing where there is none.
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::power::{Counter, PowerKind, Scope};
+
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    fn info(kind: AdapterType, vendor: &str, address: Option<&str>) -> AdapterInfo {
+        AdapterInfo {
+            name: "card".into(),
+            vendor: vendor.into(),
+            kind,
+            backend: "vulkan".into(),
+            driver: Some("driver 1.2".into()),
+            pci_address: address.map(|address| address.parse().unwrap()),
+        }
+    }
+
+    fn source(address: &str) -> Source {
+        Source {
+            api: "NVML".into(),
+            api_version: Some("12.570".into()),
+            device: "RTX".into(),
+            pci_address: Some(address.parse().unwrap()),
+            scope: Scope::Board,
+            counter: Some(Counter { resolution_uj: None, wraps_at_uj: None }),
+            power: Some(PowerKind::Instant),
+            power_limit_w: Some(230.0),
+            default_power_limit_w: Some(370.0),
+            shared_with: vec![],
+        }
+    }
+
+    #[test]
+    fn a_machine_without_a_driver_is_told_how_to_get_one() {
+        let nothing = Path::new("/nonexistent");
+        let findings = drivers(&Err(AdapterError::None("Vulkan".into(), String::new())), nothing);
+        assert_eq!((findings[0].state, findings[0].mend.as_deref()), (State::Bad, Some("sh setup.sh")));
+        let software = drivers(&Ok(vec![info(AdapterType::Software, "Mesa", None)]), nothing);
+        assert_eq!(software.iter().map(|finding| finding.state).collect::<Vec<_>>(), [State::Good, State::Bad]);
+        let hidden = tree(&[
+            ("bus/pci/devices/0000:05:00.0/class", "0x030200"),
+            ("bus/pci/devices/0000:05:00.0/vendor", "0x10de"),
+        ]);
+        let findings = drivers(&Ok(vec![info(AdapterType::Discrete, "AMD", Some("0000:01:00.0"))]), hidden.path());
+        assert_eq!(findings[1].text, "NVIDIA GPU at 0000:05:00.0 is not offered by Vulkan");
+        assert!(findings[1].mend.as_ref().unwrap().contains("libnvidia-gl"));
+    }
+
+    #[test]
+    fn only_interfaces_that_matter_here_are_missed() {
+        let absent = || Err(PowerError::Absent { what: "NVML".into(), mend: "install it" });
+        assert_eq!(interface(Api::Nvml, &absent(), &["AMD".into()], &[]), None);
+        let missed = interface(Api::Nvml, &absent(), &["NVIDIA".into()], &[]).unwrap();
+        assert_eq!((missed.state, missed.text.as_str()), (State::Bad, "NVML is not here"));
+        assert_eq!(missed.mend.as_deref(), Some("install it"));
+        let refused = Err(PowerError::NoPermission { what: "RAPL".into(), mend: "sudo chmod" });
+        assert_eq!(interface(Api::Rapl, &refused, &[], &[]).unwrap().state, State::Note);
+        let software = [info(AdapterType::Software, "Mesa", None)];
+        assert_eq!(interface(Api::Rapl, &refused, &[], &software).unwrap().state, State::Bad);
+        let works = interface(Api::Nvml, &Ok(vec![source("0000:01:00.0")]), &[], &[]).unwrap();
+        assert_eq!(works.text, "nvml 12.570: RTX");
+    }
+
+    #[test]
+    fn each_adapter_has_its_sensor_or_none() {
+        let sources = [(Api::Nvml, source("0000:01:00.0"))];
+        let with = sensor(&info(AdapterType::Discrete, "NVIDIA", Some("0000:01:00.0")), &sources);
+        assert_eq!(
+            (with.state, with.text.as_str()),
+            (State::Good, "card is measured by nvml (energy counter and instant power)")
+        );
+        assert_eq!(sensor(&info(AdapterType::Discrete, "NVIDIA", Some("0000:02:00.0")), &sources).state, State::Bad);
+        let shared =
+            [(Api::RocmSmi, Source { shared_with: vec!["0000:02:00.0".parse().unwrap()], ..source("0000:01:00.0") })];
+        let die = sensor(&info(AdapterType::Discrete, "AMD", Some("0000:01:00.0")), &shared);
+        assert!(die.state == State::Note && die.text.contains("together with 0000:02:00.0"), "{die:?}");
+    }
+
+    #[test]
+    fn a_lowered_limit_is_named_with_its_share() {
+        let finding = power_limit(Api::Nvml, &source("0000:01:00.0")).unwrap();
+        assert_eq!(finding.text, "RTX is limited to 230 W, 62 % of its 370 W");
+        assert_eq!(finding.mend.as_deref(), Some("sudo nvidia-smi --power-limit=370"));
+        let usual = Source { power_limit_w: Some(370.0), ..source("0000:01:00.0") };
+        assert_eq!(power_limit(Api::Nvml, &usual), None);
+        assert_eq!(power_limit(Api::Nvml, &Source { default_power_limit_w: None, ..usual }), None);
+    }
+
+    #[test]
+    fn what_nvml_tells_is_judged() {
+        let state =
+            |persistent, programs, display| nvml::GpuState { name: "RTX".into(), persistent, programs, display };
+        assert_eq!(nvidia(&state(None, None, None)), []);
+        assert_eq!(nvidia(&state(Some(true), Some(0), Some(false))), []);
+        let subjects: Vec<&str> =
+            nvidia(&state(Some(false), Some(2), Some(true))).iter().map(|finding| finding.subject).collect();
+        assert_eq!(subjects, ["driver", "programs", "display"]);
+    }
+
+    #[test]
+    fn displays_programs_and_batteries_are_found_in_sysfs() {
+        let own = format!("class/kfd/kfd/proc/{}/pasid", std::process::id());
+        let idle = tree(&[
+            ("class/drm/card0-DP-1/status", "disconnected\n"),
+            (&own, "1"),
+            ("class/power_supply/AC/type", "Mains\n"),
+            ("class/power_supply/AC/online", "1\n"),
+            ("class/power_supply/BAT0/type", "Battery\n"),
+            ("class/power_supply/BAT0/status", "Discharging\n"),
+        ]);
+        assert_eq!((displays(idle.path()), rocm_programs(idle.path()), battery(idle.path())), (vec![], None, None));
+        let busy = tree(&[
+            ("class/drm/card0-DP-1/status", "connected\n"),
+            ("class/drm/card0-HDMI-A-1/status", "connected\n"),
+            ("class/kfd/kfd/proc/1/pasid", "1"),
+            ("class/power_supply/AC/type", "Mains\n"),
+            ("class/power_supply/AC/online", "0\n"),
+            ("class/power_supply/BAT0/type", "Battery\n"),
+            ("class/power_supply/BAT0/status", "Discharging\n"),
+        ]);
+        assert_eq!(displays(busy.path()).len(), 1, "a card is named once");
+        assert!(rocm_programs(busy.path()).unwrap().text.starts_with("1 programs"));
+        assert_eq!(battery(busy.path()).unwrap().mend.as_deref(), Some("plug in its power supply"));
+        let mouse = tree(&[
+            ("class/power_supply/mouse/type", "Battery\n"),
+            ("class/power_supply/mouse/scope", "Device\n"),
+            ("class/power_supply/mouse/status", "Discharging\n"),
+        ]);
+        assert_eq!(battery(mouse.path()), None);
+        let nothing = Path::new("/nonexistent");
+        assert_eq!(
+            (displays(nothing), battery(nothing), render_nodes(nothing), root(nothing)),
+            (vec![], None, None, None)
+        );
+    }
+
+    #[test]
+    fn rights_are_looked_at() {
+        let user = tree(&[("self/status", "Name:\twattmul\nUid:\t1000\t1000\t1000\t1000\n")]);
+        assert!(root(user.path()).unwrap().text.contains("--lock-clock"));
+        let superuser = tree(&[("self/status", "Uid:\t1000\t0\t0\t0\n")]);
+        assert_eq!(root(superuser.path()), None);
+        let dev = tree(&[("dri/renderD128", ""), ("dri/card0", "")]);
+        assert_eq!(render_nodes(dev.path()), None);
+    }
+
+    #[test]
+    fn what_is_bad_comes_first() {
+        let findings = [good("driver", "it works"), bad("battery", "it is empty", "plug in")];
+        insta::assert_snapshot!(text(&findings), @r"
+          BAD   battery   it is empty
+                          mend: plug in
+          good  driver    it works
+          1 thing to mend
+        ");
+        assert!(text(&[]).contains("nothing stands in the way"));
+    }
+}

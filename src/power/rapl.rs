@@ -1,0 +1,190 @@
+//! RAPL: the energy counters of processor packages, through Linux's powercap files (AMD's processors have them too). The
+//! sensor of software adapters, whose products the CPU computes.
+//!
+//! Documentation/power/powercap/powercap.rst of the kernel. Counters move every millisecond or so.
+
+use super::sysfs::{NumberFile, read_number, read_text};
+use super::{Counter, PowerError, PowerReader, Reading, Scope, Source};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Since Linux 5.10 the files are root's alone, because the counter leaks what the CPU computes (CVE-2020-8694).
+const PERMISSION_MEND: &str = "run as root, or: sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj";
+
+/// One reader for all packages of this machine: a software adapter computes on every one of them.
+///
+/// # Errors
+/// There are none, as on virtual machines, or they may not be read.
+pub fn readers(sys: &Path) -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
+    let folders = packages(sys);
+    if folders.is_empty() {
+        return Err(PowerError::Absent {
+            what: "RAPL (the CPU's energy counter)".into(),
+            mend: "try `sudo modprobe intel_rapl_msr`; virtual machines and containers often have none",
+        });
+    }
+    let packages: io::Result<Vec<Package>> = folders.iter().map(|folder| Package::open(folder)).collect();
+    let packages = packages.map_err(|error| failure("reading the CPU's energy through RAPL", &error))?;
+    let names: Vec<String> = folders.iter().filter_map(|folder| read_text(&folder.join("name"))).collect();
+    let watts = |name: &str| -> Option<f64> {
+        folders.iter().map(|folder| Some(read_number(&folder.join(name))? as f64 * 1e-6)).sum()
+    };
+    let source = Source {
+        api: "RAPL".into(),
+        api_version: None,
+        device: format!("CPU ({})", names.join(" + ")),
+        pci_address: None,
+        scope: Scope::Package,
+        counter: Some(Counter { resolution_uj: None, wraps_at_uj: None }), // wraps are taken out here, package by package
+        power: None,
+        power_limit_w: watts("constraint_0_power_limit_uw").filter(|&watts| watts > 0.0),
+        default_power_limit_w: watts("constraint_0_max_power_uw").filter(|&watts| watts > 0.0),
+        shared_with: vec![],
+    };
+    Ok(vec![Box::new(RaplReader { source, packages })])
+}
+
+/// The packages' folders: intel-rapl:0, intel-rapl:1, … Parts of a package (intel-rapl:0:0, the cores) are in it already,
+/// and so is the same package through another interface (intel-rapl-mmio:0). "psys", the whole machine, is no package.
+fn packages(sys: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(sys.join("class/powercap")).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|folder| {
+            let name =
+                folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix("intel-rapl:"));
+            name.is_some_and(|number| number.parse::<u32>().is_ok())
+                && read_text(&folder.join("name")).is_some_and(|name| name.starts_with("package"))
+        })
+        .collect();
+    folders.sort();
+    folders
+}
+
+struct RaplReader {
+    source: Source,
+    packages: Vec<Package>,
+}
+
+struct Package {
+    energy_uj: NumberFile,
+    range_uj: u64,
+    last_uj: u64,
+    /// Energy that was on the counter when it wrapped.
+    wrapped_uj: u64,
+}
+
+impl Package {
+    fn open(folder: &Path) -> io::Result<Self> {
+        let mut energy_uj = NumberFile::open(&folder.join("energy_uj"))?;
+        let last_uj = energy_uj.read_unsigned()?;
+        let range = read_number(&folder.join("max_energy_range_uj"));
+        let range_uj = range.and_then(|range| u64::try_from(range).ok()).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Package { energy_uj, range_uj, last_uj, wrapped_uj: 0 })
+    }
+
+    /// The energy so far, wraps taken out. A counter that falls from its upper quarter into its lowest one has wrapped; any
+    /// other fall is a fault, and left in for whoever looks for one.
+    fn read(&mut self) -> io::Result<u64> {
+        let now_uj = self.energy_uj.read_unsigned()?;
+        if self.last_uj > self.range_uj / 4 * 3 && now_uj < self.range_uj / 4 {
+            self.wrapped_uj += self.range_uj;
+        }
+        self.last_uj = now_uj;
+        Ok(self.wrapped_uj + now_uj)
+    }
+}
+
+impl PowerReader for RaplReader {
+    fn source(&self) -> &Source {
+        &self.source
+    }
+
+    fn read(&mut self) -> Result<Reading, PowerError> {
+        // A sum without one of its parts would be a step back: none without all.
+        let energy: io::Result<u64> = self.packages.iter_mut().map(Package::read).sum();
+        let energy_uj = energy.map_err(|error| failure("reading the CPU's energy through RAPL", &error))?;
+        Ok(Reading { energy_uj: Some(energy_uj), ..Reading::default() })
+    }
+}
+
+fn failure(what: &str, error: &io::Error) -> PowerError {
+    let what = what.to_owned();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => PowerError::NoPermission { what, mend: PERMISSION_MEND },
+        io::ErrorKind::InvalidData => PowerError::Failed {
+            what,
+            why: "what the file holds is no number".into(),
+            mend: "update the kernel; some virtual machines show empty counters",
+        },
+        _ => PowerError::Failed { what, why: error.to_string(), mend: "try `sudo modprobe intel_rapl_msr`" },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A /sys with zones: folder, name, counter, range.
+    fn sys(zones: &[(&str, &str, &str, &str)]) -> tempfile::TempDir {
+        let sys = tempfile::tempdir().unwrap();
+        for (folder, name, energy, range) in zones {
+            let folder = sys.path().join("class/powercap").join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("name"), name).unwrap();
+            std::fs::write(folder.join("energy_uj"), energy).unwrap();
+            std::fs::write(folder.join("max_energy_range_uj"), range).unwrap();
+        }
+        sys
+    }
+
+    fn set(sys: &tempfile::TempDir, zone: &str, energy: &str) {
+        std::fs::write(sys.path().join("class/powercap").join(zone).join("energy_uj"), energy).unwrap();
+    }
+
+    #[test]
+    #[cfg(unix)] // a colon is no part of a file's name on Windows
+    fn packages_are_summed_and_each_wraps_by_itself() {
+        let sys = sys(&[
+            ("intel-rapl:0", "package-0\n", "900\n", "1000\n"),
+            ("intel-rapl:0:0", "core\n", "5\n", "1000\n"),
+            ("intel-rapl:1", "package-1\n", "100\n", "1000\n"),
+            ("intel-rapl:2", "psys\n", "7\n", "1000\n"),
+            ("intel-rapl-mmio:0", "package-0\n", "900\n", "1000\n"),
+        ]);
+        let mut readers = readers(sys.path()).unwrap();
+        assert_eq!(readers.len(), 1);
+        let reader = &mut readers[0];
+        assert_eq!(
+            (reader.source().device.as_str(), reader.source().scope),
+            ("CPU (package-0 + package-1)", Scope::Package)
+        );
+        let mut energy = || reader.read().unwrap().energy_uj;
+        assert_eq!(energy(), Some(1000));
+        set(&sys, "intel-rapl:0", "50\n");
+        assert_eq!(energy(), Some(1150), "the first wrapped");
+        set(&sys, "intel-rapl:1", "950\n");
+        assert_eq!(energy(), Some(2000));
+        set(&sys, "intel-rapl:1", "30\n");
+        assert_eq!(energy(), Some(2080), "the second wrapped");
+        set(&sys, "intel-rapl:0", "10\n");
+        assert_eq!(energy(), Some(2040), "a step back is no wrap, and shows");
+        set(&sys, "intel-rapl:0", "garbage");
+        let error = reader.read().unwrap_err().to_string();
+        assert!(error.contains("no number"), "{error}");
+    }
+
+    #[test]
+    fn what_is_missing_is_told_apart() {
+        assert!(matches!(readers(Path::new("/nonexistent")), Err(PowerError::Absent { .. })));
+        #[cfg(unix)]
+        {
+            let no_range = sys(&[("intel-rapl:0", "package-0", "900", "")]);
+            assert!(matches!(readers(no_range.path()), Err(PowerError::Failed { .. })));
+            std::fs::remove_file(no_range.path().join("class/powercap/intel-rapl:0/energy_uj")).unwrap();
+            assert!(matches!(readers(no_range.path()), Err(PowerError::Failed { .. })));
+        }
+        let error = failure("reading", &io::ErrorKind::PermissionDenied.into()).to_string();
+        assert!(error.contains("sudo chmod a+r /sys/class/powercap"), "{error}");
+    }
+}

@@ -1,0 +1,665 @@
+//! AMD's management library, from ROCm: an energy accumulator (ROCm 4.3 and later), power in µW, and what holds the clock.
+//!
+//! The library is opened at run time. Releases differ in their symbols, so that each may lack; what a release lacks is a
+//! figure that is not given. Calls come from one thread, that which reads: counters were seen to go back when several read.
+//! Setting the clock free at the end is the exception.
+
+use super::clock_lock::ClockLock;
+use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, Scope, Source, hwmon};
+use crate::pci::PciAddress;
+use bindings::{RocmSmi, rsmi_frequencies_any_t, rsmi_gpu_metrics_start_t, rsmi_status_t, rsmi_version_t};
+use std::path::Path;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+/// Made by bindgen from vendor/rocm_smi/rocm_smi.h.
+#[expect(unsafe_code, reason = "calls of a C library")]
+#[allow(dead_code, non_camel_case_types, clippy::all)]
+pub mod bindings {
+    include!(concat!(env!("OUT_DIR"), "/rocm_smi.rs"));
+}
+
+const MEND: &str = "see that rocm-smi works; your user needs the render and video groups";
+/// The plain name comes with development packages, the versioned ones with the library: 7, 6 and 5 are those of ROCm's
+/// releases, 1 that of distributions' builds.
+const NAMES: [&str; 10] = [
+    "librocm_smi64.so",
+    "librocm_smi64.so.7",
+    "librocm_smi64.so.6",
+    "librocm_smi64.so.5",
+    "librocm_smi64.so.1",
+    "/opt/rocm/lib/librocm_smi64.so",
+    "/opt/rocm/lib/librocm_smi64.so.7",
+    "/opt/rocm/lib/librocm_smi64.so.6",
+    "/opt/rocm/lib/librocm_smi64.so.5",
+    "/opt/rocm/lib/librocm_smi64.so.1",
+];
+
+/// A call takes about a millisecond.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// The one ROCm SMI of this process. Readers borrow from it for as long as the program runs.
+struct Library {
+    smi: RocmSmi,
+    version: Option<String>,
+    /// Is it of ROCm 6.0 or later? The layout of frequencies and the end of the metrics changed then. Its version does not
+    /// tell (distributions' builds all say 1.0.0); a call that came in the same release does.
+    since_6: bool,
+}
+
+fn library() -> Result<&'static Library, PowerError> {
+    static LIBRARY: OnceLock<Library> = OnceLock::new();
+    static OPENING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = OPENING.lock();
+    if let Some(library) = LIBRARY.get() {
+        return Ok(library);
+    }
+    let smi = open()?;
+    // Without a graphics driver the library would complain on standard error, past any reporting of ours.
+    if !Path::new("/sys/class/drm").exists() {
+        return Err(PowerError::Absent {
+            what: "a GPU with AMD's kernel driver".into(),
+            mend: "load it with `sudo modprobe amdgpu`",
+        });
+    }
+    let init = call(&smi.rsmi_init, |init| {
+        // SAFETY: the function is that of the header, and takes flags by value.
+        #[expect(unsafe_code, reason = "a C call")]
+        unsafe {
+            init(bindings::RSMI_INIT_FLAG_THREAD_ONLY_MUTEX)
+        }
+    });
+    init.map_err(|status| failure("starting ROCm SMI", status))?;
+    let since_6 = smi.rsmi_dev_power_get.is_ok();
+    let version = version(&smi);
+    let library = LIBRARY.get_or_init(|| Library { smi, version, since_6 });
+    Ok(library)
+}
+
+/// Until ROCm 6.2 a lock in shared memory guards each device. A program that dies while it holds one leaves it to the thread
+/// that starts the library next, for good: reads of every other thread then hang, and a run would wait for its sensor.
+fn is_locked_for_good(library: &'static Library, count: u32) -> bool {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().name("lock".into()).spawn(move || {
+        for index in 0..count {
+            let _ = Device { library, index }.performance_level();
+        }
+        let _ = sender.send(());
+    });
+    thread.is_ok() && receiver.recv_timeout(ANSWER).is_err()
+}
+
+fn open() -> Result<RocmSmi, PowerError> {
+    let mut broken = None;
+    for name in NAMES {
+        // SAFETY: the library's initialisation routines are those of a C++ program, and ask nothing of ours. A library of
+        // another kind under this name has none of the symbols, and none is required.
+        #[expect(unsafe_code, reason = "a library is opened")]
+        match unsafe { RocmSmi::new(name) } {
+            Ok(smi) => return Ok(smi),
+            // The loader names the file that it misses: another one than this is a library that this one needs.
+            Err(error) if !error.to_string().contains("No such file") || !error.to_string().contains(name) => {
+                broken = broken.or(Some(error.to_string()));
+            }
+            Err(_) => {}
+        }
+    }
+    Err(match broken {
+        Some(why) => PowerError::Failed {
+            what: "opening ROCm SMI".into(),
+            why,
+            mend: "install ROCm anew, whole and of one release",
+        },
+        None => PowerError::Absent {
+            what: "ROCm SMI (librocm_smi64.so)".into(),
+            mend: "install ROCm's rocm-smi-lib (Debian: apt install librocm-smi64-1); hwmon reads AMD GPUs without it",
+        },
+    })
+}
+
+/// The library's own name for its release, where it opens.
+pub fn installed_version() -> Result<Option<String>, PowerError> {
+    open().map(|smi| version(&smi))
+}
+
+fn version(smi: &RocmSmi) -> Option<String> {
+    let mut version = rsmi_version_t { major: 0, minor: 0, patch: 0, build: std::ptr::null() };
+    let result = call(&smi.rsmi_version_get, |get| {
+        // SAFETY: the function is that of the header, and fills in the struct that it is given.
+        #[expect(unsafe_code, reason = "a C call")]
+        unsafe {
+            get(&mut version)
+        }
+    });
+    result.ok().map(|()| format!("{}.{}.{}", version.major, version.minor, version.patch))
+}
+
+/// Calls what the library may lack; a lacking symbol is a call that is not supported.
+fn call<F: Copy>(
+    symbol: &Result<F, libloading::Error>,
+    run: impl FnOnce(F) -> rsmi_status_t,
+) -> Result<(), rsmi_status_t> {
+    match symbol {
+        Ok(function) => match run(*function) {
+            bindings::RSMI_STATUS_SUCCESS => Ok(()),
+            status => Err(status),
+        },
+        Err(_) => Err(bindings::RSMI_STATUS_NOT_SUPPORTED),
+    }
+}
+
+fn failure(what: &str, status: rsmi_status_t) -> PowerError {
+    let what = what.to_owned();
+    match status {
+        bindings::RSMI_STATUS_PERMISSION => {
+            PowerError::NoPermission { what, mend: "run as root; to read, the render and video groups will do" }
+        }
+        bindings::RSMI_STATUS_NOT_SUPPORTED | bindings::RSMI_STATUS_NOT_YET_IMPLEMENTED => {
+            PowerError::Unsupported { what, mend: "update ROCm; some cards and virtual machines never give it" }
+        }
+        bindings::RSMI_STATUS_INIT_ERROR => {
+            PowerError::Absent { what: format!("an AMD GPU ({what} found none)"), mend: MEND }
+        }
+        bindings::RSMI_STATUS_FILE_ERROR | bindings::RSMI_STATUS_NOT_FOUND => PowerError::Failed {
+            what,
+            why: "a file of the driver is gone".into(),
+            mend: "reset the GPU, or restart the machine",
+        },
+        bindings::RSMI_STATUS_BUSY => PowerError::Failed {
+            what,
+            why: "the device is held by another program".into(),
+            mend: "end what else reads the GPU",
+        },
+        status => PowerError::Failed { what, why: format!("status {status}"), mend: MEND },
+    }
+}
+
+/// A reader for every GPU that the library shows.
+///
+/// # Errors
+/// There is no ROCm SMI here, or it shows no GPU.
+pub fn readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
+    let library = library()?;
+    let mut count = 0;
+    let counted = call(&library.smi.rsmi_num_monitor_devices, |get| {
+        // SAFETY: the function is that of the header, and writes one number.
+        #[expect(unsafe_code, reason = "a C call")]
+        unsafe {
+            get(&mut count)
+        }
+    });
+    counted.map_err(|status| failure("counting GPUs through ROCm SMI", status))?;
+    if is_locked_for_good(library, count) {
+        return Err(PowerError::Failed {
+            what: "reading through ROCm SMI".into(),
+            why: "a program that ended in the middle of a read left its lock".into(),
+            mend: "end what uses ROCm SMI, then: sudo rm /dev/shm/rocm_smi_card*",
+        });
+    }
+    let mut readers: Vec<RocmReader> = (0..count).map(|index| RocmReader::open(library, index)).collect();
+    let mut look = || -> Vec<Reading> { readers.iter_mut().map(|reader| reader.read().unwrap_or_default()).collect() };
+    let (first, second) = (look(), look());
+    let sources: Vec<Source> = readers.iter().map(|reader| reader.source.clone()).collect();
+    for (i, reader) in readers.iter_mut().enumerate() {
+        let others = (0..sources.len()).filter(|&j| share(&sources, &first, &second, i, j));
+        reader.source.shared_with = others.filter_map(|j| sources[j].pci_address).collect();
+        if !reader.source.shared_with.is_empty() {
+            reader.source.scope = Scope::Board;
+        }
+    }
+    Ok(readers.into_iter().map(|reader| Box::new(reader) as Box<dyn PowerReader>).collect())
+}
+
+/// Is the power of device `j` in the figures of device `i` too? On a card of two dies both may show one counter; on the MI250
+/// the first die reports for both, and the second one nothing. All were read in turn, twice.
+fn share(sources: &[Source], first: &[Reading], second: &[Reading], i: usize, j: usize) -> bool {
+    // The later of the two, read between two looks at the earlier one, shows a count between those: by chance alone that is
+    // a matter of a few in billions.
+    let (a, b) = (i.min(j), i.max(j));
+    let counts = first[a].energy_uj.zip(first[b].energy_uj).zip(second[a].energy_uj);
+    let one_counter = counts.is_some_and(|((a, b), a_again)| b > 0 && (a..=a_again).contains(&b));
+    let silent = |reading: &Reading| reading.power_mw.unwrap_or(0) == 0 && reading.energy_uj.unwrap_or(0) == 0;
+    let dies = [i, j].iter().all(|&at| sources[at].device.contains("MI250"));
+    i != j && (one_counter || (dies && j == i + 1 && !silent(&first[i]) && silent(&first[j])))
+}
+
+struct RocmReader {
+    source: Source,
+    device: Device,
+    gives: Gives,
+}
+
+/// What a first read gave. What is not there is not asked for a hundred times a second.
+struct Gives {
+    power: bool,
+    energy: bool,
+    /// Which of the temperatures.
+    temperature: Option<u32>,
+    clock: bool,
+    limiters: bool,
+}
+
+impl RocmReader {
+    fn open(library: &'static Library, index: u32) -> Self {
+        let device = Device { library, index };
+        let pci_address = device.pci_address();
+        let metrics = device.metrics();
+        let power = device.power();
+        let energy = device.energy();
+        let temperatures = [bindings::RSMI_TEMP_TYPE_EDGE, bindings::RSMI_TEMP_TYPE_JUNCTION];
+        let source = Source {
+            api: "ROCm SMI".into(),
+            api_version: library.version.clone(),
+            device: device.name().unwrap_or_else(|| format!("AMD GPU {index}")),
+            pci_address,
+            scope: pci_address.and_then(|address| hwmon::scope_at(Path::new("/sys"), address)).unwrap_or(Scope::Gpu),
+            counter: energy.ok().map(|energy| counter(energy.resolution_uj, metrics.as_ref())),
+            power: power.ok().map(|(_, kind)| kind),
+            power_limit_w: device.power_cap_w(),
+            default_power_limit_w: device.default_power_cap_w(),
+            shared_with: vec![],
+        };
+        let gives = Gives {
+            power: power.is_ok(),
+            energy: energy.is_ok(),
+            temperature: temperatures.into_iter().find(|&sensor| device.temperature_c(sensor).is_ok()),
+            clock: device.clock_mhz().is_ok(),
+            limiters: library.since_6 && metrics.as_ref().and_then(limiters).is_some(),
+        };
+        RocmReader { source, device, gives }
+    }
+}
+
+/// The accumulator as it is documented. Where the GPU's table of metrics is of the first version it has 32 bits: at 15.3 µJ a
+/// count it starts again after 65.7 kJ.
+fn counter(resolution_uj: f64, metrics: Option<&rsmi_gpu_metrics_start_t>) -> Counter {
+    let narrow = metrics.is_some_and(|metrics| (metrics.format_revision, metrics.content_revision) == (1, 0));
+    Counter { resolution_uj: Some(resolution_uj), wraps_at_uj: narrow.then(|| (2f64.powi(32) * resolution_uj) as u64) }
+}
+
+/// Throttlers as the kernel numbers them for all cards alike (SMU_THROTTLER_*_BIT in its amdgpu_smu.h); in metrics of
+/// version 1.3 alone, which most cards of RDNA 2 and 3, and MI100 and MI200 have.
+fn limiters(metrics: &rsmi_gpu_metrics_start_t) -> Option<Limiters> {
+    let status = metrics.indep_throttle_status;
+    if metrics.format_revision != 1 || metrics.content_revision != 3 || status == u64::MAX {
+        return None;
+    }
+    let table = [
+        (0..=7, Limiter::PowerCap),   // package power, fast and slow
+        (16..=23, Limiter::PowerCap), // current
+        (32..=45, Limiter::Thermal),  // chip, memory, voltage regulators
+        (46..=47, Limiter::Hardware), // a signal from the board
+        (48..=63, Limiter::Other),
+    ];
+    let mut set = Limiters::NONE;
+    for (bits, limiter) in table {
+        if bits.into_iter().any(|bit: u32| status >> bit & 1 != 0) {
+            set = set.with(limiter);
+        }
+    }
+    Some(set)
+}
+
+/// domain<<32 | partition<<28 | bus<<8 | device<<3 | function.
+fn decode_address(id: u64) -> PciAddress {
+    PciAddress {
+        domain: (id >> 32) as u32,
+        bus: (id >> 8 & 0xff) as u8,
+        device: (id >> 3 & 0x1f) as u8,
+        function: (id & 0x7) as u8,
+    }
+}
+
+/// The clocks that a card lists.
+struct Clocks<'a> {
+    hertz: &'a [u64],
+    /// Index of the one in force; past the end where none is.
+    current: usize,
+    /// The first is that of sleep, and the levels count from the second.
+    sleeps: bool,
+}
+
+#[expect(unsafe_code, reason = "a union of two layouts")]
+fn clocks(frequencies: &rsmi_frequencies_any_t, since_6: bool) -> Clocks<'_> {
+    // SAFETY: both members are plain numbers, for which any bits are a value, and the union was zeroed before the call.
+    let (list, count, current, sleeps): (&[u64], u32, u32, bool) = unsafe {
+        match since_6 {
+            true => {
+                let since_6 = &frequencies.since_6;
+                (&since_6.frequency, since_6.num_supported, since_6.current, since_6.has_deep_sleep != 0)
+            }
+            false => {
+                let before_6 = &frequencies.before_6;
+                (&before_6.frequency, before_6.num_supported, before_6.current, false)
+            }
+        }
+    };
+    Clocks { hertz: &list[..list.len().min(count as usize)], current: current as usize, sleeps }
+}
+
+/// One GPU's calls, each with the status that the library gave instead of a value.
+#[derive(Clone, Copy)]
+struct Device {
+    library: &'static Library,
+    index: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Energy {
+    microjoules: u64,
+    resolution_uj: f64,
+    time_s: Option<f64>,
+}
+
+type Answer<T> = Result<T, rsmi_status_t>;
+
+#[expect(unsafe_code, reason = "C calls that write where they are told")]
+impl Device {
+    fn pci_address(self) -> Option<PciAddress> {
+        let mut id = 0;
+        // SAFETY (here and below): the functions are those of the header, the index is one that the library counted, and
+        // each pointer is to a value of the announced type that outlives the call.
+        call(&self.library.smi.rsmi_dev_pci_id_get, |get| unsafe { get(self.index, &mut id) }).ok()?;
+        Some(decode_address(id))
+    }
+
+    /// None also for a card that the library's list of names lacks: it gives a number then.
+    fn name(self) -> Option<String> {
+        let mut name = [0u8; 256];
+        // SAFETY: as above; the buffer has the announced length.
+        let get = |get: unsafe extern "C" fn(u32, *mut std::ffi::c_char, usize) -> u32| unsafe {
+            get(self.index, name.as_mut_ptr().cast(), name.len())
+        };
+        call(&self.library.smi.rsmi_dev_name_get, get).ok()?;
+        let name = std::ffi::CStr::from_bytes_until_nul(&name).ok()?.to_string_lossy().trim().to_owned();
+        (!name.is_empty() && !name.starts_with("0x")).then_some(name)
+    }
+
+    /// Milliwatts, and what they are a mean of.
+    fn power(self) -> Answer<(u64, PowerKind)> {
+        let (mut microwatts, mut kind) = (0, bindings::RSMI_AVERAGE_POWER);
+        let smi = &self.library.smi;
+        // SAFETY: as above.
+        call(&smi.rsmi_dev_power_get, |get| unsafe { get(self.index, &mut microwatts, &mut kind) })
+            // SAFETY: as above; the sensor of index 0 is the only one.
+            .or_else(|_| call(&smi.rsmi_dev_power_ave_get, |get| unsafe { get(self.index, 0, &mut microwatts) }))?;
+        let kind = match kind {
+            bindings::RSMI_CURRENT_POWER => PowerKind::Instant,
+            _ => PowerKind::Average,
+        };
+        if microwatts == u64::MAX { Err(bindings::RSMI_STATUS_NOT_SUPPORTED) } else { Ok((microwatts / 1000, kind)) }
+    }
+
+    fn energy(self) -> Answer<Energy> {
+        let (mut count, mut resolution_uj, mut nanoseconds) = (u64::MAX, 0.0, u64::MAX);
+        // SAFETY: as above.
+        call(&self.library.smi.rsmi_dev_energy_count_get, |get| unsafe {
+            get(self.index, &mut count, &mut resolution_uj, &mut nanoseconds)
+        })?;
+        let resolution_uj = f64::from(resolution_uj);
+        // All ones, in 64 bits or 32, is how the kernel marks what a card does not give.
+        if count == u64::MAX || count == u64::from(u32::MAX) || !(resolution_uj > 0.0 && resolution_uj < 1e6) {
+            return Err(bindings::RSMI_STATUS_NOT_SUPPORTED);
+        }
+        Ok(Energy {
+            microjoules: (count as f64 * resolution_uj) as u64,
+            resolution_uj,
+            time_s: (nanoseconds != 0 && nanoseconds != u64::MAX).then_some(nanoseconds as f64 * 1e-9),
+        })
+    }
+
+    fn temperature_c(self, sensor: u32) -> Answer<f64> {
+        let mut millidegrees = 0;
+        // SAFETY: as above.
+        call(&self.library.smi.rsmi_dev_temp_metric_get, |get| unsafe {
+            get(self.index, sensor, bindings::RSMI_TEMP_CURRENT, &mut millidegrees)
+        })?;
+        Ok(millidegrees as f64 / 1000.0)
+    }
+
+    fn frequencies(self) -> Answer<rsmi_frequencies_any_t> {
+        // SAFETY: the union is of plain numbers, for which all zeros is a value.
+        let mut frequencies: rsmi_frequencies_any_t = unsafe { std::mem::zeroed() };
+        // SAFETY: as above; the union has room for the layout of any release.
+        call(&self.library.smi.rsmi_dev_gpu_clk_freq_get, |get| unsafe {
+            get(self.index, bindings::RSMI_CLK_TYPE_SYS, &mut frequencies)
+        })?;
+        Ok(frequencies)
+    }
+
+    fn clock_mhz(self) -> Answer<f64> {
+        let frequencies = self.frequencies()?;
+        let Clocks { hertz, current, .. } = clocks(&frequencies, self.library.since_6);
+        hertz.get(current).map(|&hertz| hertz as f64 * 1e-6).ok_or(bindings::RSMI_STATUS_NOT_SUPPORTED)
+    }
+
+    fn metrics(self) -> Option<rsmi_gpu_metrics_start_t> {
+        // SAFETY: the struct is of plain numbers, for which all zeros is a value.
+        let mut metrics: rsmi_gpu_metrics_start_t = unsafe { std::mem::zeroed() };
+        // SAFETY: as above; the struct has room behind for what releases append.
+        call(&self.library.smi.rsmi_dev_gpu_metrics_info_get, |get| unsafe { get(self.index, &mut metrics) }).ok()?;
+        Some(metrics)
+    }
+
+    fn power_cap_w(self) -> Option<f64> {
+        let mut microwatts = 0;
+        // SAFETY: as above.
+        call(&self.library.smi.rsmi_dev_power_cap_get, |get| unsafe { get(self.index, 0, &mut microwatts) }).ok()?;
+        watts(microwatts)
+    }
+
+    fn default_power_cap_w(self) -> Option<f64> {
+        let mut microwatts = 0;
+        // SAFETY: as above.
+        call(&self.library.smi.rsmi_dev_power_cap_default_get, |get| unsafe { get(self.index, &mut microwatts) })
+            .ok()?;
+        watts(microwatts)
+    }
+
+    fn performance_level(self) -> Answer<u32> {
+        let mut level = 0;
+        // SAFETY: as above.
+        call(&self.library.smi.rsmi_dev_perf_level_get, |get| unsafe { get(self.index, &mut level) })?;
+        Ok(level)
+    }
+
+    fn set_performance_level(self, level: u32) -> Answer<()> {
+        // SAFETY: as above; both arguments are values.
+        call(&self.library.smi.rsmi_dev_perf_level_set_v1, |set| unsafe { set(self.index, level) })
+    }
+
+    /// Holds the clock at one of the levels that the card lists.
+    fn set_clock_level(self, level: usize) -> Answer<()> {
+        // SAFETY: as above; all arguments are values.
+        call(&self.library.smi.rsmi_dev_gpu_clk_freq_set, |set| unsafe {
+            set(self.index, bindings::RSMI_CLK_TYPE_SYS, 1 << level)
+        })
+    }
+
+    /// Limits the clock for runs that repeat: MI200 and later.
+    fn set_determinism(self, mhz: u32) -> Answer<()> {
+        // SAFETY: as above; both arguments are values.
+        call(&self.library.smi.rsmi_perf_determinism_mode_set, |set| unsafe { set(self.index, u64::from(mhz)) })
+    }
+}
+
+fn watts(microwatts: u64) -> Option<f64> {
+    (microwatts > 0 && microwatts != u64::MAX).then_some(microwatts as f64 * 1e-6)
+}
+
+impl PowerReader for RocmReader {
+    fn source(&self) -> &Source {
+        &self.source
+    }
+
+    fn read(&mut self) -> Result<Reading, PowerError> {
+        let (device, gives) = (self.device, &self.gives);
+        let power = gives.power.then(|| device.power()).transpose();
+        let energy = gives.energy.then(|| device.energy()).transpose();
+        let (power, energy) = match (power, energy) {
+            (Err(status), Err(_) | Ok(None)) | (Ok(None), Err(status)) => {
+                // A file that is gone reads as one that was never there; this one was.
+                let gone = status == bindings::RSMI_STATUS_NOT_SUPPORTED;
+                let status = if gone { bindings::RSMI_STATUS_NOT_FOUND } else { status };
+                return Err(failure("reading power through ROCm SMI", status));
+            }
+            (Ok(None), Ok(None)) => {
+                let what = "reading power through ROCm SMI";
+                return Err(failure(what, bindings::RSMI_STATUS_NOT_SUPPORTED));
+            }
+            (power, energy) => (power.unwrap_or(None), energy.unwrap_or(None)),
+        };
+        Ok(Reading {
+            sensor_time_s: energy.and_then(|energy| energy.time_s),
+            energy_uj: energy.map(|energy| energy.microjoules),
+            power_mw: power.map(|(milliwatts, _)| milliwatts),
+            temperature_c: gives.temperature.and_then(|sensor| device.temperature_c(sensor).ok()),
+            clock_mhz: if gives.clock { device.clock_mhz().ok() } else { None },
+            limiters: if gives.limiters { device.metrics().as_ref().and_then(limiters) } else { None },
+        })
+    }
+
+    fn lock_clock(&mut self, mhz: u32) -> Result<ClockLock, PowerError> {
+        let device = self.device;
+        let what = format!("locking the clock of {} at {mhz} MHz", self.source.device);
+        let failed = |status| match status {
+            bindings::RSMI_STATUS_PERMISSION => {
+                PowerError::NoPermission { what: what.clone(), mend: "run wattmul as root, or leave out --lock-clock" }
+            }
+            bindings::RSMI_STATUS_NOT_SUPPORTED | bindings::RSMI_STATUS_INVALID_ARGS => PowerError::Unsupported {
+                what: what.clone(),
+                mend: "`rocm-smi --showclkfrq` lists the clocks that this GPU can be held at",
+            },
+            status => failure(&what, status),
+        };
+        // Someone who holds the clock already would find it free after the run.
+        if device.performance_level().map_err(failed)? != bindings::RSMI_DEV_PERF_LEVEL_AUTO {
+            return Err(PowerError::Unsupported {
+                what: format!("{what} while it is held already"),
+                mend: "free it first with `rocm-smi --setperflevel auto`, or leave out --lock-clock",
+            });
+        }
+        // An exact level where the card lists one; else a limit that its load will run into.
+        let frequencies = device.frequencies().map_err(failed)?;
+        let Clocks { hertz, sleeps, .. } = clocks(&frequencies, device.library.since_6);
+        let level = hertz.iter().skip(usize::from(sleeps)).position(|&hertz| hertz == u64::from(mhz) * 1_000_000);
+        // From here on something may have been changed, even where a call fails half-way.
+        let lock = ClockLock::new(move || {
+            // Nothing more can be done where this fails: the program is ending.
+            let _ = device.set_performance_level(bindings::RSMI_DEV_PERF_LEVEL_AUTO);
+        });
+        match level {
+            Some(level) => device.set_clock_level(level),
+            None => device.set_determinism(mhz),
+        }
+        .map_err(failed)?;
+        Ok(lock)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bindings::{rsmi_frequencies_5_t, rsmi_frequencies_6_t};
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_apart() {
+        assert_eq!(decode_address(0x300).to_string(), "0000:03:00.0");
+        assert_eq!(decode_address(0x8300).to_string(), "0000:83:00.0");
+        let partition = 5 << 28;
+        assert_eq!(decode_address(0x1_0000_0000 | partition | 0xc1 << 8 | 0x1f << 3 | 7).to_string(), "0001:c1:1f.7");
+    }
+
+    #[test]
+    fn both_layouts_of_clocks_are_read() {
+        let mut frequency = [0; 32];
+        frequency[..3].copy_from_slice(&[500_000_000, 1_500_000_000, 2_575_000_000]);
+        let before_6 =
+            rsmi_frequencies_any_t { before_6: rsmi_frequencies_5_t { num_supported: 3, current: 1, frequency } };
+        let Clocks { hertz, current, sleeps } = clocks(&before_6, false);
+        assert_eq!((hertz.len(), hertz[current], sleeps), (3, 1_500_000_000, false));
+
+        let mut frequency = [0; 33];
+        frequency[..2].copy_from_slice(&[19_000_000, 800_000_000]);
+        let mut newer = rsmi_frequencies_6_t { has_deep_sleep: 1, num_supported: 2, current: 34, frequency };
+        let since_6 = rsmi_frequencies_any_t { since_6: newer };
+        let Clocks { hertz, current, sleeps } = clocks(&since_6, true);
+        assert_eq!((hertz, hertz.get(current), sleeps), (&frequency[..2], None, true), "none is in force");
+        newer.num_supported = u32::MAX;
+        assert_eq!(
+            clocks(&rsmi_frequencies_any_t { since_6: newer }, true).hertz.len(),
+            33,
+            "nonsense stays in bounds"
+        );
+    }
+
+    fn metrics(revision: u8, status: u64) -> rsmi_gpu_metrics_start_t {
+        // SAFETY: a struct of plain numbers, for which all zeros is a value.
+        #[expect(unsafe_code, reason = "zeros for a long struct")]
+        let mut metrics: rsmi_gpu_metrics_start_t = unsafe { std::mem::zeroed() };
+        (metrics.format_revision, metrics.content_revision, metrics.indep_throttle_status) = (1, revision, status);
+        metrics
+    }
+
+    #[test]
+    fn throttlers_are_told_where_the_metrics_hold_them() {
+        let set = |status| limiters(&metrics(3, status)).map(|set| set.iter().collect::<Vec<_>>());
+        assert_eq!(set(0), Some(vec![]));
+        assert_eq!(set(1), Some(vec![Limiter::PowerCap]));
+        assert_eq!(set(1 << 36 | 1 << 16), Some(vec![Limiter::PowerCap, Limiter::Thermal]));
+        assert_eq!(set(1 << 47), Some(vec![Limiter::Hardware]));
+        assert_eq!(set(u64::MAX), None, "marked as not given");
+        assert_eq!(limiters(&metrics(4, 0)), None, "another table");
+    }
+
+    #[test]
+    fn the_first_tables_counter_is_narrow() {
+        assert_eq!(counter(15.3, Some(&metrics(3, 0))).wraps_at_uj, None);
+        assert_eq!(counter(15.3, None).wraps_at_uj, None);
+        let wraps_at_j = counter(15.3, Some(&metrics(0, 0))).wraps_at_uj.unwrap() as f64 * 1e-6;
+        assert!((wraps_at_j - 65_713.0).abs() < 1.0, "{wraps_at_j}");
+    }
+
+    #[test]
+    fn two_dies_with_one_sensor_are_found() {
+        let source = |device: &str| Source {
+            api: "ROCm SMI".into(),
+            api_version: None,
+            device: device.into(),
+            pci_address: None,
+            scope: Scope::Gpu,
+            counter: None,
+            power: None,
+            power_limit_w: None,
+            default_power_limit_w: None,
+            shared_with: vec![],
+        };
+        let reading = |energy_uj, power_mw| Reading { energy_uj, power_mw, ..Reading::default() };
+        let cards = [source("AMD Instinct MI250X"), source("AMD Instinct MI250X")];
+        let silent_second = [reading(Some(9), Some(300_000)), reading(Some(0), Some(0))];
+        assert!(share(&cards, &silent_second, &silent_second, 0, 1));
+        assert!(!share(&cards, &silent_second, &silent_second, 1, 0), "the second counts for nothing");
+        let others = [source("Radeon VII"), source("Radeon VII")];
+        assert!(!share(&others, &silent_second, &silent_second, 0, 1), "a card without a sensor is no die");
+        let twins = [reading(Some(9), Some(300_000)), reading(Some(10), Some(300_000))];
+        let again = [reading(Some(11), Some(300_000)), reading(Some(12), Some(300_000))];
+        assert!(share(&others, &twins, &again, 0, 1) && share(&others, &twins, &again, 1, 0));
+        assert!(!share(&others, &twins, &again, 1, 1));
+        let apart = [reading(Some(9), Some(1)), reading(Some(900), Some(1))];
+        assert!(!share(&others, &apart, &again, 0, 1));
+        let nothing = [reading(None, Some(1)), reading(None, Some(1))];
+        assert!(!share(&others, &nothing, &nothing, 0, 1));
+    }
+
+    #[test]
+    fn each_failure_tells_what_to_do() {
+        let told = |status| failure("reading", status);
+        assert!(matches!(told(bindings::RSMI_STATUS_PERMISSION), PowerError::NoPermission { .. }));
+        assert!(matches!(told(bindings::RSMI_STATUS_NOT_SUPPORTED), PowerError::Unsupported { .. }));
+        assert!(matches!(told(bindings::RSMI_STATUS_INIT_ERROR), PowerError::Absent { .. }));
+        assert!(told(bindings::RSMI_STATUS_NOT_FOUND).to_string().contains("reset the GPU"));
+        assert!(told(77).to_string().contains("status 77"));
+        let missing: Result<fn(), libloading::Error> = Err(libloading::Error::DlSymUnknown);
+        assert_eq!(call(&missing, |_| unreachable!()), Err(bindings::RSMI_STATUS_NOT_SUPPORTED));
+    }
+}
