@@ -23,13 +23,13 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  wattmul                                   measure the first GPU, save the record in results/
-  wattmul --backend vulkan --quick          the same in under a minute
-  wattmul --adapter 1 --power nvml:0        choose the GPU, and the sensor, by hand
-  wattmul --size 10000 --lock-clock 1000    hold the clock, so that the power limit plays no part
-  wattmul devices                           which GPUs and sensors are here
-  wattmul doctor                            what is missing here, and what mends it
-  wattmul kernel --list                     the shaders that compete
+  wattmul                                 measure the first GPU
+  wattmul --backend vulkan --quick        the same in under a minute
+  wattmul --adapter 1 --power nvml:0      choose the GPU and the sensor by hand
+  wattmul --size 10000 --lock-clock 1000  hold the clock: no power limit plays in
+  wattmul devices                         which GPUs and sensors are here
+  wattmul doctor                          what is missing, and what mends it
+  wattmul kernel --list                   the shaders that compete
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but the verdict is invalid.";
 
