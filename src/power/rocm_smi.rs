@@ -236,6 +236,8 @@ struct RocmReader {
     source: Source,
     device: Device,
     gives: Gives,
+    /// The counter and its time at the last read.
+    before: Option<(u64, Option<f64>)>,
 }
 
 /// What a first read gave. What is not there is not asked for a hundred times a second.
@@ -275,7 +277,7 @@ impl RocmReader {
             clock: device.frequencies().is_ok(), // asleep, a card lists clocks of which none is in force
             limiters: library.since_6 && metrics.as_ref().and_then(limiters).is_some(),
         };
-        RocmReader { source, device, gives }
+        RocmReader { source, device, gives, before: None }
     }
 }
 
@@ -500,6 +502,12 @@ impl Device {
     }
 }
 
+/// Why what was given at first is not any more. A file that is gone reads as one that was never there; this one was.
+fn gone(status: rsmi_status_t) -> PowerError {
+    let gone = status == bindings::RSMI_STATUS_NOT_SUPPORTED;
+    failure("reading power through ROCm SMI", if gone { bindings::RSMI_STATUS_NOT_FOUND } else { status })
+}
+
 fn watts(microwatts: u64) -> Option<f64> {
     (microwatts > 0 && microwatts != u64::MAX).then_some(microwatts as f64 * 1e-6)
 }
@@ -513,13 +521,14 @@ impl PowerReader for RocmReader {
         let (device, gives) = (self.device, &self.gives);
         let power = gives.power.then(|| device.power()).transpose();
         let energy = gives.energy.then(|| device.energy()).transpose();
+        let now = energy.ok().flatten().map(|energy| (energy.microjoules, energy.time_s));
+        // ROCm 6 tells the counter's last value again and again when its file is gone: it is believed while it moves, or
+        // while power is given beside it.
+        let stands = now.is_none() || now == self.before;
+        self.before = now;
         let (power, energy) = match (power, energy) {
-            (Err(status), Err(_) | Ok(None)) | (Ok(None), Err(status)) => {
-                // A file that is gone reads as one that was never there; this one was.
-                let gone = status == bindings::RSMI_STATUS_NOT_SUPPORTED;
-                let status = if gone { bindings::RSMI_STATUS_NOT_FOUND } else { status };
-                return Err(failure("reading power through ROCm SMI", status));
-            }
+            (Err(status), _) if stands => return Err(gone(status)),
+            (Ok(None), Err(status)) => return Err(gone(status)),
             (Ok(None), Ok(None)) => {
                 let what = "reading power through ROCm SMI";
                 return Err(failure(what, bindings::RSMI_STATUS_NOT_SUPPORTED));
