@@ -5,7 +5,7 @@
 //! Setting the clock free at the end is the exception.
 
 use super::clock_lock::ClockLock;
-use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, Scope, Source, hwmon};
+use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, SYS, Scope, Source, hwmon};
 use crate::pci::PciAddress;
 use bindings::{RocmSmi, rsmi_frequencies_any_t, rsmi_gpu_metrics_start_t, rsmi_status_t, rsmi_version_t};
 use std::path::Path;
@@ -56,7 +56,7 @@ fn library() -> Result<&'static Library, PowerError> {
     }
     let smi = open()?;
     // Without a graphics driver the library would complain on standard error, past any reporting of ours.
-    if !Path::new("/sys/class/drm").exists() {
+    if !Path::new(SYS).join("class/drm").exists() {
         return Err(PowerError::Absent {
             what: "a GPU with AMD's kernel driver".into(),
             mend: "load it with `sudo modprobe amdgpu`",
@@ -90,6 +90,9 @@ fn is_locked_for_good(library: &'static Library, count: u32) -> bool {
 }
 
 fn open() -> Result<RocmSmi, PowerError> {
+    if !cfg!(target_os = "linux") {
+        return Err(PowerError::Absent { what: "ROCm SMI".into(), mend: "it is for Linux alone" });
+    }
     let mut broken = None;
     for name in NAMES {
         // SAFETY: the library's initialisation routines are those of a C++ program, and ask nothing of ours. A library of
@@ -117,7 +120,10 @@ fn open() -> Result<RocmSmi, PowerError> {
     })
 }
 
-/// The library's own name for its release, where it opens.
+/// The library's own name for its release.
+///
+/// # Errors
+/// It is not here, or does not open.
 pub fn installed_version() -> Result<Option<String>, PowerError> {
     open().map(|smi| version(&smi))
 }
@@ -189,6 +195,9 @@ pub fn readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
         }
     });
     counted.map_err(|status| failure("counting GPUs through ROCm SMI", status))?;
+    if count == 0 {
+        return Err(PowerError::Absent { what: "an AMD GPU that ROCm SMI knows".into(), mend: MEND });
+    }
     if is_locked_for_good(library, count) {
         return Err(PowerError::Failed {
             what: "reading through ROCm SMI".into(),
@@ -227,6 +236,8 @@ struct RocmReader {
     source: Source,
     device: Device,
     gives: Gives,
+    /// The counter and its time at the last read.
+    before: Option<(u64, Option<f64>)>,
 }
 
 /// What a first read gave. What is not there is not asked for a hundred times a second.
@@ -252,7 +263,7 @@ impl RocmReader {
             api_version: library.version.clone(),
             device: device.name().unwrap_or_else(|| format!("AMD GPU {index}")),
             pci_address,
-            scope: pci_address.and_then(|address| hwmon::scope_at(Path::new("/sys"), address)).unwrap_or(Scope::Gpu),
+            scope: pci_address.and_then(|address| hwmon::scope_at(Path::new(SYS), address)).unwrap_or(Scope::Gpu),
             counter: energy.ok().map(|energy| counter(energy.resolution_uj, metrics.as_ref())),
             power: power.ok().map(|(_, kind)| kind),
             power_limit_w: device.power_cap_w(),
@@ -263,10 +274,10 @@ impl RocmReader {
             power: power.is_ok(),
             energy: energy.is_ok(),
             temperature: temperatures.into_iter().find(|&sensor| device.temperature_c(sensor).is_ok()),
-            clock: device.clock_mhz().is_ok(),
+            clock: device.frequencies().is_ok(), // asleep, a card lists clocks of which none is in force
             limiters: library.since_6 && metrics.as_ref().and_then(limiters).is_some(),
         };
-        RocmReader { source, device, gives }
+        RocmReader { source, device, gives, before: None }
     }
 }
 
@@ -335,6 +346,14 @@ fn clocks(frequencies: &rsmi_frequencies_any_t, since_6: bool) -> Clocks<'_> {
         }
     };
     Clocks { hertz: &list[..list.len().min(count as usize)], current: current as usize, sleeps }
+}
+
+/// The number of the level at which the card's clock is `mhz`. Cards that step finely (RDNA, MI200) list three: the lowest, the
+/// present and the highest clock, of which the present one is no level.
+fn level_at(clocks: &Clocks, mhz: u32) -> Option<usize> {
+    let levels = &clocks.hertz[usize::from(clocks.sleeps).min(clocks.hertz.len())..];
+    let level = levels.iter().position(|&hertz| hertz == u64::from(mhz) * 1_000_000)?;
+    (levels.len() > 3 || level == 0 || level == levels.len() - 1).then_some(level)
 }
 
 /// One GPU's calls, each with the status that the library gave instead of a value.
@@ -483,6 +502,12 @@ impl Device {
     }
 }
 
+/// Why what was given at first is not any more. A file that is gone reads as one that was never there; this one was.
+fn gone(status: rsmi_status_t) -> PowerError {
+    let gone = status == bindings::RSMI_STATUS_NOT_SUPPORTED;
+    failure("reading power through ROCm SMI", if gone { bindings::RSMI_STATUS_NOT_FOUND } else { status })
+}
+
 fn watts(microwatts: u64) -> Option<f64> {
     (microwatts > 0 && microwatts != u64::MAX).then_some(microwatts as f64 * 1e-6)
 }
@@ -496,13 +521,14 @@ impl PowerReader for RocmReader {
         let (device, gives) = (self.device, &self.gives);
         let power = gives.power.then(|| device.power()).transpose();
         let energy = gives.energy.then(|| device.energy()).transpose();
+        let now = energy.ok().flatten().map(|energy| (energy.microjoules, energy.time_s));
+        // ROCm 6 tells the counter's last value again and again when its file is gone: it is believed while it moves, or
+        // while power is given beside it.
+        let stands = now.is_none() || now == self.before;
+        self.before = now;
         let (power, energy) = match (power, energy) {
-            (Err(status), Err(_) | Ok(None)) | (Ok(None), Err(status)) => {
-                // A file that is gone reads as one that was never there; this one was.
-                let gone = status == bindings::RSMI_STATUS_NOT_SUPPORTED;
-                let status = if gone { bindings::RSMI_STATUS_NOT_FOUND } else { status };
-                return Err(failure("reading power through ROCm SMI", status));
-            }
+            (Err(status), _) if stands => return Err(gone(status)),
+            (Ok(None), Err(status)) => return Err(gone(status)),
             (Ok(None), Ok(None)) => {
                 let what = "reading power through ROCm SMI";
                 return Err(failure(what, bindings::RSMI_STATUS_NOT_SUPPORTED));
@@ -541,8 +567,7 @@ impl PowerReader for RocmReader {
         }
         // An exact level where the card lists one; else a limit that its load will run into.
         let frequencies = device.frequencies().map_err(failed)?;
-        let Clocks { hertz, sleeps, .. } = clocks(&frequencies, device.library.since_6);
-        let level = hertz.iter().skip(usize::from(sleeps)).position(|&hertz| hertz == u64::from(mhz) * 1_000_000);
+        let level = level_at(&clocks(&frequencies, device.library.since_6), mhz);
         // From here on something may have been changed, even where a call fails half-way.
         let lock = ClockLock::new(move || {
             // Nothing more can be done where this fails: the program is ending.
@@ -591,6 +616,16 @@ mod tests {
             33,
             "nonsense stays in bounds"
         );
+    }
+
+    #[test]
+    fn a_clock_is_locked_at_a_level_and_never_at_the_present_one() {
+        let at = |hertz: &[u64], sleeps, mhz| level_at(&Clocks { hertz, current: 1, sleeps }, mhz);
+        let fine = [500_000_000, 1_500_000_000, 2_575_000_000];
+        assert_eq!([500, 1500, 2575, 1000].map(|mhz| at(&fine, false, mhz)), [Some(0), None, Some(2), None]);
+        let coarse = [19_000_000, 300_000_000, 800_000_000, 1_200_000_000, 1_500_000_000];
+        assert_eq!([300, 1200, 19].map(|mhz| at(&coarse, true, mhz)), [Some(0), Some(2), None]);
+        assert_eq!(at(&[], true, 0), None);
     }
 
     fn metrics(revision: u8, status: u64) -> rsmi_gpu_metrics_start_t {
