@@ -36,11 +36,12 @@ fn expectations(size: usize) -> Vec<Expectation> {
 #[test]
 fn every_kernel_computes_the_product_of_every_size() {
     let Some(gpu) = gpu() else { return };
+    let compiled: Vec<_> = KERNELS.iter().map(|&kernel| Compiled::new(&gpu, kernel).unwrap().unwrap()).collect();
     for size in [1, 2, 63, 64, 65, 100, 1000, 1024] {
         let (buffers, expectations) = (buffers(&gpu, size), expectations(size));
-        for &kernel in KERNELS {
-            let compiled = Compiled::new(&buffers, kernel).unwrap().unwrap();
-            let mut matmul = Matmul::new(buffers.clone(), compiled, 0.01);
+        for compiled in &compiled {
+            let kernel = compiled.kernel;
+            let mut matmul = Matmul::new(buffers.clone(), compiled.clone(), 0.01);
             assert_eq!(matmul.verify(&expectations), Ok(Ok(())), "{kernel}, n = {size}");
         }
     }
@@ -52,7 +53,7 @@ fn every_element_of_a_small_product_is_right() {
     let Some(gpu) = gpu() else { return };
     for size in [1, 2, 63, 64, 65, 100] {
         let buffers = buffers(&gpu, size);
-        let compiled = Compiled::new(&buffers, KERNELS[0]).unwrap().unwrap();
+        let compiled = Compiled::new(&gpu, KERNELS[0]).unwrap().unwrap();
         let band = compiled.band(&buffers, 0..buffers.shape.mn);
         let gaussian = 1;
         buffers.gpu.finish(compiled.submit(&buffers, &band, gaussian, 1, None)).unwrap();
@@ -85,7 +86,7 @@ fn a_long_product_is_cut_into_bands_and_nothing_that_was_not_computed_passes() {
     let Some(gpu) = gpu() else { return };
     let size = 300; // three tiles of rows
     let (buffers, expectations) = (buffers(&gpu, size), expectations(size));
-    let compiled = Compiled::new(&buffers, KERNELS[0]).unwrap().unwrap();
+    let compiled = Compiled::new(&gpu, KERNELS[0]).unwrap().unwrap();
     let mut matmul = Matmul::new(buffers, compiled, 10.0);
     assert_eq!(matmul.verify(&expectations), Ok(Ok(())));
 

@@ -1,6 +1,7 @@
 //! Products, one after the other without a gap: a kernel on the device, cut into submissions of equal length.
 
 use super::GpuError;
+use super::adapter::Gpu;
 use super::buffers::Buffers;
 use super::kernel::{Kernel, PAD_MN};
 use super::verify::{Expectation, WrongProduct};
@@ -20,7 +21,8 @@ const MOST_REPEATS: usize = 4096;
 /// Rows of C that are compared with the verified product after each window.
 const SPOT_ROWS: usize = 16;
 
-/// A kernel compiled for the device.
+/// A kernel compiled for the device, whatever the size of the matrices.
+#[derive(Clone)]
 pub struct Compiled {
     pub kernel: Kernel,
     pipeline: wgpu::ComputePipeline,
@@ -38,9 +40,9 @@ impl Compiled {
     ///
     /// # Errors
     /// The outer: the device fails. The inner: the kernel does not fit the adapter, or the driver refuses it.
-    pub fn new(buffers: &Buffers, kernel: Kernel) -> Result<Result<Self, String>, GpuError> {
-        let device = &buffers.gpu.device;
-        if let Err(why) = kernel.fits(&device.limits(), buffers.gpu.software) {
+    pub fn new(gpu: &Gpu, kernel: Kernel) -> Result<Result<Self, String>, GpuError> {
+        let device = &gpu.device;
+        if let Err(why) = kernel.fits(&device.limits(), gpu.software) {
             return Ok(Err(why));
         }
         let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
@@ -48,7 +50,7 @@ impl Compiled {
         let name = kernel.to_string();
         let compiled = compile(device, kernel, &name);
         let errors = [pollster::block_on(validation.pop()), pollster::block_on(internal.pop())];
-        buffers.gpu.check()?;
+        gpu.check()?;
         Ok(match errors.into_iter().flatten().next() {
             Some(error) => Err(format!("the driver does not compile it: {error}")),
             None => Ok(compiled),

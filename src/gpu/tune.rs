@@ -128,7 +128,7 @@ fn try_kernel(
     expectations: &[Expectation],
     best_s: f64,
 ) -> Result<Result<(f64, Compiled), String>, GpuError> {
-    let compiled = match Compiled::new(buffers, kernel)? {
+    let compiled = match Compiled::new(&buffers.gpu, kernel)? {
         Ok(compiled) => compiled,
         Err(why) => return Ok(Err(why)),
     };
