@@ -5,8 +5,9 @@ use crate::gpu::kernel::Kernel;
 use crate::inputs::Init;
 use crate::plan::Wishes;
 use crate::power::SensorChoice;
+use crate::simulate::models::{Model, ModelError};
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How many joules one matrix product costs a GPU, by the numbers in it.
 ///
@@ -27,6 +28,7 @@ Examples:
   wattmul --backend vulkan --quick        the same in under a minute
   wattmul --adapter 1 --power nvml:0      choose the GPU and the sensor by hand
   wattmul --size 10000 --lock-clock 1000  hold the clock: no power limit plays in
+  wattmul --simulate h100                 no GPU: what a run shows, on a model
   wattmul devices                         which GPUs and sensors are here
   wattmul doctor                          what is missing, and what mends it
   wattmul kernel --list                   the shaders that compete
@@ -36,7 +38,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but the verdict is invalid.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Measure (what happens without a command)
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// List adapters and sensors, and which belongs to which
     Devices(DevicesArgs),
     /// Say what this machine lacks for a valid run, and what mends it
@@ -90,18 +92,30 @@ pub struct RunArgs {
     /// Hold the GPU's clock for the run (most drivers ask for root)
     #[arg(long, value_name = "MHZ", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub lock_clock: Option<u32>,
-    /// Where the record is saved
-    #[arg(long, value_name = "FOLDER", default_value = "results")]
-    pub results: PathBuf,
+    /// Where the record is saved [default: results; nowhere with --simulate]
+    #[arg(long, value_name = "FOLDER")]
+    pub results: Option<PathBuf>,
     /// Do not save the record
     #[arg(long)]
     pub no_save: bool,
     /// Print the record on standard output instead of the summary
     #[arg(long)]
     pub json: bool,
+    /// Run on a simulated board instead of a GPU: its name, then faults and parameters (h100,drift,noise_w=3); `list` shows all
+    #[arg(long, value_name = "MODEL|list", value_parser = parse_model, conflicts_with_all = ["adapter", "kernel", "backend"])]
+    pub simulate: Option<ModelWish>,
+    /// Let the simulated run take as long as a real one
+    #[arg(long, requires = "simulate")]
+    pub real_time: bool,
 }
 
 impl RunArgs {
+    /// Where to save the record, if anywhere. A simulated one must not slip in among real ones.
+    pub fn folder(&self) -> Option<&Path> {
+        let usual = if self.simulate.is_none() { Some(Path::new("results")) } else { None };
+        self.results.as_deref().or(usual).filter(|_| !self.no_save)
+    }
+
     /// What of this the plan needs.
     pub fn wishes(&self) -> Wishes {
         Wishes {
@@ -126,6 +140,17 @@ fn parse_kernel(text: &str) -> Result<KernelWish, String> {
     match text {
         "auto" => Ok(KernelWish(None)),
         name => Kernel::named(name).map(|kernel| KernelWish(Some(kernel))),
+    }
+}
+
+/// `--simulate`: None for the list.
+#[derive(Clone, Debug)]
+pub struct ModelWish(pub Option<Box<Model>>);
+
+fn parse_model(text: &str) -> Result<ModelWish, ModelError> {
+    match text {
+        "list" => Ok(ModelWish(None)),
+        model => model.parse().map(|model| ModelWish(Some(Box::new(model)))),
     }
 }
 

@@ -1,10 +1,7 @@
 //! From the sensor's trace and a window to watts.
 
-use crate::trace::Trace;
+use crate::trace::{IMPLAUSIBLE_W, Row, Trace};
 use serde::{Deserialize, Serialize};
-
-/// More than this between two updates of a counter is no power of any board: the counter jumped.
-const IMPLAUSIBLE_W: f64 = 20_000.0;
 
 /// Mean power of a window, by each of the two ways. None for a way that the sensor does not offer, or that failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +15,9 @@ pub struct WindowPower {
     /// Changes of the power figure within the window.
     pub polled_updates: u32,
     pub counter_fault: Option<CounterFault>,
+    /// Seconds of the window in which the sensor did not answer.
+    #[serde(default)]
+    pub silent_s: f64,
 }
 
 /// What a counter did that no energy does.
@@ -28,17 +28,27 @@ pub enum CounterFault {
     SteppedBack,
     /// It rose faster than any board draws power.
     Jumped,
+    /// It stood still for much longer than it usually does, while the sensor answered.
+    Frozen,
 }
+
+/// A counter that is not seen to move for so many of its usual steps, and for so long, is frozen.
+const FROZEN_STEPS: f64 = 4.0;
+const FROZEN_S: f64 = 1.0;
 
 /// Works out the power of the window from `start_s` to `end_s` on the run's clock.
 ///
 /// A counter is read where it was seen to move, at both ends: its age at a window's edge does not matter then.
 pub fn window_power(trace: &Trace, start_s: f64, end_s: f64) -> WindowPower {
     let mut result = WindowPower { polled: trace.mean(start_s, end_s, |row| row.power_w), ..WindowPower::default() };
+    let silence = |row: &Row| (*row == Row { t_s: row.t_s, ..Row::default() }).then_some(1.0);
+    let silent_s = |from_s, to_s| trace.held_s(from_s, to_s, silence);
+    result.silent_s = silent_s(start_s, end_s);
 
     let mut first: Option<(f64, f64)> = None;
     let mut last: Option<(f64, f64)> = None;
     let mut power_w = None;
+    let mut steps_s = vec![];
     for row in trace.rows_within(start_s, end_s) {
         if row.power_w.is_some() && row.power_w != power_w {
             result.polled_updates += 1;
@@ -47,6 +57,7 @@ pub fn window_power(trace: &Trace, start_s: f64, end_s: f64) -> WindowPower {
         let Some(energy_j) = row.energy_j else { continue };
         if let Some((before_s, before_j)) = last {
             result.counter_updates += 1;
+            steps_s.push(row.t_s - before_s);
             if energy_j < before_j {
                 result.counter_fault = Some(CounterFault::SteppedBack);
             } else if energy_j - before_j > IMPLAUSIBLE_W * (row.t_s - before_s) {
@@ -55,6 +66,19 @@ pub fn window_power(trace: &Trace, start_s: f64, end_s: f64) -> WindowPower {
         }
         first = first.or(Some((row.t_s, energy_j)));
         last = Some((row.t_s, energy_j));
+    }
+    if let Some(usual_s) = median(&mut steps_s) {
+        let longest_s = (FROZEN_STEPS * usual_s).max(FROZEN_S);
+        let mut moves: Vec<f64> =
+            trace.rows_within(start_s, end_s).filter(|r| r.energy_j.is_some()).map(|r| r.t_s).collect();
+        moves.push(end_s);
+        let stands = |pair: &[f64]| {
+            let still_s = pair[1] - pair[0];
+            still_s > longest_s && still_s - silent_s(pair[0], pair[1]) > longest_s
+        };
+        if moves.windows(2).any(stands) {
+            result.counter_fault = result.counter_fault.or(Some(CounterFault::Frozen));
+        }
     }
     if let (Some((from_s, from_j)), Some((to_s, to_j)), None) = (first, last, result.counter_fault) {
         result.counter = (to_s > from_s).then(|| (to_j - from_j) / (to_s - from_s));
@@ -100,13 +124,24 @@ impl WindowPower {
     }
 }
 
+fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+/// How often the counter went back in the whole of a run.
+pub fn steps_back(trace: &Trace) -> usize {
+    let mut before_j = f64::NEG_INFINITY;
+    let fell = |&&energy_j: &&f64| energy_j < std::mem::replace(&mut before_j, energy_j);
+    trace.energy_j.iter().flatten().filter(fell).count()
+}
+
 /// The sensor's own period, in seconds: the median time between two moves of the counter, and between two changes of the
 /// power figure. None with fewer than four.
 pub fn update_periods(trace: &Trace) -> (Option<f64>, Option<f64>) {
     let median_step = |times: Vec<f64>| {
         let mut steps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        steps.sort_by(f64::total_cmp);
-        (steps.len() >= 4).then(|| steps[steps.len() / 2])
+        if steps.len() >= 4 { median(&mut steps) } else { None }
     };
     let rows = (0..trace.len()).map(|i| trace.row(i));
     let counter = rows.clone().filter(|row| row.energy_j.is_some()).map(|row| row.t_s).collect();
@@ -159,6 +194,10 @@ mod tests {
 
         let jump = trace(0.1, |_| Some(200.0), |t| Some(if t < 5.0 { 200.0 * t } else { 200.0 * t + 1e9 }));
         assert_eq!(window_power(&jump, 1.0, 11.0).counter_fault, Some(CounterFault::Jumped));
+
+        let freezes = trace(0.1, |_| Some(200.0), |t| (t < 6.0).then_some(200.0 * t));
+        let power = window_power(&freezes, 1.0, 11.0);
+        assert_eq!((power.counter, power.counter_fault), (None, Some(CounterFault::Frozen)));
 
         let frozen = trace(0.1, |_| Some(200.0), |t| (t == 0.0).then_some(0.0));
         let power = window_power(&frozen, 1.0, 11.0);

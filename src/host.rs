@@ -1,6 +1,7 @@
 //! What made the record and on what machine. Nothing that names the machine or its user.
 
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 /// This program.
@@ -35,7 +36,13 @@ pub struct Host {
 }
 
 impl Host {
+    /// Found out once: thousands of simulated runs share it.
     pub fn this() -> Self {
+        static HOST: OnceLock<Host> = OnceLock::new();
+        HOST.get_or_init(Host::find_out).clone()
+    }
+
+    fn find_out() -> Self {
         let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
         let cpu = system.cpus().first().map(|cpu| cpu.brand().trim().to_owned());
         Host {

@@ -15,6 +15,7 @@
 //! - [`trace`], [`energy`]: from samples to the watts of a window. [`stats`]: ratios and their intervals.
 //! - [`summary`], [`validity`], [`record`]: the answer, whether it can be believed, and the file that holds it. Whoever has
 //!   the file can compute the first two again.
+//! - [`simulate`]: GPUs and sensors whose truth is known, in virtual time, behind the same traits as the real ones.
 //! - [`report`]: what people read. [`devices`], [`doctor`]: what is here, and what is missing.
 
 #![deny(unsafe_code)]
@@ -34,6 +35,7 @@ pub mod protocol;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod simulate;
 pub mod stats;
 pub mod summary;
 pub mod trace;

@@ -5,19 +5,22 @@
 use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
-use wattmul::cli::{Cli, Command, DevicesArgs, DoctorArgs, KernelArgs, RunArgs};
+use wattmul::cli::{Cli, Command, DevicesArgs, DoctorArgs, KernelArgs, ModelWish, RunArgs};
 use wattmul::gpu::adapter::{self, AdapterType};
 use wattmul::gpu::buffers::Shape;
 use wattmul::gpu::kernel::KERNELS;
 use wattmul::gpu::tune::Candidates;
 use wattmul::gpu::tuning_cache::TuningCache;
 use wattmul::plan::{Plan, PlanError};
+use wattmul::power::SensorChoice;
 use wattmul::power::sampler::SamplingThread;
 use wattmul::protocol::Sampler;
+use wattmul::record::Record;
 use wattmul::report::terminal::{self, Progress};
 use wattmul::run::{HostClock, RealDevice, World, carry_out};
+use wattmul::simulate::{Model, Simulation};
 use wattmul::validity::Status;
-use wattmul::{devices, doctor, interrupt, power, record};
+use wattmul::{devices, doctor, interrupt, power, record, simulate};
 
 #[expect(unsafe_code, reason = "the environment is changed before there is a second thread")]
 fn main() -> ExitCode {
@@ -43,13 +46,24 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     interrupt::listen()?;
+    match &args.simulate {
+        None => measure(args),
+        Some(ModelWish(Some(model))) => simulate(args, model),
+        Some(ModelWish(None)) => {
+            write!(std::io::stdout().lock(), "{}", Model::list())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let adapters = devices::list(args.backend)?;
     let chosen = adapter::choose(adapters.iter().map(|adapter| &adapter.info), args.adapter.as_deref())?;
     let adapter = &adapters[chosen];
     let software = adapter.info.kind == AdapterType::Software;
     let mut plan = Plan::new(&args.wishes(), software, Shape::largest(&adapter.limits()), &adapter.info.name)?;
-    if !args.no_save {
-        record::check_folder(&args.results)?;
+    if let Some(folder) = args.folder() {
+        record::check_folder(folder)?;
     }
 
     let mut reader = power::choose(&args.power, &adapter.info)?;
@@ -67,7 +81,6 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         plan.fit_to_sensor(sensor.source(), None);
     }
 
-    let mut output = std::io::stdout().lock();
     let notices = if software {
         let why = "notice: this is a software adapter: it computes on the CPU, and what it measures is the CPU. \
                    No GPU is offered here.";
@@ -76,12 +89,7 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         String::new()
     };
     let heading = terminal::heading(&adapter.info, &plan, sensor.as_ref().map(|s| s.source()).map_err(String::as_str));
-    if args.json {
-        eprint!("{heading}{notices}");
-    } else {
-        write!(output, "{heading}{notices}")?;
-        output.flush()?;
-    }
+    show_heading(args, &(heading + &notices))?;
 
     let progress = Progress::new(&plan);
     let cache = TuningCache::of(&adapter.info, plan.size);
@@ -104,20 +112,60 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     };
     let result = carry_out(plan.clone(), world, &interrupt::stopped, &|event| progress.event(&plan, event));
     progress.finish();
-    let record = result?;
+    conclude(args, &result?)
+}
 
-    let saved = if args.no_save { None } else { Some(record.save(&args.results)?) };
+/// The same run on a simulated board.
+fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<ExitCode> {
+    let no_sensor = match args.power {
+        SensorChoice::Auto => None,
+        SensorChoice::None => Some("--power none"),
+        SensorChoice::Named(..) => anyhow::bail!("a simulated board has a sensor of its own: --power auto or none"),
+    };
+    let plan = Plan::new(&args.wishes(), false, LARGEST_SIMULATED, model.title)?;
+    if let Some(folder) = args.folder() {
+        record::check_folder(folder)?;
+    }
+    let truth = simulate::truth(model, &plan)?;
+    let simulation = Simulation::new(*model, plan, args.real_time);
+    let (plan, source) = (simulation.plan(), simulation.source());
+    let heading = terminal::heading(&simulation.adapter(), &plan, no_sensor.map_or(Ok(&source), Err));
+    show_heading(args, &heading)?;
+    let progress = Progress::new(&plan);
+    let result = simulation.run(truth, no_sensor, &interrupt::stopped, &|event| progress.event(&plan, event));
+    progress.finish();
+    conclude(args, &result?)
+}
+
+/// n, where no memory limits it.
+const LARGEST_SIMULATED: usize = 100_000;
+
+fn show_heading(args: &RunArgs, heading: &str) -> std::io::Result<()> {
+    if args.json {
+        eprint!("{heading}");
+        return Ok(());
+    }
+    let mut output = std::io::stdout().lock();
+    write!(output, "{heading}")?;
+    output.flush()
+}
+
+/// Saves and shows the record.
+fn conclude(args: &RunArgs, record: &Record) -> anyhow::Result<ExitCode> {
+    let saved = args.folder().map(|folder| record.save(folder)).transpose()?;
+    let mut output = std::io::stdout().lock();
     if args.json {
         write!(output, "{}", record.to_json())?;
     } else {
-        write!(output, "{}", terminal::summary(&record))?;
+        write!(output, "{}", terminal::summary(record))?;
         match &saved {
             Some(path) => writeln!(output, "  saved {}", path.display())?,
-            None => writeln!(output, "  not saved (--no-save)")?,
+            None if args.no_save => writeln!(output, "  not saved (--no-save)")?,
+            None => writeln!(output, "  not saved: simulated (--results names a folder)")?,
         }
     }
     output.flush()?;
-    Ok(ExitCode::from(if record.verdict.status == Status::Invalid { 3 } else { 0 }))
+    Ok(ExitCode::from(if record.verdict.judgement() == Status::Invalid { 3 } else { 0 }))
 }
 
 fn list_devices(args: &DevicesArgs) -> anyhow::Result<ExitCode> {

@@ -8,10 +8,11 @@ use crate::inputs::Init;
 use crate::plan::Plan;
 use crate::power::sampler::Sample;
 use crate::power::{Limiters, Source};
-use crate::trace::{Trace, TraceBuilder};
+use crate::trace::{Row, Trace, TraceBuilder};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 /// Submissions that are queued at any time: while one runs, the next one waits behind it.
 pub const IN_FLIGHT: usize = 2;
@@ -161,8 +162,11 @@ const ROWS_BETWEEN: f64 = 600.0;
 const USUAL_PERIOD_S: f64 = 0.1;
 /// After load, a sensor that averages and a clock that has not fallen yet are waited for.
 const SETTLE_S: f64 = 1.0;
-/// Power is steady when it moves by less than this share over the last third of the warm-up.
-const STEADY: f64 = 0.01;
+/// A turn of the warm-up outlasts a lead-in by so much: the sensor is to see something of each.
+const MORE_THAN_LEAD_IN_S: f64 = 1.0;
+/// Power is steady when it moves by less than this share a minute, by a straight line through the last third of the
+/// warm-up. A rate, and not a difference: heat sinks take about a minute, however short the third is.
+const STEADY_PER_MINUTE: f64 = 0.005;
 
 /// A run of the protocol, from the first idle measurement to the last.
 pub struct Protocol<'a> {
@@ -250,27 +254,36 @@ impl<'a> Protocol<'a> {
         }
     }
 
-    /// Products of the last init, until the device is as warm as it will be.
+    /// Products of every init by turns, until the device is as warm as the rounds will keep it.
     ///
     /// # Errors
     /// The device fails, or the run is stopped.
     pub fn warm_up(&mut self, work: &mut dyn Workload) -> Result<WarmUp, Halt> {
         let (least_s, most_s) = self.plan.warm_up_s;
-        let init = self.plan.inits.len() - 1;
         let start_s = self.clock.now_s();
         self.begin(Stage::WarmUp, least_s);
-        let mut in_flight = 0;
+        let turn_s = self.plan.lead_in_s + MORE_THAN_LEAD_IN_S;
+        // Of what is in flight: the init of each.
+        let mut in_flight = VecDeque::new();
+        let mut turns: Vec<Turn> = vec![];
         let mut steady = false;
         // Seconds a product, by submission: what stands for power where there is no sensor.
-        let mut pace: Vec<(f64, f64)> = vec![];
+        let mut pace: Vec<Point> = vec![];
         let mut before_s = start_s;
         let mut next_look_s = least_s;
         loop {
-            self.fill(work, init, &mut in_flight)?;
+            while in_flight.len() < IN_FLIGHT {
+                let init = ((before_s - start_s) / turn_s) as usize % self.plan.inits.len();
+                work.submit(init)?;
+                in_flight.push_back(init);
+            }
             let products = work.wait()?;
-            in_flight -= 1;
+            let init = in_flight.pop_front().unwrap_or_default();
             let now_s = self.clock.now_s();
-            pace.push((now_s, (now_s - before_s) / products));
+            if turns.last().is_none_or(|turn| turn.init != init) {
+                turns.push(Turn { start_s: before_s, init });
+            }
+            pace.push(Point { at_s: now_s, value: (now_s - before_s) / products, init });
             before_s = now_s;
             self.gather()?;
             let elapsed_s = now_s - start_s;
@@ -280,15 +293,20 @@ impl<'a> Protocol<'a> {
             if elapsed_s >= next_look_s {
                 next_look_s = elapsed_s + least_s / 10.0;
                 let from_s = now_s - elapsed_s / 3.0;
-                steady = match &self.sensor {
-                    Some(_) => is_steady(power_since(self.trace.so_far(), from_s)),
-                    None => is_steady(pace.iter().filter(|(at_s, _)| *at_s >= from_s).copied()),
+                let points: Vec<Point> = match &self.sensor {
+                    Some(sensor) => {
+                        let settle_s = USUAL_PERIOD_S + sensor.source().averaging_s();
+                        power_since(self.trace.so_far(), from_s, &turns, settle_s)
+                    }
+                    None => pace.iter().filter(|point| point.at_s >= from_s).copied().collect(),
                 };
+                steady = is_steady(&points, self.plan.inits.len());
                 if steady {
                     break;
                 }
             }
         }
+        let (in_flight, init) = (in_flight.len(), in_flight.pop_back().unwrap_or_default());
         drain(work, in_flight)?;
         work.device_spans()?;
         work.check_products(init)?;
@@ -440,7 +458,9 @@ impl<'a> Protocol<'a> {
             sensor.drain(&mut |sample| {
                 *latest = match &sample.reading {
                     Ok(reading) => {
-                        (reading.power_mw.map(|mw| mw as f64 / 1000.0), reading.temperature_c, reading.clock_mhz)
+                        let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+                        let power_w = reading.power_mw.map(|mw| mw as f64 / 1000.0);
+                        (power_w, finite(reading.temperature_c), finite(reading.clock_mhz))
                     }
                     Err(_) => (None, None, None),
                 };
@@ -464,30 +484,66 @@ fn drain(work: &mut dyn Workload, in_flight: usize) -> Result<(), GpuError> {
     (0..in_flight).try_for_each(|_| work.wait().map(drop))
 }
 
-/// Power over time from `from_s` on: as polled, else between moves of the counter.
-fn power_since(trace: &Trace, from_s: f64) -> impl Iterator<Item = (f64, f64)> {
-    let rows: Vec<_> = trace.rows_within(from_s, f64::INFINITY).collect();
-    let mut points: Vec<(f64, f64)> = rows.iter().filter_map(|row| Some((row.t_s, row.power_w?))).collect();
-    if points.is_empty() {
-        let energy: Vec<(f64, f64)> = rows.iter().filter_map(|row| Some((row.t_s, row.energy_j?))).collect();
-        let watts = |pair: &[(f64, f64)]| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0));
-        points = energy.windows(2).map(watts).collect();
-    }
-    points.into_iter()
+/// A turn of the warm-up: from its start to that of the next one, products of one init.
+struct Turn {
+    start_s: f64,
+    init: usize,
 }
 
-/// Does a straight line through the points move by less than [`STEADY`] of their mean, from end to end?
-fn is_steady(points: impl Iterator<Item = (f64, f64)>) -> bool {
-    let points: Vec<(f64, f64)> = points.collect();
-    let [(from_s, _), .., (to_s, _)] = points[..] else { return false };
-    if points.len() < 4 {
+/// Power, or the time of a product, while products of one init ran.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    at_s: f64,
+    value: f64,
+    init: usize,
+}
+
+/// Power over time from `from_s` on, as polled, else between moves of the counter: what lies within one turn, once the
+/// sensor has seen `settle_s` of it.
+fn power_since(trace: &Trace, from_s: f64, turns: &[Turn], settle_s: f64) -> Vec<Point> {
+    // The turn in which [from, to] lies whole.
+    let turn_of = |from_s: f64, to_s: f64| {
+        let next = turns.partition_point(|turn| turn.start_s <= from_s);
+        let turn = turns.get(next.checked_sub(1)?)?;
+        let ends_s = turns.get(next).map_or(f64::INFINITY, |next| next.start_s);
+        (from_s >= turn.start_s + settle_s && to_s <= ends_s).then_some(turn.init)
+    };
+    let rows: Vec<_> = trace.rows_within(from_s, f64::INFINITY).collect();
+    let polled = |pair: &[Row]| {
+        let value = pair[0].power_w?;
+        Some(Point { at_s: pair[0].t_s, value, init: turn_of(pair[0].t_s, pair[1].t_s)? })
+    };
+    let points: Vec<Point> = rows.windows(2).filter_map(polled).collect();
+    if !points.is_empty() {
+        return points;
+    }
+    let energy: Vec<(f64, f64)> = rows.iter().filter_map(|row| Some((row.t_s, row.energy_j?))).collect();
+    let counted = |pair: &[(f64, f64)]| {
+        let value = (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0);
+        Some(Point { at_s: pair[0].0, value, init: turn_of(pair[0].0, pair[1].0)? })
+    };
+    energy.windows(2).filter_map(counted).collect()
+}
+
+/// Parallel straight lines through the points, one an init: do they move by less than [`STEADY_PER_MINUTE`] of their means,
+/// and does the slope's standard error not hide the contrary?
+fn is_steady(points: &[Point], inits: usize) -> bool {
+    let freedom = points.len() as f64 - inits as f64 - 1.0;
+    if freedom < 1.0 {
         return false;
     }
-    let count = points.len() as f64;
-    let (mean_t, mean_y) =
-        (points.iter().map(|p| p.0).sum::<f64>() / count, points.iter().map(|p| p.1).sum::<f64>() / count);
-    let covariance = points.iter().map(|p| (p.0 - mean_t) * (p.1 - mean_y)).sum::<f64>();
-    let variance = points.iter().map(|p| (p.0 - mean_t).powi(2)).sum::<f64>();
-    let slope = covariance / variance;
-    (slope * (to_s - from_s)).abs() < STEADY * mean_y
+    // Each point relative to the means of its init.
+    let mut relative: Vec<(f64, f64)> = vec![];
+    for init in 0..inits {
+        let of_init = || points.iter().filter(move |point| point.init == init);
+        let count = of_init().count() as f64;
+        let mean_t = of_init().map(|point| point.at_s).sum::<f64>() / count;
+        let mean = of_init().map(|point| point.value).sum::<f64>() / count;
+        relative.extend(of_init().map(|point| (point.at_s - mean_t, point.value / mean - 1.0)));
+    }
+    let variance = relative.iter().map(|(t, _)| t * t).sum::<f64>();
+    let slope = relative.iter().map(|(t, y)| t * y).sum::<f64>() / variance;
+    let squares = relative.iter().map(|(t, y)| (y - slope * t).powi(2)).sum::<f64>();
+    let error = (squares / freedom / variance).sqrt();
+    60.0 * (slope.abs() + error) < STEADY_PER_MINUTE
 }

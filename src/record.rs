@@ -153,7 +153,7 @@ pub struct SensorSummary {
     /// Measured, not assumed.
     pub counter_period_s: Option<f64>,
     pub power_period_s: Option<f64>,
-    /// Mean of counter over polled power, less 1.
+    /// Counter over polled power, less 1, in the window where they differ most.
     pub disagreement: Option<f64>,
     /// The idle power that `above_idle` rests on.
     pub idle_w: Option<f64>,

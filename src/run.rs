@@ -91,7 +91,7 @@ pub fn carry_out(plan: Plan, world: World, stop: &dyn Fn() -> bool, watch: &dyn 
     let mut record = Record {
         schema: SCHEMA,
         protocol: PROTOCOL.into(),
-        verdict: Verdict { status: Status::Invalid, flags: vec![], reasons: vec![] },
+        verdict: Verdict { status: Status::Invalid, judged: None, flags: vec![], reasons: vec![] },
         tool: Tool::this(),
         host: Host::this(),
         adapter,

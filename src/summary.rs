@@ -46,9 +46,9 @@ pub fn of(record: &Record) -> Summary {
         })
         .collect();
 
-    let both: Vec<f64> = powers.iter().filter_map(|power| Some(power.counter? / power.polled?)).collect();
-    let disagreement = (!both.is_empty()).then(|| both.iter().sum::<f64>() / both.len() as f64 - 1.0);
-    let disagreement = disagreement.filter(|share| share.is_finite());
+    // The worst window, not the mean: a counter that fails in one of them must not hide behind the others.
+    let differences = powers.iter().filter_map(|power| Some(power.counter? / power.polled? - 1.0));
+    let disagreement = differences.filter(|share| share.is_finite()).max_by(|a, b| a.abs().total_cmp(&b.abs()));
     Summary { inits, ratios, sensor: SensorSummary { lead, counter_period_s, power_period_s, disagreement, idle_w } }
 }
 

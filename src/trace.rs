@@ -13,7 +13,8 @@ pub struct Trace {
     /// Seconds on the run's clock at which the row's values were first seen.
     pub t_s: Vec<f64>,
     pub power_w: Vec<Option<f64>>,
-    /// The energy counter, from the first that was seen; null where it did not move. Wraps are taken out, steps back are not.
+    /// The energy counter, from the first that was seen; null where it was not seen to move, and where it moved while the
+    /// sensor did not answer: nobody knows when. Wraps are taken out, steps back are not.
     pub energy_j: Vec<Option<f64>>,
     pub temperature_c: Vec<Option<f64>>,
     pub clock_mhz: Vec<Option<f64>>,
@@ -60,6 +61,17 @@ impl Trace {
     /// Mean of a column over [start, end], each row weighted by how long it holds there; null rows do not count.
     /// None where there is no row with a value.
     pub fn mean(&self, start_s: f64, end_s: f64, column: impl Fn(&Row) -> Option<f64>) -> Option<f64> {
+        let (sum, weight) = self.sum(start_s, end_s, column);
+        (weight > 0.0).then(|| sum / weight)
+    }
+
+    /// For how long within [start, end] the rows hold for which `column` has a value.
+    pub fn held_s(&self, start_s: f64, end_s: f64, column: impl Fn(&Row) -> Option<f64>) -> f64 {
+        self.sum(start_s, end_s, column).1
+    }
+
+    /// The integral of a column over [start, end], and the seconds in which it has a value.
+    fn sum(&self, start_s: f64, end_s: f64, column: impl Fn(&Row) -> Option<f64>) -> (f64, f64) {
         let first = self.t_s.partition_point(|&t| t <= start_s).saturating_sub(1);
         let (mut sum, mut weight) = (0.0, 0.0);
         for i in first..self.len() {
@@ -74,7 +86,7 @@ impl Trace {
                 weight += held_s;
             }
         }
-        (weight > 0.0).then(|| sum / weight)
+        (sum, weight)
     }
 
     fn push(&mut self, row: Row) {
@@ -93,6 +105,18 @@ pub fn round(value: f64, digits: i32) -> f64 {
     (value * scale).round() / scale
 }
 
+/// More than this is no power of any board: a counter that rises faster has jumped.
+pub const IMPLAUSIBLE_W: f64 = 20_000.0;
+
+/// A sensor that does not answer for so long gets a row of nulls. Single reads fail now and then, and lose nothing.
+const SILENCE_S: f64 = 0.1;
+
+/// When a counter moves behind failed reads of more than this, nobody knows when it did.
+const UNSEEN_S: f64 = 0.025;
+
+/// So many falls of a counter get rows of their own: enough to condemn it.
+const MOST_FALLS: u32 = 50;
+
 /// Even an unchanging sensor gets a row this often: the temperature and the clock beside it move.
 const HEARTBEAT_S: f64 = 1.0;
 
@@ -105,8 +129,13 @@ pub struct TraceBuilder {
     resolution_s: f64,
     open: Option<OpenRow>,
     energy: Option<EnergyOrigin>,
+    /// When the last row began that has the counter.
+    energy_row_s: f64,
+    falls: u32,
     last_power_mw: Option<u64>,
     limiters: Option<Limiters>,
+    /// The first of the failed reads since the last good one.
+    silent_since_s: Option<f64>,
     failed_reads: u64,
     last_failure: Option<String>,
 }
@@ -121,8 +150,16 @@ struct OpenRow {
 struct EnergyOrigin {
     first_uj: u64,
     last_uj: u64,
+    /// When it came to `last_uj`.
+    moved_s: f64,
     /// Energy that was on the counter when it wrapped.
     wrapped_uj: u64,
+}
+
+impl EnergyOrigin {
+    fn joules(&self) -> f64 {
+        (i128::from(self.last_uj) + i128::from(self.wrapped_uj) - i128::from(self.first_uj)) as f64 * 1e-6
+    }
 }
 
 impl TraceBuilder {
@@ -133,8 +170,11 @@ impl TraceBuilder {
             resolution_s: 0.0,
             open: None,
             energy: None,
+            energy_row_s: f64::NEG_INFINITY,
+            falls: 0,
             last_power_mw: None,
             limiters: None,
+            silent_since_s: None,
             failed_reads: 0,
             last_failure: None,
         }
@@ -152,19 +192,11 @@ impl TraceBuilder {
             Err(error) => {
                 self.failed_reads += 1;
                 self.last_failure = Some(error.to_string());
-                let silent =
-                    self.open.as_ref().is_some_and(|open| open.row == Row { t_s: open.row.t_s, ..Row::default() });
-                if !silent {
-                    self.close();
-                    self.open = Some(OpenRow {
-                        row: Row { t_s: sample.time_s, ..Row::default() },
-                        power_sum_mw: 0.0,
-                        power_count: 0,
-                    });
-                }
+                self.be_silent(sample.time_s);
                 return;
             }
         };
+        let silent_s = self.silent_since_s.take().map_or(0.0, |since_s| sample.time_s - since_s);
         if let Some(now) = reading.limiters {
             self.limiters = Some(self.limiters.map_or(now, |before| before.union(now)));
         }
@@ -175,22 +207,42 @@ impl TraceBuilder {
             (_, None) => false,
         };
         let age_s = self.open.as_ref().map_or(f64::INFINITY, |open| sample.time_s - open.row.t_s);
-        if ((power_moved || energy_moved) && age_s >= self.resolution_s - 1e-6) || age_s >= HEARTBEAT_S {
+        // A counter that moves seldom is never lost behind a row that something else began.
+        let energy_age_s = sample.time_s - self.energy_row_s;
+        let due = (power_moved && age_s >= self.resolution_s - 1e-6)
+            || (energy_moved && energy_age_s >= self.resolution_s - 1e-6);
+        let before = self.energy.as_ref().map(|energy| (energy.moved_s, energy.joules()));
+        let energy_j = reading.energy_uj.filter(|_| energy_moved).map(|now_uj| self.energy_j(now_uj, sample.time_s));
+        let fell_from =
+            before.zip(energy_j).filter(|((_, before_j), now_j)| now_j < before_j).map(|(before, _)| before);
+        if let Some((t_s, energy_j)) = fell_from.filter(|_| self.falls < MOST_FALLS) {
+            // Between two rows a fall could hide in what was gained since: it gets the row that it fell from.
+            self.falls += 1;
             self.close();
+            if self.trace.t_s.last().is_none_or(|&last_s| last_s < round(t_s, 3)) {
+                self.trace.push(Row { t_s, energy_j: Some(energy_j), ..Row::default() });
+            }
+        }
+        let fell = fell_from.is_some() && self.open.is_none();
+        // A row of nulls means silence: an answer that says nothing new is none.
+        let says =
+            reading.power_mw.is_some() || reading.temperature_c.or(reading.clock_mhz).is_some_and(f64::is_finite);
+        if due || fell || (age_s >= HEARTBEAT_S && says) || silent_s >= SILENCE_S {
+            self.close();
+            if energy_moved {
+                self.energy_row_s = sample.time_s;
+            }
             self.open = Some(OpenRow {
                 row: Row {
                     t_s: sample.time_s,
                     power_w: None,
-                    energy_j: if energy_moved { reading.energy_uj.map(|now| self.energy_j(now)) } else { None },
-                    temperature_c: reading.temperature_c,
-                    clock_mhz: reading.clock_mhz,
+                    energy_j: energy_j.filter(|_| silent_s <= UNSEEN_S),
+                    temperature_c: reading.temperature_c.filter(|degrees| degrees.is_finite()),
+                    clock_mhz: reading.clock_mhz.filter(|mhz| mhz.is_finite()),
                 },
                 power_sum_mw: 0.0,
                 power_count: 0,
             });
-        } else if energy_moved {
-            // Too soon for a row: the counter is followed all the same, or a wrap could be missed.
-            reading.energy_uj.map(|now| self.energy_j(now));
         }
         if let (Some(open), Some(power_mw)) = (&mut self.open, reading.power_mw) {
             open.power_sum_mw += power_mw as f64;
@@ -199,17 +251,30 @@ impl TraceBuilder {
         self.last_power_mw = reading.power_mw;
     }
 
-    /// Joules since the first that the counter said.
-    fn energy_j(&mut self, now_uj: u64) -> f64 {
-        let energy = self.energy.get_or_insert(EnergyOrigin { first_uj: now_uj, last_uj: now_uj, wrapped_uj: 0 });
-        if let Some(range) = self.wraps_at_uj {
-            // A counter that falls from its upper quarter into its lowest one has wrapped; any other fall is a fault.
-            if energy.last_uj > range / 4 * 3 && now_uj < range / 4 {
+    /// The read at `time_s` failed.
+    fn be_silent(&mut self, time_s: f64) {
+        let since_s = *self.silent_since_s.get_or_insert(time_s);
+        let shown = self.open.as_ref().is_some_and(|open| open.row.t_s >= since_s);
+        if time_s - since_s >= SILENCE_S && !shown {
+            self.close();
+            let row = Row { t_s: since_s, ..Row::default() };
+            self.open = Some(OpenRow { row, power_sum_mw: 0.0, power_count: 0 });
+        }
+    }
+
+    /// Joules since the first that the counter said. Every move must come here, or a wrap could be missed.
+    fn energy_j(&mut self, now_uj: u64, time_s: f64) -> f64 {
+        let begun = EnergyOrigin { first_uj: now_uj, last_uj: now_uj, moved_s: time_s, wrapped_uj: 0 };
+        let energy = self.energy.get_or_insert(begun);
+        if let Some(range) = self.wraps_at_uj.filter(|_| now_uj < energy.last_uj) {
+            // A counter that falls has wrapped if no board would need more power for it; any other fall is a fault.
+            let through_uj = range.saturating_sub(energy.last_uj) + now_uj;
+            if through_uj as f64 <= IMPLAUSIBLE_W * 1e6 * (time_s - energy.moved_s) && through_uj < range / 2 {
                 energy.wrapped_uj += range;
             }
         }
-        energy.last_uj = now_uj;
-        (i128::from(now_uj) + i128::from(energy.wrapped_uj) - i128::from(energy.first_uj)) as f64 * 1e-6
+        (energy.last_uj, energy.moved_s) = (now_uj, time_s);
+        energy.joules()
     }
 
     fn close(&mut self) {
@@ -288,6 +353,60 @@ mod tests {
             builder.take(sample(i as f64, 1, energy));
         }
         assert_eq!(builder.finish().energy_j, [Some(0.0), Some(0.05), Some(0.12), Some(0.22), Some(0.16)]);
+    }
+
+    #[test]
+    fn a_wrap_needs_a_plausible_power() {
+        // from 60 kJ of 65.5 kJ to nothing within a second: 5.5 kW would do, if a board drew that; in 0.1 s it is a reset
+        for (step_s, expected) in [(1.0, 5.636), (0.1, -59.9)] {
+            let mut builder = TraceBuilder::new(Some(65_536_000_000));
+            builder.take(sample(0.0, 1, 60_000_000_000));
+            builder.take(sample(step_s, 1, 100_000_000));
+            let energy_j = builder.finish().energy_j[1].unwrap();
+            assert!((energy_j - expected * 1000.0).abs() < 1e-6, "{energy_j}");
+        }
+    }
+
+    #[test]
+    fn a_fall_is_seen_however_coarse_the_rows_are() {
+        let mut builder = TraceBuilder::new(None);
+        builder.set_resolution(0.1);
+        for (i, energy) in [0, 10, 20, 30, 25, 35].into_iter().enumerate() {
+            builder.take(sample(i as f64 * 0.01, 1, energy * 1_000_000));
+        }
+        let trace = builder.finish();
+        assert_eq!(trace.t_s, [0.0, 0.03, 0.04]);
+        assert_eq!(trace.energy_j, [Some(0.0), Some(30.0), Some(25.0)]);
+    }
+
+    #[test]
+    fn single_reads_that_fail_leave_the_rows_alone_and_no_time_to_a_move_that_nobody_saw() {
+        let mut builder = TraceBuilder::new(None);
+        for i in 0..60 {
+            if [7, 18, 19, 20, 41].contains(&i) {
+                let error = PowerError::Absent { what: "it".into(), mend: "look for it" };
+                builder.take(Sample { time_s: i as f64 * 0.01, reading: Err(error) });
+            } else {
+                builder.take(sample(i as f64 * 0.01, 100_000 + i / 10, 1_000_000 * (i / 10)));
+            }
+        }
+        let trace = builder.finish();
+        assert_eq!(trace.t_s, [0.0, 0.1, 0.21, 0.3, 0.4, 0.5]);
+        assert_eq!(trace.energy_j, [Some(0.0), Some(1.0), None, Some(3.0), Some(4.0), Some(5.0)]);
+        assert!(trace.power_w.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn what_is_no_number_is_null() {
+        let mut builder = TraceBuilder::new(None);
+        let reading = Reading {
+            temperature_c: Some(f64::NAN),
+            clock_mhz: Some(f64::INFINITY),
+            power_mw: Some(0),
+            ..Reading::default()
+        };
+        builder.take(Sample { time_s: 0.0, reading: Ok(reading) });
+        assert_eq!(builder.finish().row(0), Row { power_w: Some(0.0), ..Row::default() });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The verdict: can the record's numbers be believed, and if not, why, and what to do about it.
 
-use crate::energy::{CounterFault, Lead};
+use crate::energy::{self, CounterFault, Lead};
 use crate::inputs::Init;
 use crate::power::Limiter;
 use crate::record::{Record, WindowRecord};
@@ -11,6 +11,9 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     pub status: Status,
+    /// Of a simulated record: the status that a real one with the same readings would have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Status>,
     pub flags: Vec<Flag>,
     pub reasons: Vec<Reason>,
 }
@@ -75,12 +78,15 @@ pub struct Reason {
 
 /// The device must work for this share of a window, by its own clock.
 const LEAST_BUSY: f64 = 0.98;
-/// Energy (or time) of a product may differ by this share between the first and the last round.
+/// Energy (or time) of a product may differ by this share between the first and the last round, and between any window
+/// and the median of its init: three of six windows that are off by so much move the ratio by half of it.
 const MOST_DRIFT: f64 = 0.02;
 /// Updates that a window needs.
 const LEAST_COUNTER_UPDATES: u32 = 4;
 const LEAST_POLLED_UPDATES: u32 = 20;
-/// Counter and polled power may differ by this share.
+/// A sensor that is silent for more than this share of a window did not measure it.
+const MOST_SILENCE: f64 = 0.5;
+/// Counter and polled power may differ by this share, in any window.
 const MOST_DISAGREEMENT: f64 = 0.05;
 /// A product in less than this share of the tuned kernel's time was not computed.
 const LEAST_TIME: f64 = 0.5;
@@ -99,11 +105,19 @@ pub fn of(record: &Record) -> Verdict {
     limits(record, &mut findings);
     drift(record, &mut findings);
     let Findings { status, flags, reasons } = findings;
-    Verdict { status: if record.truth.is_some() { Status::Simulated } else { status }, flags, reasons }
+    match record.truth {
+        None => Verdict { status, judged: None, flags, reasons },
+        Some(_) => Verdict { status: Status::Simulated, judged: Some(status), flags, reasons },
+    }
 }
 
 impl Verdict {
-    /// Is any of the reasons one that makes a record invalid? For simulated records, whose status does not say.
+    /// The status that the readings deserve, whether a GPU made them or a model.
+    pub fn judgement(&self) -> Status {
+        self.judged.unwrap_or(self.status)
+    }
+
+    /// Is there a reason of this code?
     pub fn has(&self, code: &str) -> bool {
         self.reasons.iter().any(|reason| reason.code == code)
     }
@@ -191,9 +205,20 @@ fn sensor(record: &Record, findings: &mut Findings) {
         return;
     }
 
+    let lost = windows.iter().filter(|w| w.power_w.silent_s > MOST_SILENCE * w.duration_s).count();
+    if lost > 0 {
+        let message = format!("{} did not answer in {lost} windows{failed}", source.api);
+        let mend = "see that the vendor's own tool still shows power, and run it again";
+        findings.add(Status::Invalid, "sensor-lost", message, (Some(lost as f64), Some(0.0)), mend);
+        return;
+    }
+
     let lead = record.summary.sensor.lead;
     let (least, needed) = match lead {
         Some(Lead::Counter) => (windows.iter().map(|w| w.power_w.counter_updates).min(), LEAST_COUNTER_UPDATES),
+        None if source.power.is_none() => {
+            (windows.iter().map(|w| w.power_w.counter_updates).min(), LEAST_COUNTER_UPDATES)
+        }
         _ => (windows.iter().map(|w| w.power_w.polled_updates).min(), LEAST_POLLED_UPDATES),
     };
     if let Some(least) = least.filter(|&least| least < needed) {
@@ -220,7 +245,7 @@ fn sensor(record: &Record, findings: &mut Findings) {
     }
     if source.counter.is_some() {
         let faults = |fault| windows.iter().filter(|w| w.power_w.counter_fault == Some(fault)).count();
-        let frozen = windows.iter().filter(|w| w.power_w.counter_updates == 0 && w.power_w.polled.is_some()).count();
+        let frozen = faults(CounterFault::Frozen) + windows.iter().filter(|w| w.power_w.counter_updates == 0).count();
         let absurd = lead == Some(Lead::Polled) && windows.iter().all(|window| window.power_w.counter.is_some());
         for (code, count, what) in [
             ("counter-stepped-back", faults(CounterFault::SteppedBack), "went backwards"),
@@ -236,14 +261,22 @@ fn sensor(record: &Record, findings: &mut Findings) {
                 let instead = if lead == Some(Lead::Polled) { "; power × time stands in" } else { "" };
                 let message = format!("the energy counter {what} in {count} windows{instead}");
                 let mend = "update the driver; the counters of some cards are known to be broken";
-                findings.add(Status::UnverifiedSensor, code, message, (Some(count as f64), Some(0.0)), mend);
+                let status = if lead.is_some() { Status::UnverifiedSensor } else { Status::Invalid };
+                findings.add(status, code, message, (Some(count as f64), Some(0.0)), mend);
             }
         }
+    }
+    let outside = energy::steps_back(&record.trace);
+    if outside > 0 && windows.iter().all(|window| window.power_w.counter_fault.is_none()) {
+        let message = format!("the energy counter went backwards {outside} times outside of the windows");
+        let mend = "the counters of some cards fall on idle; --power names another sensor";
+        let figures = (Some(outside as f64), Some(0.0));
+        findings.add(Status::UnverifiedSensor, "counter-stepped-back", message, figures, mend);
     }
     if let Some(share) = record.summary.sensor.disagreement.filter(|share| share.abs() > MOST_DISAGREEMENT)
         && lead == Some(Lead::Counter)
     {
-        let message = format!("the energy counter and power × time differ by {:+.1} %", share * 100.0);
+        let message = format!("the energy counter and power × time differ by {:+.1} % in a window", share * 100.0);
         let mend = "one of the two is wrong: compare with a power meter, and update the driver";
         findings.add(
             Status::UnverifiedSensor,
@@ -300,32 +333,77 @@ fn limits(record: &Record, findings: &mut Findings) {
     }
 }
 
+/// Energy, and time, of a product: over the run, and window by window.
 fn drift(record: &Record, findings: &mut Findings) {
     let lead = record.summary.sensor.lead;
-    let quantity = |window: &WindowRecord| {
-        let product_s = window.duration_s / window.products;
-        if lead.is_some() { Some(window.power_w.watts(lead)? * product_s) } else { Some(product_s) }
+    let product_s = |window: &WindowRecord| Some(window.duration_s / window.products);
+    let product_j = |window: &WindowRecord| Some(window.power_w.watts(lead)? * product_s(window)?);
+    let of_inits = |quantity: &dyn Fn(&WindowRecord) -> Option<f64>| -> Vec<(Init, Vec<f64>)> {
+        let of_init = |init: Init| record.windows.iter().filter(move |window| window.init == init);
+        let inits = record.plan.inits.iter();
+        inits.filter_map(|&init| Some((init, of_init(init).map(quantity).collect::<Option<_>>()?))).collect()
     };
-    let drift_of = |&init: &Init| {
-        let mut of_init = record.windows.iter().filter(|window| window.init == init);
-        let (first, last) = (of_init.next()?, of_init.next_back()?);
-        Some((init, quantity(last)? / quantity(first)? - 1.0))
-    };
-    let worst = record.plan.inits.iter().filter_map(drift_of).max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
-    if let Some((init, share)) = worst.filter(|(_, share)| share.abs() > MOST_DRIFT) {
-        let (what, status) = match lead {
-            Some(_) => ("energy", Status::Invalid),
-            None => ("time", Status::Valid),
-        };
-        let message = format!(
-            "the {what} of a product of {init} drifted by {:+.1} % from the first round to the last",
-            share * 100.0
-        );
-        let mend = "end what else uses the machine; warm up longer with --warm-up; run it again";
-        let code = if lead.is_some() { "drift" } else { "unsteady-time" };
-        if lead.is_none() {
+    let Some(_) = lead else {
+        // Time alone: on a free clock it may wander, and no joules rest on it.
+        if let Some((init, share)) = worst(&of_inits(&product_s), whole_drift) {
             findings.flags.push(Flag::UnsteadyTime);
+            findings.add_drift(Status::Valid, "unsteady-time", "time", init, share);
         }
-        findings.add(status, code, message, (Some(share), Some(MOST_DRIFT)), mend);
+        return;
+    };
+    let (times, energies) = (of_inits(&product_s), of_inits(&product_j));
+    let drifts = worst(&energies, whole_drift);
+    if let Some((init, share)) = drifts {
+        findings.add_drift(Status::Invalid, "drift", "energy", init, share);
     }
+    for (what, quantities) in [("time", times), ("energy", energies)] {
+        // What drifts is off the median too, but not off its neighbours.
+        let by = if drifts.is_some() { worst(&quantities, off_neighbours) } else { worst(&quantities, off_median) };
+        if let Some((init, share)) = by {
+            let message = format!("the {what} of a product of {init} was off by {:+.1} % in one window", share * 100.0);
+            let mend = "something else used the GPU for a while: end it, and run it again";
+            findings.add(Status::Invalid, "disturbed", message, (Some(share), Some(MOST_DRIFT)), mend);
+            return;
+        }
+    }
+}
+
+impl Findings {
+    fn add_drift(&mut self, status: Status, code: &str, what: &str, init: Init, share: f64) {
+        let percent = share * 100.0;
+        let message =
+            format!("the {what} of a product of {init} drifted by {percent:+.1} % from the first round to the last");
+        let mend = "end what else uses the machine; warm up longer with --warm-up; run it again";
+        self.add(status, code, message, (Some(share), Some(MOST_DRIFT)), mend);
+    }
+}
+
+/// The init that `change` finds changed the most, if that is too much.
+fn worst(inits: &[(Init, Vec<f64>)], change: fn(&[f64]) -> Option<f64>) -> Option<(Init, f64)> {
+    let changes = inits.iter().filter_map(|(init, values)| Some((*init, change(values)?)));
+    changes.filter(|(_, share)| share.abs() > MOST_DRIFT).max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
+}
+
+/// From the first to the last.
+fn whole_drift(values: &[f64]) -> Option<f64> {
+    Some(values.last()? / values.first()? - 1.0)
+}
+
+/// The value that is farthest from the median.
+fn off_median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = *sorted.get(sorted.len() / 2)?;
+    values.iter().map(|value| value / median - 1.0).max_by(|a, b| a.abs().total_cmp(&b.abs()))
+}
+
+/// The value that is farthest from the straight line through its neighbours; at the ends, through the next two.
+fn off_neighbours(values: &[f64]) -> Option<f64> {
+    let line = |i: usize| match i {
+        0 => 2.0 * values[1] - values[2],
+        i if i + 1 == values.len() => 2.0 * values[i - 1] - values[i - 2],
+        i => (values[i - 1] + values[i + 1]) / 2.0,
+    };
+    let off = (0..values.len()).filter(|_| values.len() > 2).map(|i| values[i] / line(i) - 1.0);
+    off.max_by(|a, b| a.abs().total_cmp(&b.abs()))
 }

@@ -6,7 +6,7 @@ use crate::inputs::Init;
 use crate::plan::Plan;
 use crate::power::Source;
 use crate::protocol::{Event, Stage};
-use crate::record::{InitSummary, Record};
+use crate::record::{InitSummary, Record, TrueRatios};
 use crate::stats::Estimate;
 use crate::validity::Status;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -161,7 +161,17 @@ pub fn summary(record: &Record) -> String {
         }
     }
     text.push('\n');
-    text + &verdict(record)
+    text + &truth(record) + &verdict(record)
+}
+
+/// What a simulated board should have shown.
+fn truth(record: &Record) -> String {
+    let ratios = record.truth.iter().flat_map(|truth| &truth.ratios);
+    let line = |(init, ratios): (&Init, &TrueRatios)| {
+        let TrueRatios { time, power, energy, above_idle } = ratios;
+        format!("  truth of {init}: time {time:.3}, power {power:.3}, energy {energy:.3}, above idle {above_idle:.3}\n")
+    };
+    ratios.map(line).collect()
 }
 
 fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &InitSummary)) -> String {
@@ -221,11 +231,14 @@ fn idle(record: &Record) -> String {
 fn verdict(record: &Record) -> String {
     let verdict = &record.verdict;
     let flags: String = verdict.flags.iter().map(|flag| format!(", {flag}")).collect();
-    let word = verdict.status.to_string().to_uppercase() + &flags;
+    // A simulated record is what it is, but the word that its readings deserve belongs beside it.
+    let judged =
+        verdict.judged.map(|status| format!(", else {}", status.to_string().to_uppercase())).unwrap_or_default();
+    let word = verdict.status.to_string().to_uppercase() + &judged + &flags;
     let mut reasons =
         verdict.reasons.iter().map(|reason| printable(&format!("{}. Mend: {}.", reason.message, reason.mend)));
     match reasons.next() {
-        None if verdict.status == Status::Valid => wrapped(&format!("{word}: all checks hold"), "  ", "    "),
+        None if verdict.judgement() == Status::Valid => wrapped(&format!("{word}: all checks hold"), "  ", "    "),
         None => wrapped(&word, "  ", "    "),
         Some(first) => {
             let others = reasons.map(|reason| wrapped(&reason, "  also ", "    ")).collect::<String>();

@@ -1,0 +1,352 @@
+//! A simulated GPU: its power, clock and temperature while it works and rests, integrated exactly between events.
+//!
+//! P = P_static(T) + α(init)·k·f, and a heat sink of one time constant. Both are linear, so that a stretch of constant clock
+//! has a closed form: no step size, and a run of minutes takes milliseconds.
+
+use super::random::Noise;
+use crate::inputs::Init;
+use crate::power::{Limiter, Limiters};
+use crate::protocol::DeviceSpan;
+use std::collections::VecDeque;
+use std::f64::consts::TAU;
+
+/// A GPU's parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GpuModel {
+    /// Speed of the product at full clock.
+    pub flop_per_s: f64,
+    pub clock_mhz: f64,
+    pub idle_clock_mhz: f64,
+    /// What leaks at the temperature of the room.
+    pub static_w: f64,
+    /// By how much of itself that grows with each kelvin.
+    pub leak_per_k: f64,
+    /// What an open device draws more, at work or not.
+    pub open_w: f64,
+    /// α·k·f of products of zeros at full clock.
+    pub zeros_w: f64,
+    /// The same of Gaussian numbers.
+    pub gaussian_w: f64,
+    /// The clock gives way so that power stays under this.
+    pub limit_w: f64,
+    pub room_c: f64,
+    /// Of the heat sink.
+    pub k_per_w: f64,
+    pub thermal_s: f64,
+    /// Amplitude of the dynamic power's swing within each product, as a share.
+    pub ripple: f64,
+    /// Amplitude of the clock's swing in the first seconds of load, as a share.
+    pub swing: f64,
+    /// Standard deviation of the slow wandering of the dynamic power, as a share.
+    pub wander: f64,
+}
+
+impl GpuModel {
+    fn dynamic_w(&self, init: Init) -> f64 {
+        match init {
+            Init::Zeros => self.zeros_w,
+            _ => self.gaussian_w,
+        }
+    }
+}
+
+/// What happens to a GPU that is no property of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trouble {
+    /// From when to when a second process has half of the time.
+    pub second_process: Option<(f64, f64)>,
+    /// Since when the chip is too hot.
+    pub hot_since_s: Option<f64>,
+    /// Since when, and by which share a second, the dynamic power grows.
+    pub drift: Option<(f64, f64)>,
+    /// The driver says "power cap", but nothing slows down.
+    pub cap_flag: bool,
+}
+
+/// Longest stretch of constant clock: a power limiter reacts about that fast.
+const CONTROL_S: f64 = 0.1;
+/// Clocks swing for so long after load begins (CUTLASS's documentation).
+const SWING_S: f64 = 3.0;
+const SWING_PERIOD_S: f64 = 0.8;
+/// They do so again after a rest of this.
+const REST_S: f64 = 0.02;
+/// The wandering forgets itself in about this time.
+const WANDER_S: f64 = 2.0;
+/// The speed of a product jitters by this share.
+const JITTER: f64 = 1e-4;
+/// A chip that is too hot runs at this share of its clock.
+const HOT_CLOCK: f64 = 0.75;
+/// What the second process draws, against Gaussian products.
+const SECOND_POWER: f64 = 0.7;
+/// How far back sensors look.
+const MEMORY_S: f64 = 4.0;
+
+/// A stretch of constant clock.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    start_s: f64,
+    /// Energy drawn until `start_s`.
+    energy_j: f64,
+    temperature_c: f64,
+    /// Power and temperature that the stretch would end at, and how fast it goes there.
+    final_w: f64,
+    final_c: f64,
+    rate_per_s: f64,
+    /// Watts that each kelvin leaks more.
+    leak_w_per_k: f64,
+    /// Amplitude in watts, and phase and speed in products.
+    ripple_w: f64,
+    phase: f64,
+    phase_cos: f64,
+    products_per_s: f64,
+    clock_mhz: f64,
+    limiters: Limiters,
+}
+
+impl Segment {
+    fn temperature_c(&self, at_s: f64) -> f64 {
+        let left = (-self.rate_per_s * (at_s - self.start_s)).exp();
+        self.final_c + (self.temperature_c - self.final_c) * left
+    }
+
+    fn energy_j(&self, at_s: f64) -> f64 {
+        let seconds = at_s - self.start_s;
+        let gone = -(-self.rate_per_s * seconds).exp_m1();
+        let leaked = self.leak_w_per_k * (self.temperature_c - self.final_c) * gone / self.rate_per_s;
+        let mut energy_j = self.energy_j + self.final_w * seconds + leaked;
+        if self.ripple_w != 0.0 {
+            let swing = self.phase_cos - (TAU * (self.phase + self.products_per_s * seconds)).cos();
+            energy_j += self.ripple_w * swing / (TAU * self.products_per_s);
+        }
+        energy_j
+    }
+}
+
+/// A submission that has not ended.
+struct Job {
+    init: Init,
+    products: f64,
+    left: f64,
+    start_s: f64,
+}
+
+/// What a sensor sees beside power.
+#[derive(Clone, Copy, Debug)]
+pub struct Condition {
+    pub rests: bool,
+    pub temperature_c: f64,
+    pub clock_mhz: f64,
+    pub limiters: Limiters,
+}
+
+/// The GPU in the course of a run.
+pub struct SimulatedGpu {
+    model: GpuModel,
+    /// Of one product.
+    flop: f64,
+    noise: Noise,
+    pub trouble: Trouble,
+    pub opened: bool,
+    /// Everything up to here has happened.
+    now_s: f64,
+    energy_j: f64,
+    temperature_c: f64,
+    jobs: VecDeque<Job>,
+    /// When each submission that was not asked for ended, and its products.
+    ended: VecDeque<(f64, f64)>,
+    spans: Vec<Option<DeviceSpan>>,
+    /// Place within the present product.
+    phase: f64,
+    loaded_since_s: f64,
+    rested_s: f64,
+    wander: f64,
+    jitter: f64,
+    next_control_s: f64,
+    segments: VecDeque<Segment>,
+}
+
+impl SimulatedGpu {
+    pub fn new(model: GpuModel, flop: f64, noise: Noise) -> Self {
+        let mut gpu = SimulatedGpu {
+            model,
+            flop,
+            noise,
+            trouble: Trouble::default(),
+            opened: false,
+            now_s: 0.0,
+            energy_j: 0.0,
+            temperature_c: model.room_c + model.k_per_w * model.static_w,
+            jobs: VecDeque::new(),
+            ended: VecDeque::new(),
+            spans: vec![],
+            phase: 0.0,
+            loaded_since_s: 0.0,
+            rested_s: f64::INFINITY,
+            wander: 0.0,
+            jitter: 0.0,
+            next_control_s: 0.0,
+            segments: VecDeque::new(),
+        };
+        gpu.advance(1e-3); // so that there is a past to look at
+        gpu
+    }
+
+    /// Seconds of a product at full clock.
+    pub fn product_s(&self) -> f64 {
+        self.flop / self.model.flop_per_s
+    }
+
+    /// Queues a submission.
+    pub fn submit(&mut self, init: Init, products: f64) {
+        let start_s = self.jobs.back().map_or(self.now_s, |_| f64::INFINITY);
+        self.jobs.push_back(Job { init, products, left: products, start_s });
+    }
+
+    /// Works until the oldest submission that was not asked for has ended: when, and how many products it had.
+    pub fn finish_next(&mut self) -> Option<(f64, f64)> {
+        while self.ended.is_empty() && !self.jobs.is_empty() {
+            self.step(f64::INFINITY);
+        }
+        self.ended.pop_front()
+    }
+
+    /// Works, or rests, until `until_s`.
+    pub fn advance(&mut self, until_s: f64) {
+        while self.now_s < until_s {
+            self.step(until_s);
+        }
+        let old = self.segments.partition_point(|segment| segment.start_s < self.now_s - MEMORY_S);
+        self.segments.drain(..old.saturating_sub(1));
+    }
+
+    /// The spans of the submissions that ended since the last call.
+    pub fn take_spans(&mut self) -> Vec<Option<DeviceSpan>> {
+        std::mem::take(&mut self.spans)
+    }
+
+    /// A stretch of constant clock: up to `until_s`, the end of a submission, or the next move of the clock.
+    fn step(&mut self, until_s: f64) {
+        let start_s = self.now_s;
+        let model = self.model;
+        if start_s >= self.next_control_s {
+            self.next_control_s = start_s + CONTROL_S;
+            let kept = (-CONTROL_S / WANDER_S).exp();
+            if model.wander > 0.0 {
+                self.wander = kept * self.wander + model.wander * (1.0 - kept * kept).sqrt() * self.noise.normal();
+                self.jitter = JITTER * self.noise.normal();
+            }
+        }
+        let init = self.jobs.front().map(|job| job.init);
+        if init.is_some() {
+            if self.rested_s > REST_S {
+                self.loaded_since_s = start_s;
+            }
+            self.rested_s = 0.0;
+        }
+        let second = self.trouble.second_process.is_some_and(|(from_s, to_s)| (from_s..to_s).contains(&start_s));
+
+        // Power at full clock, then the clock, then the power at that clock.
+        let drift = self.trouble.drift.map_or(0.0, |(since_s, share)| (start_s - since_s).max(0.0) * share);
+        let own_w = init.map_or(0.0, |init| model.dynamic_w(init) * (1.0 + self.wander) * (1.0 + drift));
+        let share = if second && init.is_some() { 0.5 } else { 1.0 };
+        let other_w = if second { model.gaussian_w * SECOND_POWER * (1.5 - share) } else { 0.0 };
+        let full_w = own_w * share + other_w;
+        let mut limiters = if self.trouble.cap_flag && init.is_some() {
+            Limiters::NONE.with(Limiter::PowerCap)
+        } else {
+            Limiters::NONE
+        };
+        let mut speed = 1.0 + self.swing(start_s);
+        if self.trouble.hot_since_s.is_some_and(|since_s| start_s >= since_s) && init.is_some() {
+            speed *= HOT_CLOCK;
+            limiters = limiters.with(Limiter::Thermal);
+        }
+        let leak_w_per_k = model.static_w * model.leak_per_k;
+        let cold_w = model.static_w + if self.opened { model.open_w } else { 0.0 };
+        let static_w = cold_w + leak_w_per_k * (self.temperature_c - model.room_c);
+        if static_w + full_w * speed > model.limit_w {
+            speed = ((model.limit_w - static_w) / full_w).clamp(0.1, speed);
+            limiters = limiters.with(Limiter::PowerCap);
+        }
+        let dynamic_w = full_w * speed;
+
+        // C dT/dt = P(T) − (T − room) / R
+        let feedback = 1.0 - leak_w_per_k * model.k_per_w;
+        let final_c = model.room_c + model.k_per_w * (cold_w + dynamic_w) / feedback;
+        let products_per_s = if init.is_some() { speed * (1.0 + self.jitter) * share / self.product_s() } else { 0.0 };
+        let segment = Segment {
+            start_s,
+            energy_j: self.energy_j,
+            temperature_c: self.temperature_c,
+            final_w: cold_w + dynamic_w + leak_w_per_k * (final_c - model.room_c),
+            final_c,
+            rate_per_s: feedback / model.thermal_s,
+            leak_w_per_k,
+            ripple_w: own_w * share * speed * model.ripple,
+            phase: self.phase,
+            phase_cos: (TAU * self.phase).cos(),
+            products_per_s,
+            clock_mhz: if full_w > 0.0 { model.clock_mhz * speed } else { model.idle_clock_mhz },
+            limiters,
+        };
+
+        let end_s = until_s.min(self.next_control_s);
+        let job_end_s = self.jobs.front().map_or(f64::INFINITY, |job| start_s + job.left / products_per_s);
+        self.now_s = end_s.min(job_end_s);
+        if init.is_none() {
+            self.rested_s += self.now_s - start_s;
+        }
+        let products = products_per_s * (self.now_s - start_s);
+        self.phase = (self.phase + products).fract();
+        self.energy_j = segment.energy_j(self.now_s);
+        self.temperature_c = segment.temperature_c(self.now_s);
+        self.segments.push_back(segment);
+        if job_end_s <= end_s {
+            if let Some(job) = self.jobs.pop_front() {
+                self.spans.push(Some(DeviceSpan { start_s: job.start_s, end_s: self.now_s }));
+                self.ended.push_back((self.now_s, job.products));
+            }
+            if let Some(next) = self.jobs.front_mut() {
+                next.start_s = self.now_s;
+            }
+        } else if let Some(job) = self.jobs.front_mut() {
+            job.left -= products;
+        }
+    }
+
+    fn swing(&self, at_s: f64) -> f64 {
+        let loaded_s = at_s - self.loaded_since_s;
+        if loaded_s >= SWING_S {
+            return 0.0;
+        }
+        -self.model.swing * (TAU * loaded_s / SWING_PERIOD_S).cos() * (1.0 - loaded_s / SWING_S)
+    }
+
+    fn segment(&self, at_s: f64) -> Option<&Segment> {
+        let next = self.segments.partition_point(|segment| segment.start_s <= at_s);
+        self.segments.get(next.saturating_sub(1))
+    }
+
+    /// Energy drawn until `at_s`, which lies in the last few seconds.
+    pub fn energy_at(&self, at_s: f64) -> f64 {
+        // Before the beginning it rested as it did then.
+        self.segment(at_s).map_or(0.0, |segment| segment.energy_j(at_s))
+    }
+
+    pub fn condition(&self, at_s: f64) -> Condition {
+        match self.segment(at_s) {
+            Some(segment) => Condition {
+                rests: segment.products_per_s == 0.0,
+                temperature_c: segment.temperature_c(at_s.max(segment.start_s)),
+                clock_mhz: segment.clock_mhz,
+                limiters: segment.limiters,
+            },
+            None => Condition {
+                rests: true,
+                temperature_c: self.temperature_c,
+                clock_mhz: self.model.idle_clock_mhz,
+                limiters: Limiters::NONE,
+            },
+        }
+    }
+}

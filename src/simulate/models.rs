@@ -1,0 +1,371 @@
+//! The simulated boards: what is published of real ones, and a few that are there for what they are not.
+//!
+//! Power, clocks and idle power of A100, V100, RTX 6000 and H100: the raw data of "Input-Dependent Power Usage in GPUs"
+//! (arXiv 2409.18324). Periods and averaging of their sensors: Yang, Adamek, Armour (SC24). Gains and offsets: from the range
+//! that they found. The rest is made up within reason; none of it is a measurement of this program.
+
+use super::gpu::GpuModel;
+use super::sensor::{CounterModel, SensorModel};
+use super::{Fault, NO_LIMIT_W};
+use crate::power::Scope;
+use std::fmt::Write;
+use thiserror::Error;
+
+/// A simulated board: a GPU, its sensor, and what is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Model {
+    /// On the command line.
+    pub name: &'static str,
+    pub title: &'static str,
+    pub vendor: &'static str,
+    pub gpu: GpuModel,
+    pub sensor: SensorModel,
+    pub fault: Option<Fault>,
+}
+
+const GPU: GpuModel = GpuModel {
+    flop_per_s: 15e12,
+    clock_mhz: 1410.0,
+    idle_clock_mhz: 210.0,
+    static_w: 45.0,
+    leak_per_k: 0.006,
+    open_w: 8.0,
+    zeros_w: 140.0,
+    gaussian_w: 230.0,
+    limit_w: NO_LIMIT_W,
+    room_c: 30.0,
+    k_per_w: 0.12,
+    thermal_s: 35.0,
+    ripple: 0.06,
+    swing: 0.03,
+    wander: 0.001,
+};
+
+const NVML: SensorModel = SensorModel {
+    api: "simulated NVML",
+    scope: Scope::Board,
+    period_s: 0.1,
+    jitter_s: 0.001,
+    average_s: 0.025,
+    delay_s: 0.01,
+    gain: 0.97,
+    offset_w: -2.0,
+    noise_w: 1.0,
+    quantum_mw: 1.0,
+    counter: CounterModel::OfSamples,
+    quantum_uj: 1000.0,
+};
+
+/// All boards, without faults.
+pub const MODELS: [Model; 9] = [
+    Model {
+        name: "a100",
+        title: "A100 PCIe",
+        vendor: "NVIDIA",
+        gpu: GpuModel { zeros_w: 136.0, gaussian_w: 230.0, limit_w: 310.0, ..GPU },
+        sensor: NVML,
+        fault: None,
+    },
+    Model {
+        name: "h100",
+        title: "H100 PCIe",
+        vendor: "NVIDIA",
+        gpu: GpuModel {
+            flop_per_s: 38e12,
+            clock_mhz: 1980.0,
+            static_w: 62.0,
+            zeros_w: 221.0,
+            gaussian_w: 347.0,
+            limit_w: 700.0,
+            k_per_w: 0.06,
+            ..GPU
+        },
+        sensor: SensorModel { gain: 1.03, offset_w: 3.0, noise_w: 2.0, ..NVML },
+        fault: None,
+    },
+    Model {
+        name: "v100",
+        title: "V100",
+        vendor: "NVIDIA",
+        gpu: GpuModel {
+            flop_per_s: 12.5e12,
+            clock_mhz: 1530.0,
+            static_w: 38.0,
+            open_w: 25.0,
+            zeros_w: 134.0,
+            gaussian_w: 200.0,
+            limit_w: 300.0,
+            ..GPU
+        },
+        sensor: SensorModel { period_s: 0.02, jitter_s: 0.000_2, average_s: 0.01, gain: 1.05, offset_w: -4.0, ..NVML },
+        fault: None,
+    },
+    Model {
+        name: "rtx6000",
+        title: "RTX 6000",
+        vendor: "NVIDIA",
+        gpu: GpuModel {
+            flop_per_s: 13e12,
+            clock_mhz: 1935.0,
+            idle_clock_mhz: 300.0,
+            static_w: 58.0,
+            leak_per_k: 0.01,
+            zeros_w: 98.0,
+            gaussian_w: 120.0,
+            limit_w: 260.0,
+            k_per_w: 0.17,
+            ..GPU
+        },
+        sensor: SensorModel { average_s: 0.02, gain: 0.94, offset_w: -5.0, ..NVML },
+        fault: None,
+    },
+    // At its power limit with Gaussian numbers: the difference turns into time. Power alone, a mean of a second.
+    Model {
+        name: "rtx3090",
+        title: "RTX 3090 at its power limit",
+        vendor: "NVIDIA",
+        gpu: GpuModel {
+            flop_per_s: 24e12,
+            clock_mhz: 1860.0,
+            static_w: 40.0,
+            zeros_w: 240.0,
+            gaussian_w: 370.0,
+            limit_w: 350.0,
+            k_per_w: 0.11,
+            ..GPU
+        },
+        sensor: SensorModel { average_s: 1.0, counter: CounterModel::None, noise_w: 1.5, gain: 0.99, ..NVML },
+        fault: None,
+    },
+    // Below its power limit.
+    Model {
+        name: "rtx4090",
+        title: "RTX 4090 below its power limit",
+        vendor: "NVIDIA",
+        gpu: GpuModel {
+            flop_per_s: 55e12,
+            clock_mhz: 2730.0,
+            static_w: 35.0,
+            zeros_w: 210.0,
+            gaussian_w: 310.0,
+            limit_w: 450.0,
+            k_per_w: 0.1,
+            ..GPU
+        },
+        sensor: SensorModel { average_s: 1.0, noise_w: 1.5, gain: 1.02, offset_w: 1.0, ..NVML },
+        fault: None,
+    },
+    Model {
+        name: "mi210",
+        title: "MI210",
+        vendor: "AMD",
+        gpu: GpuModel {
+            flop_per_s: 16e12,
+            clock_mhz: 1700.0,
+            idle_clock_mhz: 800.0,
+            static_w: 40.0,
+            open_w: 3.0,
+            zeros_w: 130.0,
+            gaussian_w: 205.0,
+            limit_w: 300.0,
+            ..GPU
+        },
+        sensor: SensorModel {
+            api: "simulated ROCm SMI",
+            scope: Scope::Gpu,
+            period_s: 0.001,
+            jitter_s: 0.0,
+            average_s: 0.01,
+            delay_s: 0.002,
+            gain: 1.0,
+            offset_w: 0.0,
+            noise_w: 1.0,
+            quantum_mw: 1000.0,
+            counter: CounterModel::OfAll,
+            quantum_uj: 15.3,
+        },
+        fault: None,
+    },
+    Model {
+        name: "m5",
+        title: "Apple M5",
+        vendor: "Apple",
+        gpu: GpuModel {
+            flop_per_s: 3.5e12,
+            clock_mhz: 1470.0,
+            idle_clock_mhz: 338.0,
+            static_w: 0.6,
+            open_w: 0.0,
+            zeros_w: 9.0,
+            gaussian_w: 15.5,
+            k_per_w: 2.0,
+            ..GPU
+        },
+        sensor: SensorModel {
+            api: "simulated IOReport",
+            scope: Scope::Gpu,
+            period_s: 2.13,
+            jitter_s: 0.1,
+            average_s: 2.13,
+            delay_s: 0.0,
+            gain: 1.0,
+            offset_w: 0.0,
+            noise_w: 0.0,
+            quantum_mw: 0.0,
+            counter: CounterModel::OfAll,
+            quantum_uj: 1.0,
+        },
+        fault: None,
+    },
+    // The true ratio is 1.
+    Model {
+        name: "even",
+        title: "board that does not care",
+        vendor: "nobody",
+        gpu: GpuModel { zeros_w: 190.0, gaussian_w: 190.0, ..GPU },
+        sensor: NVML,
+        fault: None,
+    },
+];
+
+/// What of `--simulate` makes no model.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum ModelError {
+    #[error("no simulated model is called '{0}': choose from {list}, or see --simulate list", list = names())]
+    NoModel(String),
+    #[error("no parameter or fault is called '{0}': --simulate list shows them")]
+    NoField(String),
+    #[error("'{field}={value}' is outside {least} to {most}")]
+    Outside { field: &'static str, value: String, least: f64, most: f64 },
+    #[error("leak_per_k and k_per_w together would let the temperature run away: choose one smaller")]
+    Runaway,
+}
+
+fn names() -> String {
+    MODELS.map(|model| model.name).join(", ")
+}
+
+type Place = fn(&mut Model) -> &mut f64;
+
+/// The parameters by name, with the least and the most that make sense.
+const FIELDS: [(&str, Place, f64, f64); 22] = [
+    ("flop_per_s", |model| &mut model.gpu.flop_per_s, 1e6, 1e18),
+    ("clock_mhz", |model| &mut model.gpu.clock_mhz, 1.0, 1e5),
+    ("static_w", |model| &mut model.gpu.static_w, 0.0, 1e4),
+    ("leak_per_k", |model| &mut model.gpu.leak_per_k, 0.0, 0.1),
+    ("open_w", |model| &mut model.gpu.open_w, 0.0, 1e4),
+    ("zeros_w", |model| &mut model.gpu.zeros_w, 0.001, 1e4),
+    ("gaussian_w", |model| &mut model.gpu.gaussian_w, 0.001, 1e4),
+    ("limit_w", |model| &mut model.gpu.limit_w, 1.0, NO_LIMIT_W),
+    ("room_c", |model| &mut model.gpu.room_c, -50.0, 100.0),
+    ("k_per_w", |model| &mut model.gpu.k_per_w, 0.0001, 100.0),
+    ("thermal_s", |model| &mut model.gpu.thermal_s, 0.1, 1e5),
+    ("ripple", |model| &mut model.gpu.ripple, 0.0, 1.0),
+    ("swing", |model| &mut model.gpu.swing, 0.0, 0.5),
+    ("wander", |model| &mut model.gpu.wander, 0.0, 0.2),
+    ("period_s", |model| &mut model.sensor.period_s, 0.001, 60.0),
+    ("jitter_s", |model| &mut model.sensor.jitter_s, 0.0, 30.0),
+    ("average_s", |model| &mut model.sensor.average_s, 0.001, 3.0),
+    ("delay_s", |model| &mut model.sensor.delay_s, 0.0, 1.0),
+    ("gain", |model| &mut model.sensor.gain, 0.01, 100.0),
+    ("offset_w", |model| &mut model.sensor.offset_w, -1e4, 1e4),
+    ("noise_w", |model| &mut model.sensor.noise_w, 0.0, 1e4),
+    ("quantum_uj", |model| &mut model.sensor.quantum_uj, 1e-3, 1e9),
+];
+
+impl std::str::FromStr for Model {
+    type Err = ModelError;
+
+    /// A model's name; after it, parted by commas, parameters (`noise_w=3`) and a fault (`drift`).
+    fn from_str(text: &str) -> Result<Self, ModelError> {
+        let mut parts = text.split(',').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let mut model =
+            *MODELS.iter().find(|model| model.name == name).ok_or_else(|| ModelError::NoModel(name.into()))?;
+        for part in parts {
+            let Some((field, value)) = part.split_once('=') else {
+                let fault = Fault::ALL.into_iter().find(|fault| fault.name() == part);
+                model.fault = Some(fault.ok_or_else(|| ModelError::NoField(part.into()))?);
+                continue;
+            };
+            let field = FIELDS.iter().find(|known| known.0 == field);
+            let &(field, place, least, most) = field.ok_or_else(|| ModelError::NoField(part.into()))?;
+            let number = value.parse().ok().filter(|number| (least..=most).contains(number));
+            *place(&mut model) =
+                number.ok_or_else(|| ModelError::Outside { field, value: value.into(), least, most })?;
+        }
+        if model.gpu.static_w * model.gpu.leak_per_k * model.gpu.k_per_w > 0.9 {
+            return Err(ModelError::Runaway);
+        }
+        Ok(model)
+    }
+}
+
+impl Model {
+    /// What `--simulate list` prints.
+    pub fn list() -> String {
+        let mut text = String::from("Models (--simulate NAME):\n");
+        for model in MODELS {
+            let SensorModel { api, period_s, average_s, counter, .. } = model.sensor;
+            let counts = if counter == CounterModel::None { "power" } else { "counter" };
+            let name = model.name;
+            let _ = writeln!(
+                text,
+                "  {name:<9} {:<31} {counts} every {period_s} s, sees {average_s} s; {}",
+                model.title,
+                api.trim_start_matches("simulated ")
+            );
+        }
+        text += "\nFaults (--simulate NAME,FAULT):\n";
+        for fault in Fault::ALL {
+            let _ = writeln!(text, "  {:<16} {}", fault.name(), fault.meaning());
+        }
+        text += "\nParameters (--simulate NAME,FIELD=VALUE,…), and what they may be:\n";
+        for (field, _, least, most) in FIELDS {
+            let _ = writeln!(text, "  {field:<16} {least} to {most}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_named_and_its_parameters_changed() {
+        let model: Model = "h100,noise_w=3,drift".parse().unwrap();
+        assert_eq!((model.name, model.sensor.noise_w, model.fault), ("h100", 3.0, Some(Fault::Drift)));
+        let unknown = "h200".parse::<Model>().unwrap_err().to_string();
+        assert!(MODELS.iter().all(|model| unknown.contains(model.name)), "{unknown}");
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_the_name_of_its_field() {
+        for (text, named) in [
+            ("a100,zeros_w=-1", "zeros_w"),
+            ("a100,period_s=0", "period_s"),
+            ("a100,gain=NaN", "gain"),
+            ("a100,noise_w=inf", "noise_w"),
+            ("a100,noise_w=", "noise_w"),
+            ("a100,colour=3", "colour"),
+            ("a100,gremlins", "gremlins"),
+            ("a100,leak_per_k=0.1,k_per_w=50", "k_per_w"),
+            ("", "a100"),
+        ] {
+            let error = text.parse::<Model>().unwrap_err().to_string();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_model_is_within_its_own_limits() {
+        for model in MODELS {
+            let mut model = model;
+            for (field, place, least, most) in FIELDS {
+                let value = *place(&mut model);
+                assert!((least..=most).contains(&value), "{} {field} {value}", model.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `--simulate`, from outside: what someone without a GPU sees.
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+
+fn wattmul(folder: &std::path::Path, args: &[&str]) -> assert_cmd::assert::Assert {
+    let mut command = Command::cargo_bin("wattmul").unwrap();
+    command.current_dir(folder).args(args).assert()
+}
+
+fn json(args: &[&str]) -> serde_json::Value {
+    let folder = tempfile::tempdir().unwrap();
+    let output = wattmul(folder.path(), &[&["--json", "--quick", "--simulate"], args].concat()).get_output().clone();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_list_names_models_faults_and_parameters() {
+    let folder = tempfile::tempdir().unwrap();
+    wattmul(folder.path(), &["--simulate", "list"])
+        .success()
+        .stdout(contains("h100").and(contains("second-process")).and(contains("noise_w")));
+}
+
+#[test]
+fn an_unknown_model_lists_the_models_and_nonsense_names_its_field() {
+    let folder = tempfile::tempdir().unwrap();
+    wattmul(folder.path(), &["--simulate", "h200"]).code(2).stderr(contains("a100, h100"));
+    wattmul(folder.path(), &["--simulate", "a100,zeros_w=-5"]).code(2).stderr(contains("zeros_w"));
+    wattmul(folder.path(), &["--simulate", "a100,period_s=0"]).code(2).stderr(contains("period_s"));
+    wattmul(folder.path(), &["--real-time"]).code(2).stderr(contains("--simulate"));
+}
+
+#[test]
+fn a_simulated_record_says_so_and_is_saved_only_where_a_folder_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    wattmul(folder.path(), &["--quick", "--simulate", "h100"])
+        .success()
+        .stdout(contains("SIMULATED, else VALID").and(contains("truth of gaussian")).and(contains("not saved")));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    wattmul(folder.path(), &["--quick", "--simulate", "h100", "--results", "here"])
+        .success()
+        .stdout(contains("saved here/"));
+    let saved = std::fs::read_dir(folder.path().join("here")).unwrap().next().unwrap().unwrap();
+    let record: wattmul::record::Record = serde_json::from_slice(&std::fs::read(saved.path()).unwrap()).unwrap();
+    assert_eq!(record.verdict.status, wattmul::validity::Status::Simulated);
+    assert!(record.truth.is_some());
+}
+
+#[test]
+fn the_seed_varies_the_noise_and_nothing_else_does() {
+    let energy = |args: &[&str]| json(args)["summary"]["inits"]["zeros"]["energy_j"].as_f64().unwrap();
+    assert_eq!(energy(&["a100"]), energy(&["a100"]));
+    assert_ne!(energy(&["a100"]), energy(&["a100", "--seed", "1"]));
+}
+
+#[test]
+fn the_verdict_that_a_real_run_would_have_stands_beside() {
+    let verdict = &json(&["h100,permission-lost"])["verdict"];
+    assert_eq!((verdict["status"].as_str(), verdict["judged"].as_str()), (Some("simulated"), Some("invalid")));
+    assert_eq!(verdict["reasons"][0]["code"], "sensor-lost");
+    let verdict = &json(&["h100", "--power", "none"])["verdict"];
+    assert_eq!(verdict["judged"], "timing-only");
+}
