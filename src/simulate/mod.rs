@@ -406,7 +406,8 @@ pub fn endless(model: &Model, plan: &Plan) -> Result<Record, RunError> {
     (plan.lead_in_fixed, plan.window_fixed) = (true, true);
     plan.rounds = TRUTH_ROUNDS;
     let mut perfect = Model { sensor: model.sensor.perfect(), fault: None, ..*model };
-    perfect.gpu.wander = 0.0;
+    // Both are zero in the mean, which rounds without end would find.
+    (perfect.gpu.wander, perfect.gpu.ripple) = (0.0, 0.0);
     let nothing = Truth { ratios: BTreeMap::new() };
     let mut record = Simulation::new(perfect, plan, false).run(nothing, None, &|| false, &|_| ())?;
     record.windows.retain(|window| window.round >= TRUTH_SKIPS);
