@@ -110,6 +110,9 @@ pub struct WarmUp {
     pub duration_s: f64,
     /// Whether power (or, with no sensor, the time of a product) had settled.
     pub steady: bool,
+    /// Seconds a product, of the fastest tenth of the submissions: what a product that was computed takes at least.
+    #[serde(default)]
+    pub fast_product_s: Option<f64>,
 }
 
 /// A window as the host and the device timed it. Its power is in the trace.
@@ -315,7 +318,9 @@ impl<'a> Protocol<'a> {
             let (counter_period_s, _) = crate::energy::update_periods(self.trace.so_far());
             self.plan.fit_to_sensor(sensor.source(), counter_period_s);
         }
-        Ok(WarmUp { start_s, duration_s: self.clock.now_s() - start_s, steady })
+        pace.sort_by(|a, b| a.value.total_cmp(&b.value));
+        let fast_product_s = pace.get(pace.len() / 10).map(|point| point.value);
+        Ok(WarmUp { start_s, duration_s: self.clock.now_s() - start_s, steady, fast_product_s })
     }
 
     /// All rounds. Windows that were finished before a halt are in `windows`.

@@ -88,7 +88,7 @@ const LEAST_POLLED_UPDATES: u32 = 20;
 const MOST_SILENCE: f64 = 0.5;
 /// Counter and polled power may differ by this share, in any window.
 const MOST_DISAGREEMENT: f64 = 0.05;
-/// A product in less than this share of the tuned kernel's time was not computed.
+/// A product in less than this share of its best time in the warm-up was not computed.
 const LEAST_TIME: f64 = 0.5;
 /// A clock this much below the highest of the run has fallen.
 const FALLEN_CLOCK: f64 = 0.01;
@@ -163,16 +163,17 @@ fn products(record: &Record, findings: &mut Findings) {
             findings.add(Status::Invalid, "wrong-product", message, (Some(wrong as f64), Some(0.0)), mend);
         }
     }
-    let tuned_s =
-        record.kernel.tuning.iter().find(|trial| trial.kernel == record.kernel.variant).and_then(|t| t.time_s);
+    // Not against the kernel's trials: those may have run at another clock.
+    let warm_s = record.warm_up.and_then(|warm_up| warm_up.fast_product_s);
     let fastest = record.windows.iter().map(|window| window.duration_s / window.products).min_by(f64::total_cmp);
-    if let (Some(tuned_s), Some(fastest_s)) = (tuned_s, fastest)
-        && fastest_s < LEAST_TIME * tuned_s
+    if let (Some(warm_s), Some(fastest_s)) = (warm_s, fastest)
+        && fastest_s < LEAST_TIME * warm_s
     {
+        let share = fastest_s / warm_s;
         let message =
-            format!("a product took {:.2} of the time that the kernel needs: work was skipped", fastest_s / tuned_s);
+            format!("a product took {share:.2} of the time that it took at best in the warm-up: work was skipped");
         let mend = "a driver that ends long work silently does this: choose a smaller --size";
-        findings.add(Status::Invalid, "skipped-work", message, (Some(fastest_s / tuned_s), Some(LEAST_TIME)), mend);
+        findings.add(Status::Invalid, "skipped-work", message, (Some(share), Some(LEAST_TIME)), mend);
     }
 }
 
@@ -406,4 +407,78 @@ fn off_neighbours(values: &[f64]) -> Option<f64> {
     };
     let off = (0..values.len()).filter(|_| values.len() > 2).map(|i| values[i] / line(i) - 1.0);
     off.max_by(|a, b| a.abs().total_cmp(&b.abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Plan, Wishes};
+    use crate::simulate::{self, Simulation};
+    use crate::summary;
+
+    /// A good run of a simulated board, as real as a record can be without a GPU.
+    fn record() -> Record {
+        let model = "h100".parse().unwrap();
+        let plan = Plan::new(&Wishes::default(), false, 10_000, "h100").unwrap();
+        let truth = simulate::truth(&model, &plan).unwrap();
+        let mut record = Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| {}).unwrap();
+        record.truth = None;
+        record.verdict = of(&record);
+        record
+    }
+
+    fn judged(change: impl FnOnce(&mut Record)) -> Verdict {
+        let mut record = record();
+        change(&mut record);
+        of(&record)
+    }
+
+    #[test]
+    fn a_good_record_is_valid_and_reads_back_as_it_was() {
+        let record = record();
+        assert_eq!((record.verdict.status, &record.verdict.reasons), (Status::Valid, &vec![]));
+        let read: Record = serde_json::from_str(&record.to_json()).unwrap();
+        assert_eq!(read, record);
+        assert_eq!(summary::of(&read), record.summary);
+        assert_eq!(of(&read), record.verdict);
+        assert!(record.to_json().len() < 100_000, "{}", record.to_json().len());
+    }
+
+    #[test]
+    fn every_flaw_is_named_with_its_figure() {
+        let idle = judged(|record| record.windows[3].busy = Some(0.9));
+        assert!(idle.status == Status::Invalid && idle.has("not-busy"));
+        assert_eq!((idle.reasons[0].value, idle.reasons[0].limit), (Some(0.9), Some(LEAST_BUSY)));
+
+        let wrong = judged(|record| record.windows[0].products_right = false);
+        assert!(wrong.status == Status::Invalid && wrong.has("wrong-product"), "{wrong:?}");
+
+        let skipped = judged(|record| record.windows[5].products *= 3.0);
+        assert!(skipped.status == Status::Invalid && skipped.has("skipped-work"), "{skipped:?}");
+
+        let short = judged(|record| {
+            record.windows.truncate(5);
+            record.run.halted = Some("it was stopped".into());
+        });
+        assert!(short.status == Status::Invalid && short.has("stopped-early"));
+        assert!(short.reasons[0].message.contains("5 of 12 windows were measured: it was stopped"), "{short:?}");
+
+        let hot = judged(|record| record.windows[1].limiters = Some(vec![Limiter::Thermal]));
+        assert!(hot.status == Status::Invalid && hot.has("thermal-slowdown"));
+    }
+
+    #[test]
+    fn a_power_cap_needs_a_fallen_clock() {
+        let capped = |clock_share: f64| {
+            judged(|record| {
+                for window in record.windows.iter_mut().filter(|window| window.init == Init::Gaussian) {
+                    window.limiters = Some(vec![Limiter::PowerCap]);
+                    window.clock_mhz = window.clock_mhz.map(|mhz| mhz * clock_share);
+                }
+            })
+        };
+        assert_eq!(capped(1.0).flags, []);
+        let verdict = capped(0.9);
+        assert_eq!((verdict.status, &verdict.flags[..]), (Status::Valid, &[Flag::PowerCapped][..]));
+    }
 }

@@ -137,7 +137,7 @@ fn what_cannot_be_is_one_line_that_names_the_mend() {
         (&["--adapter", "RTX 9090"], 1, "llvmpipe"),
         (&["--adapter", "7"], 1, "llvmpipe"),
         (&["--kernel", "fast"], 2, "128x128x8/8x8"),
-        (&["--power", "wish"], 2, "nvml:INDEX"),
+        (&["--power", "wish"], 2, "nvml:0"),
         (&["--power", "nvml:0"], 1, "install NVIDIA's driver"),
         (&["--lock-clock", "1000"], 1, "--lock-clock"),
         (&["--lock-clock", "0"], 2, "--lock-clock"),

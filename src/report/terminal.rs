@@ -180,15 +180,15 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
     let ratios = record.summary.ratios.get(&init).copied().unwrap_or_default();
     let rounds = record.windows.iter().map(|window| window.round + 1).max().unwrap_or(0);
     let title = format!("{reference} against {init}, {rounds} rounds");
-    let _ = writeln!(text, "  {title:<48}95 % interval");
-    let _ = writeln!(text, "  {:<12}{:>14}{:>14}{:>9}", "", reference.name(), init.name(), "ratio");
+    let _ = writeln!(text, "  {title:<53}95 % interval");
+    let _ = writeln!(text, "  {:<11}{:>16}{:>16}{:>8}", "", reference.name(), init.name(), "ratio");
     let mut row = |name: &str, left: Option<String>, right: Option<String>, ratio: Option<Estimate>| {
         let missing = || "n/a".to_owned();
         let figure = ratio.map(|ratio| format!("{:.3}", ratio.estimate)).unwrap_or_else(missing);
         let interval = ratio.and_then(|ratio| Some(format!("{:.3} … {:.3}", ratio.low?, ratio.high?)));
         let interval = interval.unwrap_or_else(|| if ratio.is_some() { "n/a (few rounds)".into() } else { missing() });
         let (left, right) = (left.unwrap_or_else(missing), right.unwrap_or_else(missing));
-        let line = format!("  {name:<12}{left:>14}{right:>14}{figure:>9}    {interval}");
+        let line = format!("  {name:<11}{left:>16}{right:>16}{figure:>8}    {interval}");
         let _ = writeln!(text, "{}", line.trim_end());
     };
     row("time", Some(units::time(base.time_s)), Some(units::time(other.time_s)), ratios.time);
@@ -199,21 +199,21 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
         row("above idle", above(base.power_w), above(other.power_w), ratios.above_idle);
     } else {
         let why = if record.source.is_some() { "the sensor gave none" } else { "no sensor" };
-        let _ = writeln!(text, "  {:<12}{:>14}", "power", format!("n/a ({why})"));
-        let _ = writeln!(text, "  {:<12}{:>14}", "energy", format!("n/a ({why})"));
+        let _ = writeln!(text, "  {:<11}{:>16}", "power", format!("n/a ({why})"));
+        let _ = writeln!(text, "  {:<11}{:>16}", "energy", format!("n/a ({why})"));
     }
     let pace = |init: &InitSummary| match init.gflop_per_j {
         Some(per_j) => units::significant(per_j, "GFLOP/J"),
         None => units::significant(init.gflop_per_s, "GFLOP/s"),
     };
     let name = if base.gflop_per_j.is_some() { "efficiency" } else { "speed" };
-    let _ = writeln!(text, "  {name:<12}{:>14}{:>14}{}", pace(base), pace(other), idle(record));
+    let _ = writeln!(text, "  {name:<11}{:>16}{:>16}{}", pace(base), pace(other), idle(record));
     let tried = match record.kernel.tuning.len() {
         1 => String::new(),
         count if record.kernel.remembered => format!(", fastest of {count} tried in an earlier run"),
         count => format!(", fastest of {count} tried"),
     };
-    let _ = writeln!(text, "  {:<12}  {}{tried}", "kernel", record.kernel.variant);
+    let _ = writeln!(text, "  {:<11}  {}{tried}", "kernel", record.kernel.variant);
     text
 }
 
