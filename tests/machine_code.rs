@@ -42,9 +42,11 @@ fn audit() -> Option<String> {
     if common::skipped(driver.is_none(), "Mesa's Vulkan driver for AMD is not installed (sh setup.sh)") {
         return None;
     }
-    let program = assert_cmd::cargo::cargo_bin("wattmul").with_file_name("examples").join("machine_code");
-    assert!(program.exists(), "cargo test builds {}", program.display());
-    let output = Command::new(program).env("VK_DRIVER_FILES", driver?).output().unwrap();
+    // By cargo, which builds it: `cargo test --test machine_code` alone would run the one of last time, with its kernels.
+    let mut audit = Command::new(env!("CARGO"));
+    audit.args(["run", "--quiet", "--locked", "--example", "machine_code"]);
+    audit.args(if cfg!(debug_assertions) { None } else { Some("--release") });
+    let output = audit.env("VK_DRIVER_FILES", driver?).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(String::from_utf8(output.stdout).unwrap())
 }
