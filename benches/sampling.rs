@@ -40,6 +40,7 @@ fn main() {
         power: Some(PowerKind::Instant),
         power_limit_w: None,
         default_power_limit_w: None,
+        shared_with: vec![],
     };
     let mut sampler = SamplingThread::start(Box::new(Trivial(source)), HostClock::start()).unwrap();
     std::thread::sleep(Duration::from_millis(200));
