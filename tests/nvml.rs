@@ -273,3 +273,28 @@ fn a_locked_clock_is_unlocked_at_the_end_and_when_stopped() {
     let forbidden = forbidden.args(["--power", "nvml:0", "--lock-clock", "1000"]).args(BRIEF).assert();
     forbidden.code(1).stderr(contains("as root").and(contains("nvidia-smi")));
 }
+
+#[test]
+fn doctor_tells_what_spoils_a_run_and_devices_shows_the_sensor() {
+    let folder = nvml_double();
+    let run = |words: &str, command: &str| {
+        let mut program = wattmul();
+        program.env("LD_LIBRARY_PATH", folder.path()).env("NVML_DOUBLE", words).arg(command);
+        let output = program.output().unwrap();
+        String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let healthy = run("", "doctor");
+    assert!(healthy.contains("limited to 300 W, 86 % of its 350 W"), "{healthy}");
+    assert!(healthy.contains("sudo nvidia-smi --power-limit=350"), "{healthy}");
+    for word in ["persistence mode", "other programs", "a display is attached to NVIDIA"] {
+        assert!(!healthy.contains(word), "{healthy}");
+    }
+    let troubled = run("not-persistent display programs=2", "doctor");
+    for word in ["persistence mode", "2 other programs use NVIDIA Stand-in", "a display is attached to NVIDIA Stand-in"]
+    {
+        assert!(troubled.contains(word), "{word}: {troubled}");
+    }
+    let devices = run("gpus=2", "devices");
+    assert!(devices.contains("nvml:1 NVML · NVIDIA Stand-in · board · 0000:81:00.0"), "{devices}");
+    assert!(devices.contains("55.0 W · 45.0 °C · 1500 MHz"), "{devices}");
+}

@@ -9,6 +9,7 @@ use wattmul::gpu::adapter::{self, AdapterType, Backend, Gpu};
 use wattmul::gpu::buffers::Buffers;
 use wattmul::gpu::kernel::KERNELS;
 use wattmul::gpu::matmul::{Compiled, Matmul};
+use wattmul::gpu::tune::{self, Candidates};
 use wattmul::gpu::verify::Expectation;
 use wattmul::inputs::{Init, Matrix, Operand};
 use wattmul::protocol::Workload;
@@ -109,4 +110,20 @@ fn a_long_product_is_cut_into_bands_and_nothing_that_was_not_computed_passes() {
     matmul.submit(gaussian).unwrap();
     matmul.wait().unwrap();
     assert_eq!(matmul.check_products(zeros), Ok(false), "the products of another init");
+}
+
+#[test]
+fn a_kernel_whose_product_is_wrong_is_named_and_not_used() {
+    let Some(gpu) = gpu() else { return };
+    // To a verifier that expects the products of another seed, every product is wrong.
+    let others = buffers(&gpu, 64);
+    let Err(error) = tune::fastest(others.clone(), 1, &Candidates::Pinned(KERNELS[0]), |_| {}) else {
+        panic!("a wrong product was taken");
+    };
+    let text = error.to_string();
+    assert!(matches!(error, GpuError::NoRightKernel(_)) && text.contains(&KERNELS[0].to_string()), "{text}");
+    assert!(text.contains("row ") && text.contains("update the driver"), "{text}");
+
+    let tuned = tune::fastest(others, 0, &Candidates::Pinned(KERNELS[0]), |_| {}).unwrap();
+    assert_eq!((tuned.matmul.kernel(), tuned.trials.len(), tuned.remembered), (KERNELS[0], 1, false));
 }

@@ -2,12 +2,14 @@
 
 #![cfg(target_os = "linux")]
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
-use wattmul::power::{PowerReader, hwmon, rapl, rocm_smi};
+use wattmul::power::{PowerReader, hwmon, nvml, rapl, rocm_smi};
 
 /// Counts what each thread asks of the heap.
 struct Counting;
@@ -94,6 +96,28 @@ fn rapl_neither_grows_nor_dawdles() {
     watch(rapl::readers(sys.path()).unwrap()[0].as_mut(), 1_000_000);
 }
 
+#[test]
+fn nvml_neither_grows_nor_dawdles() {
+    const INSIDE: &str = "WATTMUL_TEST_INSIDE_NVML";
+    if std::env::var_os(INSIDE).is_some() {
+        for reader in &mut nvml::readers().unwrap() {
+            watch(reader.as_mut(), 1_000_000);
+        }
+        return;
+    }
+    // The loader reads the path once, when a program starts.
+    let library = common::nvml_double();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "nvml_neither_grows_nor_dawdles", "--nocapture"])
+        .env("LD_LIBRARY_PATH", library.path())
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().filter(|line| line.contains("NVML:")).for_each(|line| println!("{line}"));
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// Pages of memory that this process holds: C++ asks the heap past our counter.
 fn resident_pages() -> Option<u64> {
     std::fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()
@@ -114,7 +138,7 @@ fn rocm_smi_neither_grows_nor_dawdles() {
         return;
     }
     if let Err(error) = rocm_smi::installed_version() {
-        eprintln!("skipped: {error}");
+        common::skip(&error.to_string());
         return;
     }
     let output = Command::new("python3")
@@ -126,13 +150,13 @@ fn rocm_smi_neither_grows_nor_dawdles() {
         .output();
     match output {
         Ok(output) if output.status.code() == Some(77) => {
-            eprintln!("skipped: {}", String::from_utf8_lossy(&output.stderr));
+            common::skip(&format!("{}", String::from_utf8_lossy(&output.stderr)));
         }
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stdout);
             text.lines().filter(|line| line.contains("ROCm SMI:")).for_each(|line| println!("{line}"));
             assert!(output.status.success(), "{output:?}");
         }
-        Err(error) => eprintln!("skipped: python3: {error}"),
+        Err(error) => common::skip(&format!("python3: {error}")),
     }
 }

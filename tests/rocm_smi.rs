@@ -1,6 +1,8 @@
 //! AMD's real librocm_smi64, over a kernel that seems to have AMD GPUs (tests/doubles/simulated-amdgpu). Where a machine has
 //! no such library, no python3 or no mount namespaces, a test says so and passes.
 
+mod common;
+
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -13,11 +15,11 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// Runs a command line in which `wattmul` is the program, over these GPUs. None, with a word why, where that cannot be.
 fn simulated(gpus: &[&str], command: &str) -> Option<Output> {
     if !cfg!(target_os = "linux") {
-        eprintln!("skipped: ROCm SMI is for Linux");
+        common::skip("ROCm SMI is for Linux");
         return None;
     }
     if let Err(error) = wattmul::power::rocm_smi::installed_version() {
-        eprintln!("skipped: {error}");
+        common::skip(&error.to_string());
         return None;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -31,12 +33,12 @@ fn simulated(gpus: &[&str], command: &str) -> Option<Output> {
         .output();
     match output {
         Ok(output) if output.status.code() == Some(77) => {
-            eprintln!("skipped: {}", String::from_utf8_lossy(&output.stderr));
+            common::skip(&format!("{}", String::from_utf8_lossy(&output.stderr)));
             None
         }
         Ok(output) => Some(output),
         Err(error) => {
-            eprintln!("skipped: python3: {error}");
+            common::skip(&format!("python3: {error}"));
             None
         }
     }
@@ -47,14 +49,14 @@ fn json(gpus: &[&str], command: &str) -> Option<Value> {
     let output = simulated(gpus, command)?;
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     if error.contains("no Vulkan loader") || error.contains("offers no adapter") {
-        eprintln!("skipped: {error}");
+        common::skip(&error.to_string());
         return None;
     }
     Some(serde_json::from_slice(&output.stdout).unwrap_or_else(|why| panic!("{why}: {output:?}")))
 }
 
 /// A run of some seconds, long enough for what it is to find.
-const SHORT: &str = "--size 128 --window 1.5 --lead-in 0.1 --warm-up 0.5 --no-save --json";
+const SHORT: &str = "--size 128 --window 1.5 --lead-in 0.1 --warm-up 0.5 --kernel direct/8x16 --no-save --json";
 
 fn reasons(record: &Value) -> Vec<&str> {
     record["verdict"]["reasons"].as_array().unwrap().iter().map(|reason| reason["code"].as_str().unwrap()).collect()
@@ -145,7 +147,7 @@ fn two_dies_with_one_counter_are_named() {
 fn a_software_adapter_is_measured_by_the_cpus_counter() {
     let Some(record) = json(&["cpu=50"], &format!("wattmul --rounds 3 {SHORT}")) else { return };
     if record["adapter"]["type"] != "software" {
-        eprintln!("skipped: the first adapter here is a GPU");
+        common::skip("the first adapter here is a GPU");
         return;
     }
     assert_eq!((&record["source"]["api"], &record["source"]["scope"]), (&"RAPL".into(), &"package".into()));
@@ -189,7 +191,7 @@ fn a_lock_that_was_left_behind_is_named_with_its_mend() {
 #[test]
 fn the_committed_bindings_are_those_of_the_header() {
     if env!("WATTMUL_BINDINGS") == "committed" {
-        eprintln!("skipped: there was no libclang to make fresh bindings with");
+        common::skip("there was no libclang to make fresh bindings with");
         return;
     }
     let made = include_str!(concat!(env!("OUT_DIR"), "/rocm_smi.rs"));
@@ -233,11 +235,11 @@ fn structs_lie_in_memory_as_the_vendors_header_says() {
     match Command::new("cc").arg(&source).arg("-o").arg(&program).output() {
         Ok(output) if output.status.success() => {}
         Ok(output) => {
-            eprintln!("skipped: no rocm_smi/rocm_smi.h here: {}", String::from_utf8_lossy(&output.stderr));
+            common::skip(&format!("no rocm_smi/rocm_smi.h here: {}", String::from_utf8_lossy(&output.stderr)));
             return;
         }
         Err(error) => {
-            eprintln!("skipped: cc: {error}");
+            common::skip(&format!("cc: {error}"));
             return;
         }
     }

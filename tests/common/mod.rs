@@ -47,11 +47,16 @@ pub fn driver(name: &str) -> Option<PathBuf> {
     found.into_iter().find(|path| !path.to_string_lossy().contains("i686"))
 }
 
-/// True, with a line that says so, where what a test needs is missing. Where nothing may be missing, that is a failure.
+/// Says why a test is skipped. Where nothing may be missing, that is a failure.
+pub fn skip(why: &str) {
+    println!("skipped: {why}");
+    assert!(std::env::var_os("WATTMUL_NO_SKIP").is_none(), "nothing may be skipped here: {why}");
+}
+
+/// [`skip`]s where something is missing; returns whether it is.
 pub fn skipped(missing: bool, why: &str) -> bool {
     if missing {
-        println!("skipped: {why}");
-        assert!(std::env::var_os("WATTMUL_NO_SKIP").is_none(), "nothing may be skipped here: {why}");
+        skip(why);
     }
     missing
 }
