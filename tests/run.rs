@@ -289,7 +289,7 @@ fn the_winning_kernel_is_remembered_until_it_is_asked_for_again() {
         measured(command.args(["--json", "--no-save"]).args(unpinned).args(more)).kernel
     };
     let first = run(&[]);
-    assert!(!first.remembered && first.tuning.len() > 4, "{first:?}");
+    assert!(!first.remembered && first.tuning.len() >= 4, "{first:?}");
     let second = run(&[]);
     assert!(second.remembered && second.variant == first.variant, "{second:?}");
     assert_eq!(second.tuning.len(), first.tuning.len());

@@ -125,6 +125,12 @@ impl Kernel {
         (columns as u32 / tile_n, rows as u32 / tile_m)
     }
 
+    /// Is the kernel worth a trial on such an adapter? To a CPU workgroup memory is memory like any other: tiled kernels take
+    /// twice the time of direct ones there, and many seconds to compile. They run if they are pinned.
+    pub fn suits(&self, software: bool) -> bool {
+        matches!(self.algorithm, Algorithm::Direct { .. }) == software
+    }
+
     /// Can the kernel run on an adapter with these limits? The direct kernels are for software adapters alone: their
     /// workgroups of 8 threads would take a GPU so long that its driver might end them.
     ///
@@ -162,6 +168,16 @@ mod tests {
             assert!(KERNELS[..i].iter().all(|other| other.to_string() != kernel.to_string()), "{kernel}");
         }
         assert!(Kernel::named("8x8").unwrap_err().contains(&KERNELS[0].to_string()));
+    }
+
+    #[test]
+    fn every_adapter_has_kernels_that_suit_it() {
+        for software in [true, false] {
+            let limits = wgpu::Limits::default();
+            let count =
+                KERNELS.iter().filter(|kernel| kernel.suits(software) && kernel.fits(&limits, software).is_ok());
+            assert!(count.count() >= 4, "software: {software}");
+        }
     }
 
     #[test]

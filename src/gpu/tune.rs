@@ -32,7 +32,7 @@ pub struct Trial {
 pub enum Candidates {
     /// This one alone.
     Pinned(Kernel),
-    /// All, unless the cache remembers which one won.
+    /// All that suit the adapter, unless the cache remembers which one won.
     All(Option<TuningCache>),
 }
 
@@ -71,7 +71,8 @@ pub fn fastest(
         trials.retain(|trial| trial.kernel != winner.to_string());
         return Ok(Tuned { matmul, trials: [again, trials].concat(), remembered: true });
     }
-    let (matmul, trials) = fastest_of(KERNELS, &buffers, &expectations, &mut tried)?;
+    let suitable: Vec<Kernel> = KERNELS.iter().copied().filter(|kernel| kernel.suits(buffers.gpu.software)).collect();
+    let (matmul, trials) = fastest_of(&suitable, &buffers, &expectations, &mut tried)?;
     cache.inspect(|cache| cache.store(&trials));
     Ok(Tuned { matmul, trials, remembered: false })
 }
