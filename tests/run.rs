@@ -165,6 +165,26 @@ fn a_machine_without_a_driver_or_without_a_loader_is_told_what_to_install() {
     nothing.assert().code(1).stdout(is_empty()).stderr(contains("offers no adapter").and(contains("driver")));
 }
 
+/// A limit on the address space stands for a card whose memory is full: five matrices of 100 MB do not fit.
+#[test]
+fn memory_that_runs_out_is_an_error_and_no_panic() {
+    let Some(driver) = common::software_driver() else {
+        common::skip("Mesa's software Vulkan driver is not installed (sh setup.sh)");
+        return;
+    };
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -v 900000; exec \"$0\" --no-save --size 5000 --kernel direct/8x16"])
+        .arg(assert_cmd::cargo::cargo_bin("wattmul"))
+        .env("VK_DRIVER_FILES", &driver)
+        .env("VK_ICD_FILENAMES", &driver)
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("memory is full") && error.contains("--size"), "{error}");
+    assert!(!error.contains("panicked"), "{error}");
+}
+
 /// AMD's driver with made-up hardware shows an adapter that cannot be opened.
 #[test]
 fn a_device_that_does_not_open_is_an_error_and_no_panic() {
