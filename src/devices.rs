@@ -1,6 +1,6 @@
 //! `wattmul devices`: the adapters of this machine, its sensors with what each says now, and which belongs to which.
 
-use crate::gpu::adapter::{self, Adapter, AdapterError, AdapterInfo, Backend};
+use crate::gpu::adapter::{self, AdapterError, AdapterInfo, Backend};
 use crate::power::{self, Api, PowerError, PowerReader, Reading, Source};
 use crate::report::terminal::{printable, wrapped};
 use std::fmt::Write;
@@ -33,7 +33,8 @@ pub struct Sensor {
 
 /// Looks for adapters and sensors, and reads each sensor. A machine without an adapter may still have sensors.
 pub fn look(backend: Backend) -> Devices {
-    let adapters = list(backend).map(|adapters| adapters.into_iter().map(|adapter| adapter.info).collect::<Vec<_>>());
+    let adapters =
+        adapter::list(backend).map(|adapters| adapters.into_iter().map(|adapter| adapter.info).collect::<Vec<_>>());
     let infos = adapters.as_deref().unwrap_or(&[]);
     let mut refusals = vec![];
     let mut readers: Vec<(Api, usize, Box<dyn PowerReader>)> = vec![];
@@ -101,7 +102,7 @@ impl Devices {
         let notices =
             self.refusals.iter().map(|error| wrapped(&printable(&error.to_string()), "  notice: ", "          "));
         text += &notices.collect::<String>();
-        text + &unseen_but(self.infos())
+        text + &unseen(self.infos().iter())
     }
 
     /// For programs.
@@ -157,21 +158,10 @@ impl Sensor {
 }
 
 /// A sentence for each GPU that the PCI bus shows and the backend does not.
-pub fn unseen(adapters: &[Adapter]) -> String {
-    let infos: Vec<AdapterInfo> = adapters.iter().map(|adapter| adapter.info.clone()).collect();
-    unseen_but(&infos)
-}
-
-fn unseen_but(infos: &[AdapterInfo]) -> String {
-    let seen: Vec<_> = infos.iter().filter_map(|info| info.pci_address).collect();
+pub fn unseen<'a>(infos: impl Iterator<Item = &'a AdapterInfo>) -> String {
+    let seen: Vec<_> = infos.filter_map(|info| info.pci_address).collect();
     let gpus = adapter::unseen_gpus(Path::new(power::SYS), &seen);
     gpus.iter().map(|gpu| wrapped(&gpu.to_string(), "  notice: ", "          ")).collect()
-}
-
-/// # Errors
-/// As [`adapter::list`].
-pub fn list(backend: Backend) -> Result<Vec<Adapter>, AdapterError> {
-    adapter::list(backend)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let adapters = devices::list(args.backend)?;
+    let adapters = adapter::list(args.backend)?;
     let chosen = adapter::choose(adapters.iter().map(|adapter| &adapter.info), args.adapter.as_deref())?;
     let adapter = &adapters[chosen];
     let software = adapter.info.kind == AdapterType::Software;
@@ -84,7 +84,7 @@ fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let notices = if software {
         let why = "notice: this is a software adapter: it computes on the CPU, and what it measures is the CPU. \
                    No GPU is offered here.";
-        terminal::wrapped(why, "  ", "          ") + &devices::unseen(&adapters)
+        terminal::wrapped(why, "  ", "          ") + &devices::unseen(adapters.iter().map(|adapter| &adapter.info))
     } else {
         String::new()
     };

@@ -239,13 +239,9 @@ fn a_locked_clock_is_unlocked_at_the_end_and_when_stopped() {
     assert_eq!(record.plan.lock_clock_mhz, Some(1000));
     assert_eq!(locks(), ["locked 1000 1000", "unlocked"]);
 
-    // An error after the lock: the folder of results is not a folder any more.
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let library = nvml_double();
-        let driver = common::software_driver().unwrap();
-        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("wattmul"))
-            .env("VK_DRIVER_FILES", &driver)
-            .env("VK_ICD_FILENAMES", &driver)
+        let mut child = common::program()
             .env("LD_LIBRARY_PATH", library.path())
             .env("NVML_DOUBLE", &words)
             .args(["--no-save", "--power", "nvml:0", "--lock-clock", "1200", "--size", "64"])
@@ -258,11 +254,7 @@ fn a_locked_clock_is_unlocked_at_the_end_and_when_stopped() {
             assert!(begun.elapsed().as_secs() < 60, "the clock is locked at the start");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        // SAFETY: the process is our child and was not waited for.
-        #[expect(unsafe_code, reason = "std sends no signal but SIGKILL")]
-        unsafe {
-            libc::kill(child.id() as i32, signal)
-        };
+        common::signal(&child, signal);
         child.wait().unwrap();
         assert_eq!(locks(), ["locked 1200 1200", "unlocked"], "after signal {signal}");
     }

@@ -168,15 +168,12 @@ fn a_machine_without_a_driver_or_without_a_loader_is_told_what_to_install() {
 /// A limit on the address space stands for a card whose memory is full: five matrices of 100 MB do not fit.
 #[test]
 fn memory_that_runs_out_is_an_error_and_no_panic() {
-    let Some(driver) = common::software_driver() else {
-        common::skip("Mesa's software Vulkan driver is not installed (sh setup.sh)");
+    if no_software_driver() {
         return;
-    };
-    let output = std::process::Command::new("sh")
+    }
+    let output = common::on_software_driver(std::process::Command::new("sh"))
         .args(["-c", "ulimit -v 900000; exec \"$0\" --no-save --size 5000 --kernel direct/8x16"])
         .arg(assert_cmd::cargo::cargo_bin("wattmul"))
-        .env("VK_DRIVER_FILES", &driver)
-        .env("VK_ICD_FILENAMES", &driver)
         .output()
         .unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
@@ -212,15 +209,12 @@ fn a_device_that_does_not_open_is_an_error_and_no_panic() {
 mod signals {
     use super::*;
     use std::io::{BufRead, BufReader};
-    use std::process::{Child, Command, Stdio};
+    use std::process::{Child, Stdio};
     use std::time::{Duration, Instant};
 
     /// Starts a long run in `results` and waits for the `lines`-th line of its progress.
     fn started(results: &std::path::Path, lines: usize) -> Child {
-        let driver = common::software_driver().unwrap();
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin("wattmul"))
-            .env("VK_DRIVER_FILES", &driver)
-            .env("VK_ICD_FILENAMES", &driver)
+        let mut child = common::program()
             .args([
                 "--size",
                 "128",
@@ -254,11 +248,7 @@ mod signals {
     }
 
     fn end(child: &mut Child, signal: i32) -> (Option<i32>, Duration) {
-        // SAFETY: the process is our child and was not waited for.
-        #[expect(unsafe_code, reason = "std sends no signal but SIGKILL")]
-        unsafe {
-            libc::kill(child.id() as i32, signal)
-        };
+        common::signal(child, signal);
         let begun = Instant::now();
         (child.wait().unwrap().code(), begun.elapsed())
     }

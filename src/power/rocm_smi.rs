@@ -227,7 +227,8 @@ fn share(sources: &[Source], first: &[Reading], second: &[Reading], i: usize, j:
     let (a, b) = (i.min(j), i.max(j));
     let counts = first[a].energy_uj.zip(first[b].energy_uj).zip(second[a].energy_uj);
     let one_counter = counts.is_some_and(|((a, b), a_again)| b > 0 && (a..=a_again).contains(&b));
-    let silent = |reading: &Reading| reading.power_mw.unwrap_or(0) == 0 && reading.energy_uj.unwrap_or(0) == 0;
+    let silent =
+        |reading: &Reading| [reading.power_mw, reading.energy_uj].into_iter().flatten().all(|value| value == 0);
     let dies = [i, j].iter().all(|&at| sources[at].device.contains("MI250"));
     i != j && (one_counter || (dies && j == i + 1 && !silent(&first[i]) && silent(&first[j])))
 }

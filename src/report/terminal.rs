@@ -209,7 +209,7 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
     let name = if base.gflop_per_j.is_some() { "efficiency" } else { "speed" };
     let _ = writeln!(text, "  {name:<11}{:>16}{:>16}{}", pace(base), pace(other), idle(record));
     let tried = match record.kernel.tuning.len() {
-        1 => String::new(),
+        0 | 1 => String::new(), // simulated, or pinned
         count if record.kernel.remembered => format!(", fastest of {count} tried in an earlier run"),
         count => format!(", fastest of {count} tried"),
     };

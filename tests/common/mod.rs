@@ -23,13 +23,32 @@ pub const BRIEF: &[&str] = &[
 
 /// The program under test, on Vulkan's software driver alone.
 pub fn wattmul() -> Command {
-    let mut command = Command::cargo_bin("wattmul").expect("cargo builds the program before its tests");
+    let mut command = Command::from_std(program());
     command.timeout(std::time::Duration::from_secs(300));
-    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")); // not the user's
+    command
+}
+
+/// The same, for tests that watch it while it runs.
+pub fn program() -> std::process::Command {
+    on_software_driver(std::process::Command::new(assert_cmd::cargo::cargo_bin("wattmul")))
+}
+
+/// Shows a command Vulkan's software driver alone, and a cache folder that is not the user's.
+pub fn on_software_driver(mut command: std::process::Command) -> std::process::Command {
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     if let Some(driver) = software_driver() {
         command.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver); // loaders before 1.3.207 read the second
     }
     command
+}
+
+/// Sends a signal to a running child.
+pub fn signal(child: &std::process::Child, signal: i32) {
+    // SAFETY: the process is our child and was not waited for, so that its number is its own.
+    #[expect(unsafe_code, reason = "std sends no signal but SIGKILL")]
+    unsafe {
+        libc::kill(child.id() as i32, signal)
+    };
 }
 
 /// The manifest of Mesa's software driver.
