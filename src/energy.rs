@@ -1,10 +1,12 @@
 //! From the sensor's trace and a window to watts.
 
 use crate::trace::{IMPLAUSIBLE_W, Row, Trace};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Mean power of a window, by each of the two ways. None for a way that the sensor does not offer, or that failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct WindowPower {
     /// By the energy counter: the difference between its first and last update in the window, over the time between them.
     pub counter: Option<f64>,
@@ -21,7 +23,7 @@ pub struct WindowPower {
 }
 
 /// What a counter did that no energy does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CounterFault {
     /// It fell, and not because it was full.
@@ -87,7 +89,7 @@ pub fn window_power(trace: &Trace, start_s: f64, end_s: f64) -> WindowPower {
 }
 
 /// Which of the two ways a run is judged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Lead {
     Counter,

@@ -1,11 +1,13 @@
 //! What made the record and on what machine. Nothing that names the machine or its user.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 /// This program.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Tool {
     pub name: String,
     pub version: String,
@@ -27,7 +29,8 @@ impl Tool {
 }
 
 /// The machine, as far as it can matter for the numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Host {
     pub os: Option<String>,
     pub kernel: Option<String>,

@@ -1,12 +1,13 @@
 //! PCI addresses: how an adapter and the sensor of the same board are known to belong together.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// Where a device sits on the PCI bus. Written `0000:01:00.0`; read also without the domain (`01:00.0`) and with NVML's
 /// domain of 8 digits (`00000000:01:00.0`), in either case of letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "String", try_from = "String")]
 pub struct PciAddress {
     pub domain: u32,

@@ -2,6 +2,7 @@
 
 use crate::inputs::Init;
 use crate::power::Source;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -9,7 +10,8 @@ use thiserror::Error;
 pub const PROTOCOL: &str = "zeros-gaussian/1";
 
 /// A run, in full. Stands in the record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// n: A, B and C are n × n.
     pub size: usize,
@@ -36,7 +38,7 @@ pub struct Plan {
 }
 
 /// Element types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
     F32,

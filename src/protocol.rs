@@ -11,6 +11,7 @@ use crate::power::{Limiters, Source};
 use crate::trace::{Row, Trace, TraceBuilder};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -95,7 +96,8 @@ pub enum Stage {
 }
 
 /// Mean power and temperature of a device that does nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Idle {
     pub start_s: f64,
     pub duration_s: f64,
@@ -104,7 +106,8 @@ pub struct Idle {
 }
 
 /// The load before the first round.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct WarmUp {
     pub start_s: f64,
     pub duration_s: f64,

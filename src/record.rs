@@ -12,6 +12,7 @@ use crate::stats::Estimate;
 use crate::trace::Trace;
 use crate::validity::Verdict;
 use anyhow::Context;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,7 +22,8 @@ use std::path::{Path, PathBuf};
 pub const SCHEMA: u32 = 1;
 
 /// One run. A value that was not measured is null.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Record {
     pub schema: u32,
     /// The protocol's name and version.
@@ -48,14 +50,16 @@ pub struct Record {
 }
 
 /// BLAKE3 digests of the operands, as [`crate::inputs::Matrix::digest`] makes them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Inputs {
     pub digest_a: String,
     pub digest_b: String,
 }
 
 /// The kernel that ran, and how those that were tried did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct KernelChoice {
     pub variant: String,
     /// BLAKE3 of the exact WGSL; `wattmul kernel --print` shows it.
@@ -67,7 +71,8 @@ pub struct KernelChoice {
 }
 
 /// What happened on the way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Course {
     /// UTC, RFC 3339, to the second.
     pub started: String,
@@ -80,7 +85,8 @@ pub struct Course {
 }
 
 /// Power of the device without work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct IdlePower {
     /// Before the device was opened.
     pub cold: Option<Idle>,
@@ -91,7 +97,8 @@ pub struct IdlePower {
 }
 
 /// One window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct WindowRecord {
     pub init: Init,
     pub round: u32,
@@ -113,7 +120,8 @@ pub struct WindowRecord {
 }
 
 /// The answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Summary {
     pub inits: BTreeMap<Init, InitSummary>,
     /// Against the plan's first init.
@@ -122,7 +130,8 @@ pub struct Summary {
 }
 
 /// One init, over all windows.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct InitSummary {
     /// Seconds a product.
     pub time_s: f64,
@@ -136,7 +145,8 @@ pub struct InitSummary {
 }
 
 /// One init over the reference.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Ratios {
     pub time: Option<Estimate>,
     pub power: Option<Estimate>,
@@ -146,7 +156,8 @@ pub struct Ratios {
 }
 
 /// How the sensor did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SensorSummary {
     /// Which of its figures the joules come from.
     pub lead: Option<Lead>,
@@ -160,13 +171,15 @@ pub struct SensorSummary {
 }
 
 /// What the model of a simulated run says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Truth {
     pub ratios: BTreeMap<Init, TrueRatios>,
 }
 
 /// The true ratios of one init over the reference.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TrueRatios {
     pub time: f64,
     pub power: f64,
@@ -175,10 +188,22 @@ pub struct TrueRatios {
 }
 
 impl Record {
+    /// The JSON schema of a record, as `results/schema.json` holds it.
+    pub fn schema() -> String {
+        let settings = schemars::generate::SchemaSettings::draft2020_12();
+        let schema = settings.into_generator().into_root_schema_for::<Record>();
+        format!("{:#}\n", schema.to_value())
+    }
+
     /// `<UTC time>-<gpu>-<backend>-<dtype>-n<size>-<6 hex>.json`, the last from the content.
     pub fn file_name(&self) -> String {
+        self.file_name_of(self.to_json().as_bytes())
+    }
+
+    /// The name of a file that holds this record as these bytes.
+    pub fn file_name_of(&self, bytes: &[u8]) -> String {
         let stamp: String = self.run.started.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-        let digest = blake3::hash(self.to_json().as_bytes()).to_hex();
+        let digest = blake3::hash(bytes).to_hex();
         let gpu = slug(&self.adapter.name);
         let Plan { dtype, size, .. } = &self.plan;
         format!("{stamp}-{gpu}-{}-{}-n{size}-{}.json", slug(&self.adapter.backend), dtype.name(), &digest[..6])

@@ -1,10 +1,12 @@
 //! Ratios of paired measurements and how sure they are. No I/O.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// An estimate with its 95 % interval. No interval where there are too few rounds for one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Estimate {
     pub estimate: f64,
     pub low: Option<f64>,

@@ -2,13 +2,15 @@
 
 use crate::power::Limiters;
 use crate::power::sampler::Sample;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Columns of equal length, one row an update of the sensor. A row holds from its time to that of the next one.
 ///
 /// Sensors that update faster than the trace resolves get their mean power over the row. A row of nulls alone begins a
 /// stretch in which the sensor did not answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Trace {
     /// Seconds on the run's clock at which the row's values were first seen.
     pub t_s: Vec<f64>,

@@ -4,11 +4,13 @@ use crate::energy::{self, CounterFault, Lead};
 use crate::inputs::Init;
 use crate::power::Limiter;
 use crate::record::{Record, WindowRecord};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How far a record can be believed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Verdict {
     pub status: Status,
     /// Of a simulated record: the status that a real one with the same readings would have.
@@ -19,7 +21,7 @@ pub struct Verdict {
 }
 
 /// From best to worst, but for `Simulated`, which is neither.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// All checks hold.
@@ -46,7 +48,7 @@ impl fmt::Display for Status {
 }
 
 /// What belongs to the answer without spoiling it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flag {
     /// The power limit slowed a window: time is part of the answer.
@@ -65,7 +67,8 @@ impl fmt::Display for Flag {
 }
 
 /// One finding.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Reason {
     /// Stays the same for ever; the message may be worded better.
     pub code: String,

@@ -2,6 +2,7 @@
 
 use super::GpuError;
 use crate::pci::PciAddress;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -30,7 +31,7 @@ impl Backend {
 }
 
 /// What kind of device an adapter is. The order is that of preference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AdapterType {
     Discrete,
@@ -54,7 +55,8 @@ impl fmt::Display for AdapterType {
 }
 
 /// An adapter as records name it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AdapterInfo {
     pub name: String,
     /// The vendor's name, or its PCI number in hexadecimal.

@@ -6,6 +6,7 @@ use super::kernel::{KERNELS, Kernel, PAD_MN};
 use super::matmul::{Compiled, Matmul};
 use super::tuning_cache::TuningCache;
 use super::verify::Expectation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 use std::time::Instant;
@@ -18,7 +19,8 @@ const TRIALS: usize = 3;
 const HOPELESS: f64 = 3.0;
 
 /// How one kernel did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Trial {
     pub kernel: String,
     /// Seconds a product; None for a kernel that was left out.

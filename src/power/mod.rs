@@ -13,6 +13,7 @@ pub mod sysfs;
 use crate::gpu::adapter::{AdapterInfo, AdapterType};
 use crate::pci::PciAddress;
 use clock_lock::ClockLock;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -59,7 +60,7 @@ pub struct Reading {
 }
 
 /// What holds a clock down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Limiter {
     PowerCap,
@@ -91,7 +92,7 @@ impl Limiters {
 }
 
 /// Which part of the machine a sensor measures. Watts of different scopes are not comparable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// The whole card, memory and fans included.
@@ -116,7 +117,8 @@ impl fmt::Display for Scope {
 }
 
 /// A sensor: what it measures and how. It stands in the record beside the numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Source {
     /// "NVML", "ROCm SMI", "hwmon", …
     pub api: String,
@@ -137,7 +139,8 @@ pub struct Source {
 }
 
 /// An energy counter.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Counter {
     /// The smallest step, in µJ.
     pub resolution_uj: Option<f64>,
@@ -146,7 +149,7 @@ pub struct Counter {
 }
 
 /// What a power figure is a mean of.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PowerKind {
     /// As fresh as the sensor's own period.

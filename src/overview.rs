@@ -1,0 +1,231 @@
+//! Many records laid side by side: what compares stands together, the best run of each GPU in front.
+
+use crate::folder::{self, Problem};
+use crate::inputs::Init;
+use crate::plan::Dtype;
+use crate::record::{InitSummary, Ratios, Record};
+use crate::stats::Estimate;
+use crate::trace::Trace;
+use crate::validate;
+use crate::validity::Status;
+use rayon::prelude::*;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+/// All that a report shows.
+#[derive(Debug, Default)]
+pub struct Overview {
+    /// Measured on devices.
+    pub measured: Vec<Group>,
+    /// Made by `--simulate`, and never among the others.
+    pub simulated: Vec<Group>,
+    /// What is in the groups, by the time of the run, newest first.
+    pub runs: Vec<Run>,
+    /// Records that were read and are good, but are not shown.
+    pub left_out: LeftOut,
+    /// Files that are no good.
+    pub problems: Vec<Problem>,
+}
+
+/// How many good records are not shown, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The same GPU has a newer run, or one with a better verdict.
+    pub superseded: usize,
+    /// The verdict is invalid.
+    pub invalid: usize,
+}
+
+/// A record that is shown. Its trace is left in the file: ten thousand of them would fill the memory.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub path: PathBuf,
+    pub record: Record,
+}
+
+/// What may be laid side by side: the same product of the same numbers, one init against another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Comparable {
+    pub protocol: String,
+    pub dtype: Dtype,
+    /// n of the n × n matrices.
+    pub size: usize,
+    pub reference: Init,
+    pub init: Init,
+    pub seed: u64,
+    /// Digests of A and B, of the reference and of the init. None in simulated runs, which have no matrices.
+    pub digests: Option<[String; 4]>,
+}
+
+/// Runs that compare, by their ratio of energy, the highest first; those without one behind.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub comparable: Comparable,
+    pub rows: Vec<Row>,
+}
+
+/// One run in a group.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Index into [`Overview::runs`].
+    pub run: usize,
+    /// Of the reference and of the init.
+    pub summaries: (InitSummary, InitSummary),
+    pub ratios: Ratios,
+}
+
+impl Row {
+    /// What the row is about: the ratio of energy, if energy was measured.
+    pub fn energy(&self) -> Option<Estimate> {
+        self.ratios.energy
+    }
+}
+
+/// Where a run belongs: a newer run of the same GPU, driven in the same way, takes its place.
+#[derive(PartialEq, Eq, Hash)]
+struct Place {
+    comparable: Comparable,
+    adapter: String,
+    backend: String,
+    lock_clock_mhz: Option<u32>,
+    simulated: bool,
+}
+
+/// Reads and validates all records, and lays them side by side. `all`: every run, and not the best of each GPU alone.
+pub fn of(paths: &[PathBuf], all: bool) -> Overview {
+    let (files, mut problems) = folder::files(paths);
+    let read = files.into_par_iter().map(|path| {
+        let (mut record, bytes) = folder::read(&path).map_err(|problem| vec![problem])?;
+        let wrong = validate::problems(&path, &record, &bytes, validate::Digests::Known);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        record.trace = Trace::default();
+        record.trace.t_s.shrink_to_fit();
+        Ok((blake3::hash(&bytes), Run { path, record }))
+    });
+    let read: Vec<Result<(blake3::Hash, Run), Vec<Problem>>> = read.collect();
+
+    let mut runs = vec![];
+    let mut seen: HashMap<blake3::Hash, PathBuf> = HashMap::new();
+    for outcome in read {
+        match outcome {
+            Err(wrong) => problems.extend(wrong),
+            Ok((hash, run)) => match seen.get(&hash) {
+                Some(first) => problems.push(validate::duplicate(&run.path, first)),
+                None => {
+                    seen.insert(hash, run.path.clone());
+                    runs.push(run);
+                }
+            },
+        }
+    }
+    runs.sort_by(|a, b| b.record.run.started.cmp(&a.record.run.started).then_with(|| a.path.cmp(&b.path)));
+    arrange(runs, all, problems)
+}
+
+/// Groups what compares.
+fn arrange(runs: Vec<Run>, all: bool, problems: Vec<Problem>) -> Overview {
+    let mut left_out = LeftOut::default();
+    let mut best: HashMap<Place, usize> = HashMap::new();
+    let mut shown = vec![false; runs.len()];
+    for (index, run) in runs.iter().enumerate() {
+        if all {
+            shown[index] = true;
+        } else if run.record.verdict.judgement() == Status::Invalid {
+            left_out.invalid += 1;
+        } else {
+            for place in places(&run.record) {
+                best.entry(place)
+                    // Newest first, so that only a better verdict takes the place.
+                    .and_modify(|other| {
+                        if run.record.verdict.judgement() < runs[*other].record.verdict.judgement() {
+                            *other = index;
+                        }
+                    })
+                    .or_insert(index);
+            }
+        }
+    }
+    best.values().for_each(|&index| shown[index] = true);
+    if !all {
+        left_out.superseded = runs.len() - left_out.invalid - shown.iter().filter(|&&shown| shown).count();
+    }
+
+    let mut kept = shown.iter();
+    let runs: Vec<Run> = runs.into_iter().filter(|_| kept.next().is_some_and(|&kept| kept)).collect();
+    let mut overview = Overview { left_out, problems, ..Overview::default() };
+    let mut groups: BTreeMap<(bool, String), Group> = BTreeMap::new();
+    for (index, run) in runs.iter().enumerate() {
+        for place in places(&run.record) {
+            let Some(row) = row(index, &run.record, &place.comparable) else { continue };
+            let order = format!("{:?}", place.comparable);
+            let group = groups.entry((place.simulated, order));
+            group.or_insert_with(|| Group { comparable: place.comparable, rows: vec![] }).rows.push(row);
+        }
+    }
+    for ((simulated, _), mut group) in groups {
+        group.rows.sort_by(|a, b| by_ratio(a, b, &runs));
+        if simulated { &mut overview.simulated } else { &mut overview.measured }.push(group);
+    }
+    // What most have measured stands first.
+    for groups in [&mut overview.measured, &mut overview.simulated] {
+        groups.sort_by_key(|group| (std::cmp::Reverse(group.rows.len()), std::cmp::Reverse(group.comparable.size)));
+    }
+    overview.runs = runs;
+    overview
+}
+
+fn places(record: &Record) -> impl Iterator<Item = Place> {
+    let reference = record.plan.inits.first().copied();
+    record.plan.inits.iter().skip(1).filter_map(move |&init| {
+        let reference = reference?;
+        let inputs = record.inputs.get(&reference).zip(record.inputs.get(&init));
+        let digests = inputs.map(|(reference, init)| {
+            [&reference.digest_a, &reference.digest_b, &init.digest_a, &init.digest_b].map(String::clone)
+        });
+        Some(Place {
+            comparable: Comparable {
+                protocol: record.protocol.clone(),
+                dtype: record.plan.dtype,
+                size: record.plan.size,
+                reference,
+                init,
+                seed: record.plan.seed,
+                digests,
+            },
+            adapter: record.adapter.name.clone(),
+            backend: record.adapter.backend.clone(),
+            lock_clock_mhz: record.plan.lock_clock_mhz,
+            simulated: record.truth.is_some(),
+        })
+    })
+}
+
+fn row(run: usize, record: &Record, comparable: &Comparable) -> Option<Row> {
+    let of = |init| record.summary.inits.get(init).copied();
+    let ratios = record.summary.ratios.get(&comparable.init).copied()?;
+    Some(Row { run, summaries: (of(&comparable.reference)?, of(&comparable.init)?), ratios })
+}
+
+/// The highest ratio of energy first, then what has none, by name.
+fn by_ratio(a: &Row, b: &Row, runs: &[Run]) -> Ordering {
+    let name = |row: &Row| &runs[row.run].record.adapter.name;
+    match (a.energy(), b.energy()) {
+        (Some(a), Some(b)) => b.estimate.total_cmp(&a.estimate),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => Ordering::Equal,
+    }
+    .then_with(|| name(a).cmp(name(b)))
+    .then_with(|| a.run.cmp(&b.run))
+}
+
+impl Comparable {
+    /// "gaussian against zeros · f32 10000²", and the seed where it is not the usual one.
+    pub fn title(&self) -> String {
+        let seed = if self.seed == 0 { String::new() } else { format!(" · seed {}", self.seed) };
+        format!("{} against {} · {} {}²{seed}", self.init, self.reference, self.dtype.name(), self.size)
+    }
+}
