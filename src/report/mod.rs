@@ -1,4 +1,6 @@
 //! What people read.
 
+pub mod csv;
+pub mod table;
 pub mod terminal;
 pub mod units;
