@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wattmul::cli::{
     Cli, Command, CompareArgs, DevicesArgs, DoctorArgs, Format, KernelArgs, ModelWish, ReportArgs, RunArgs,
@@ -26,7 +26,7 @@ use wattmul::report::terminal::{self, Progress};
 use wattmul::report::{csv, table};
 use wattmul::run::{HostClock, RealDevice, World, carry_out};
 use wattmul::simulate::{Model, Simulation};
-use wattmul::validate::Digests;
+use wattmul::validate::Depth;
 use wattmul::validity::Status;
 use wattmul::{compare, devices, doctor, folder, interrupt, overview, power, record, simulate, validate};
 
@@ -210,6 +210,9 @@ fn show_kernels(args: &KernelArgs) -> anyhow::Result<ExitCode> {
 
 fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let overview = overview::of(&args.paths, args.all);
+    if overview.runs.is_empty() && overview.problems.is_empty() && overview.left_out == Default::default() {
+        anyhow::bail!(no_records(&args.paths));
+    }
     let mut output: Box<dyn Write> = match &args.output {
         None => Box::new(std::io::stdout().lock()),
         Some(path) => Box::new(BufWriter::new(create(path)?)),
@@ -226,6 +229,11 @@ fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if overview.problems.is_empty() { 0 } else { 3 }))
 }
 
+fn no_records(paths: &[PathBuf]) -> String {
+    let paths = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    format!("no records in {paths}: `wattmul` makes one; name files or folders that hold some")
+}
+
 fn create(path: &Path) -> anyhow::Result<File> {
     File::create(path).with_context(|| format!("cannot write {}: name another file with --output", path.display()))
 }
@@ -233,7 +241,7 @@ fn create(path: &Path) -> anyhow::Result<File> {
 fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let read = |path: &Path| {
         let (record, bytes) = folder::read(path).map_err(|problem| vec![problem])?;
-        match validate::problems(path, &record, &bytes, Digests::Known) {
+        match validate::problems(path, &record, &bytes, Depth::Quick) {
             problems if problems.is_empty() => Ok(record),
             problems => Err(problems),
         }
@@ -277,6 +285,9 @@ fn validate(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let validation = validate::of(&args.paths);
+    if validation.files == 0 && validation.problems.is_empty() {
+        anyhow::bail!(no_records(&args.paths));
+    }
     write!(output, "{}", table::validation(&validation))?;
     Ok(ExitCode::from(if validation.problems.is_empty() { 0 } else { 3 }))
 }

@@ -28,13 +28,14 @@ const CLOCKS_MHZ: (f64, f64) = (0.0, 20_000.0);
 /// n of the largest matrices that are made again for their digests: 1 s of work, 2 GB of numbers.
 const LARGEST_COMPUTED: usize = 16_384;
 
-/// Which digests of inputs are held against the numbers themselves.
+/// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Digests {
-    /// Those of the usual sizes, from a table.
-    Known,
-    /// All, up to n = 16384: the matrices are made again, once for each size and seed.
-    Computed,
+pub enum Depth {
+    /// Enough to lay a record beside others, ten thousand of them in seconds: digests of the usual sizes are looked up.
+    Quick,
+    /// Everything: the text's form is compared with the schema's, and matrices up to n = 16384 are made again for their
+    /// digests, once for each size and seed.
+    Full,
 }
 
 /// What was validated.
@@ -52,7 +53,7 @@ pub struct Validation {
 pub fn of(paths: &[PathBuf]) -> Validation {
     let (files, mut problems) = folder::files(paths);
     let check = |path: &PathBuf| match folder::read(path) {
-        Ok((record, bytes)) => (Some(blake3::hash(&bytes)), self::problems(path, &record, &bytes, Digests::Computed)),
+        Ok((record, bytes)) => (Some(blake3::hash(&bytes)), self::problems(path, &record, &bytes, Depth::Full)),
         Err(problem) => (None, vec![problem]),
     };
     let mut checked: Vec<(Option<blake3::Hash>, Vec<Problem>)> = files.par_iter().map(check).collect();
@@ -77,13 +78,16 @@ pub fn duplicate(path: &Path, first: &Path) -> Problem {
 
 /// Everything that is wrong with a record that was read from a file. What is computed is looked at only where its
 /// foundation holds.
-pub fn problems(path: &Path, record: &Record, bytes: &[u8], digests: Digests) -> Vec<Problem> {
+pub fn problems(path: &Path, record: &Record, bytes: &[u8], depth: Depth) -> Vec<Problem> {
     let mut findings = Findings { path, problems: vec![] };
     structure(record, &mut findings);
     if findings.problems.is_empty() {
         physics(record, &mut findings);
         arithmetic(record, &mut findings);
-        inputs(record, digests, &mut findings);
+        inputs(record, depth, &mut findings);
+    }
+    if depth == Depth::Full {
+        form(record, bytes, &mut findings);
     }
     name(record, bytes, &mut findings);
     findings.problems
@@ -318,7 +322,7 @@ fn values_differ(place: &str, what: &str, expected: &Value, found: &Value, findi
 }
 
 /// Are the digests those of the numbers that init and seed mean?
-fn inputs(record: &Record, digests: Digests, findings: &mut Findings) {
+fn inputs(record: &Record, depth: Depth, findings: &mut Findings) {
     let plan = &record.plan;
     if record.truth.is_some() {
         return; // a simulated run has no matrices
@@ -332,8 +336,7 @@ fn inputs(record: &Record, digests: Digests, findings: &mut Findings) {
             [(Operand::A, "digest_a", &inputs.digest_a), (Operand::B, "digest_b", &inputs.digest_b)]
         {
             let matrix = Matrix { init, operand, seed: plan.seed, size: plan.size };
-            let expected =
-                known(&matrix).or_else(|| (digests == Digests::Computed).then(|| computed(matrix)).flatten());
+            let expected = known(&matrix).or_else(|| (depth == Depth::Full).then(|| computed(matrix)).flatten());
             if let Some(expected) = expected.filter(|expected| expected != found) {
                 let what = "is not the digest of these numbers";
                 findings.add(format!("inputs.{init}.{name}"), what, expected, found);
@@ -362,7 +365,8 @@ const KNOWN: [(usize, [&str; 3]); 2] = [
     ),
 ];
 
-fn known(matrix: &Matrix) -> Option<String> {
+/// The digest of a matrix of a usual size, seed 0.
+pub fn known(matrix: &Matrix) -> Option<String> {
     let (_, [zeros, a, b]) = KNOWN.iter().find(|(size, _)| *size == matrix.size && matrix.seed == 0)?;
     let digest = match (matrix.init, matrix.operand) {
         (Init::Zeros, _) => zeros,
@@ -382,6 +386,37 @@ fn computed(matrix: Matrix) -> Option<String> {
     let key = (matrix.init, matrix.operand == Operand::A, matrix.seed, matrix.size);
     let cell = MADE.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
     Some(cell.get_or_init(|| matrix.digest()).clone())
+}
+
+/// The text must be what the record is written as: a reader of JSON takes a list for an object, and a key that is there twice,
+/// and another program would read something else.
+fn form(record: &Record, bytes: &[u8], findings: &mut Findings) {
+    let written = serde_json::to_value(record).unwrap_or_default();
+    let read = serde_json::from_slice(bytes).unwrap_or_default();
+    forms_differ("", &written, &read, findings);
+}
+
+fn forms_differ(place: &str, written: &Value, read: &Value, findings: &mut Findings) {
+    match (written, read) {
+        (Value::Object(written), Value::Object(read)) => {
+            // What is missing has a default: records of earlier versions lack it.
+            for (key, read) in read {
+                let place = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
+                forms_differ(&place, written.get(key).unwrap_or(&Value::Null), read, findings);
+            }
+        }
+        (Value::Array(written), Value::Array(read)) if written.len() == read.len() => {
+            for (i, (written, read)) in written.iter().zip(read).enumerate() {
+                forms_differ(&format!("{place}[{i}]"), written, read, findings);
+            }
+        }
+        (Value::Number(written), Value::Number(read)) if written.as_f64() == read.as_f64() => {}
+        (written, read) if written == read => {}
+        (written, read) => {
+            let short = |value: &Value| value.to_string().chars().take(60).collect::<String>();
+            findings.add(place, "is not written as the schema has it", short(written), short(read));
+        }
+    }
 }
 
 /// The name says when, on what, and what is in it.
