@@ -244,7 +244,7 @@ mod bad_input {
     fn each_bad_file_is_a_line_and_the_good_ones_are_still_reported() {
         let folder = tempfile::tempdir().unwrap();
         let bad = bad_files(folder.path());
-        let good = simulated("h100", 0).save(folder.path()).unwrap();
+        simulated("h100", 0).save(folder.path()).unwrap();
         fs::write(folder.path().join("README.md"), "no record").unwrap();
         fs::write(folder.path().join(".wattmul-x.tmp"), "half a rec").unwrap();
 
@@ -423,4 +423,49 @@ fn an_output_that_cannot_be_written_is_one_line() {
         .code(1)
         .stdout(is_empty())
         .stderr(contains("--output"));
+}
+
+/// Runs on many machines save into one folder at once.
+#[test]
+fn a_hundred_runs_that_save_at_once_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |seed: u32| {
+        std::process::Command::new(assert_cmd::cargo::cargo_bin("wattmul"))
+            .args(["--quick", "--simulate", "a100", "--seed", &seed.to_string(), "--results"])
+            .arg(folder.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let runs: Vec<_> = (0..100).map(start).collect();
+    for mut run in runs {
+        // Short rounds scatter: some of a hundred are called invalid, and are saved like the others.
+        assert!(matches!(run.wait().unwrap().code(), Some(0 | 3)));
+    }
+    wattmul(&["validate"], folder.path()).success().stdout("100 records: 100 good, 0 not\n");
+    assert_eq!(common::records(folder.path()).len(), 100, "and nothing else is left");
+}
+
+/// Whatever the moment, there is a whole record or none.
+#[test]
+fn a_run_that_is_killed_leaves_no_part_of_a_record() {
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..60 {
+        let mut run = std::process::Command::new(assert_cmd::cargo::cargo_bin("wattmul"))
+            .args(["--simulate", "a100", "--seed", &i.to_string(), "--results"])
+            .arg(folder.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(3 * i));
+        run.kill().unwrap();
+        run.wait().unwrap();
+    }
+    let (files, problems) = wattmul::folder::files(&[folder.path().into()]);
+    assert_eq!(problems, []);
+    for file in files {
+        wattmul::folder::read(&file).unwrap();
+    }
 }
