@@ -17,6 +17,7 @@ use wattmul::gpu::buffers::Shape;
 use wattmul::gpu::kernel::KERNELS;
 use wattmul::gpu::tune::Candidates;
 use wattmul::gpu::tuning_cache::TuningCache;
+use wattmul::overview::Run;
 use wattmul::plan::{Plan, PlanError};
 use wattmul::power::SensorChoice;
 use wattmul::power::sampler::SamplingThread;
@@ -239,43 +240,27 @@ fn create(path: &Path) -> anyhow::Result<File> {
 }
 
 fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
-    let read = |path: &Path| {
-        let (record, bytes) = folder::read(path).map_err(|problem| vec![problem])?;
-        match validate::problems(path, &record, &bytes, Depth::Quick) {
-            problems if problems.is_empty() => Ok(record),
-            problems => Err(problems),
+    let one_against_one = !args.b.is_dir();
+    let (mut files, mut problems) = folder::files(std::slice::from_ref(&args.b));
+    files.retain(|path| one_against_one || *path != args.a);
+    let mut read = |path: PathBuf| match validate::read(&path, Depth::Quick) {
+        Ok(good) => Some(Run { path, record: good.record }),
+        Err(found) => {
+            problems.extend(found);
+            None
         }
     };
-    let (files, mut problems) = folder::files(std::slice::from_ref(&args.b));
-    let mut records = vec![];
-    for path in std::iter::once(&args.a).chain(&files) {
-        match read(path) {
-            Ok(record) => records.push((path.as_path(), record)),
-            Err(found) => problems.extend(found),
-        }
-    }
+    let (a, others) = (read(args.a.clone()), files.into_iter().filter_map(&mut read).collect::<Vec<_>>());
     let mut output = std::io::stdout().lock();
     write!(output, "{}", table::problems(&problems))?;
-    let mut records = records.iter().map(|(path, record)| (*path, record));
-    let Some(a) = records.next().filter(|(path, _)| *path == args.a) else { return Ok(ExitCode::from(3)) };
-    let others: Vec<(&Path, &Record)> = records.filter(|(path, _)| *path != args.a || !args.b.is_dir()).collect();
-    let compared = match others[..] {
-        [b] if !args.b.is_dir() => match compare::of(a.1, b.1) {
-            Ok(comparisons) => {
-                write!(output, "{}", table::comparison(a, b, &comparisons))?;
-                true
-            }
-            Err(why) => {
-                write!(output, "{}", table::refusal(&why))?;
-                false
-            }
-        },
-        _ => {
-            write!(output, "{}", table::comparisons(a, &others))?;
-            others.iter().any(|(_, b)| compare::of(a.1, b).is_ok())
-        }
-    };
-    Ok(ExitCode::from(if compared { 0 } else { 3 }))
+    let Some(a) = a else { return Ok(ExitCode::from(3)) };
+    let compared: Vec<_> = others.iter().map(|b| (b, compare::of(&a.record, &b.record))).collect();
+    match &compared[..] {
+        [(b, Ok(comparisons))] if one_against_one => write!(output, "{}", table::comparison(&a, b, comparisons))?,
+        [(_, Err(why))] if one_against_one => write!(output, "{}", table::refusal(why))?,
+        all => write!(output, "{}", table::comparisons(&a, all))?,
+    }
+    Ok(ExitCode::from(if compared.iter().any(|(_, outcome)| outcome.is_ok()) { 0 } else { 3 }))
 }
 
 fn validate(args: &ValidateArgs) -> anyhow::Result<ExitCode> {

@@ -6,7 +6,7 @@ use crate::plan::Dtype;
 use crate::record::{InitSummary, Ratios, Record};
 use crate::stats::Estimate;
 use crate::trace::Trace;
-use crate::validate;
+use crate::validate::{self, Depth, Good, Originals};
 use crate::validity::Status;
 use rayon::prelude::*;
 use std::cmp::Ordering;
@@ -95,28 +95,20 @@ struct Place {
 /// Reads and validates all records, and lays them side by side. `all`: every run, and not the best of each GPU alone.
 pub fn of(paths: &[PathBuf], all: bool) -> Overview {
     let (files, mut problems) = folder::files(paths);
-    let read = files.into_par_iter().map(|path| {
-        let (mut record, bytes) = folder::read(&path).map_err(|problem| vec![problem])?;
-        let wrong = validate::problems(&path, &record, &bytes, validate::Depth::Quick);
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
-        record.trace = Trace::default();
-        Ok((blake3::hash(&bytes), Run { path, record }))
-    });
-    let read: Vec<Result<(blake3::Hash, Run), Vec<Problem>>> = read.collect();
-
+    let read = |path: &PathBuf| {
+        let mut good = validate::read(path, Depth::Quick)?;
+        good.record.trace = Trace::default();
+        Ok(good)
+    };
+    let read: Vec<Result<Good, Vec<Problem>>> = files.par_iter().map(read).collect();
+    let mut originals = Originals::default();
     let mut runs = vec![];
-    let mut seen: HashMap<blake3::Hash, PathBuf> = HashMap::new();
-    for outcome in read {
+    for (path, outcome) in files.into_iter().zip(read) {
         match outcome {
-            Err(wrong) => problems.extend(wrong),
-            Ok((hash, run)) => match seen.get(&hash) {
-                Some(first) => problems.push(validate::duplicate(&run.path, first)),
-                None => {
-                    seen.insert(hash, run.path.clone());
-                    runs.push(run);
-                }
+            Err(found) => problems.extend(found),
+            Ok(Good { record, digest }) => match originals.take(&path, digest) {
+                Ok(()) => runs.push(Run { path, record }),
+                Err(problem) => problems.push(problem),
             },
         }
     }

@@ -52,28 +52,51 @@ pub struct Validation {
 /// Validates files, and all records in folders.
 pub fn of(paths: &[PathBuf]) -> Validation {
     let (files, mut problems) = folder::files(paths);
-    let check = |path: &PathBuf| match folder::read(path) {
-        Ok((record, bytes)) => (Some(blake3::hash(&bytes)), self::problems(path, &record, &bytes, Depth::Full)),
-        Err(problem) => (None, vec![problem]),
-    };
-    let mut checked: Vec<(Option<blake3::Hash>, Vec<Problem>)> = files.par_iter().map(check).collect();
-    let mut seen: HashMap<blake3::Hash, &Path> = HashMap::new();
-    for (path, (hash, problems)) in files.iter().zip(&mut checked) {
-        let Some(hash) = hash else { continue };
-        match seen.get(hash) {
-            Some(first) => problems.push(duplicate(path, first)),
-            None => drop(seen.insert(*hash, path)),
+    let checked: Vec<_> = files.par_iter().map(|path| read(path, Depth::Full).map(|good| good.digest)).collect();
+    let mut originals = Originals::default();
+    let mut good = 0;
+    for (path, outcome) in files.iter().zip(checked) {
+        match outcome.and_then(|digest| originals.take(path, digest).map_err(|problem| vec![problem])) {
+            Ok(()) => good += 1,
+            Err(found) => problems.extend(found),
         }
     }
-    let good = checked.iter().filter(|(_, problems)| problems.is_empty()).count();
-    problems.extend(checked.into_iter().flat_map(|(_, problems)| problems));
     problems.sort_by(|a, b| a.path.cmp(&b.path));
     Validation { files: files.len(), good, problems }
 }
 
-/// A record that is in the folder twice.
-pub fn duplicate(path: &Path, first: &Path) -> Problem {
-    Problem::of_file(path, format!("is the same as {}", first.display()))
+/// A record without problems.
+pub struct Good {
+    pub record: Record,
+    /// Of the file's bytes.
+    pub digest: blake3::Hash,
+}
+
+/// Reads a record and looks whether it is what it says.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn read(path: &Path, depth: Depth) -> Result<Good, Vec<Problem>> {
+    let (record, bytes) = folder::read(path).map_err(|problem| vec![problem])?;
+    let problems = problems(path, &record, &bytes, depth);
+    if problems.is_empty() { Ok(Good { record, digest: blake3::hash(&bytes) }) } else { Err(problems) }
+}
+
+/// Finds records that are there twice.
+#[derive(Default)]
+pub struct Originals(HashMap<blake3::Hash, PathBuf>);
+
+impl Originals {
+    /// Takes the next record.
+    ///
+    /// # Errors
+    /// It is a copy of an earlier one.
+    pub fn take(&mut self, path: &Path, digest: blake3::Hash) -> Result<(), Problem> {
+        match self.0.insert(digest, path.into()) {
+            None => Ok(()),
+            Some(first) => Err(Problem::of_file(path, format!("is the same as {}", first.display()))),
+        }
+    }
 }
 
 /// Everything that is wrong with a record that was read from a file. What is computed is looked at only where its

@@ -9,7 +9,6 @@ use crate::stats::Estimate;
 use crate::validate::Validation;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::fmt::Write;
-use std::path::Path;
 
 /// All groups, what was left out, and what is wrong with which file.
 pub fn overview(overview: &Overview) -> String {
@@ -130,18 +129,18 @@ pub fn refusal(why: &[String]) -> String {
 }
 
 /// Two records side by side.
-pub fn comparison(a: (&Path, &Record), b: (&Path, &Record), comparisons: &[Comparison]) -> String {
+pub fn comparison(a: &Run, b: &Run, comparisons: &[Comparison]) -> String {
     let mut text = String::from("\n");
-    for (name, (path, record)) in [("A", a), ("B", b)] {
+    for (name, Run { path, record }) in [("A", a), ("B", b)] {
         let sensor = record.source.as_ref().map(|source| format!(" · {} · {}", source.api, source.scope));
         let line = format!("{}{} · {}", gpu(record), sensor.unwrap_or_default(), record.verdict.words());
         text += &wrapped(&printable(&line), &format!("  {name}  "), "     ");
         let _ = writeln!(text, "     {}", printable(&path.display().to_string()));
     }
     for comparison in comparisons {
-        text += &one(comparison, a.1);
+        text += &one(comparison, &a.record);
     }
-    for caution in compare::cautions(a.1, b.1) {
+    for caution in compare::cautions(&a.record, &b.record) {
         text += &wrapped(&printable(&caution), "  mind: ", "    ");
     }
     text
@@ -186,41 +185,27 @@ fn words(conclusion: Conclusion, quantity: Quantity) -> String {
 }
 
 /// One record against many: a row each that compares, a line each that does not.
-pub fn comparisons(a: (&Path, &Record), others: &[(&Path, &Record)]) -> String {
+pub fn comparisons(a: &Run, others: &[(&Run, Result<Vec<Comparison>, Vec<String>>)]) -> String {
     let mut table = table(&["B", "init", "A", "B", "A − B", "95 % interval", ""], &[2, 3, 4]);
     let mut refused = String::new();
-    let mut compared = false;
-    for (path, record) in others {
-        match compare::of(a.1, record) {
-            Ok(comparisons) => {
-                for Comparison { init, quantity, a, b, difference, conclusion, .. } in comparisons {
-                    compared = true;
-                    let of = |ratios: &Ratios| match quantity {
-                        Quantity::Energy => ratio(ratios.energy),
-                        Quantity::Time => format!("{} (time)", ratio(ratios.time)),
-                    };
-                    let sure = difference.low.zip(difference.high);
-                    let sure = sure.map(|(low, high)| format!("{low:+.3} … {high:+.3}")).unwrap_or_else(missing);
-                    let figure = format!("{:+.3}", difference.estimate);
-                    table.add_row([
-                        gpu(record),
-                        init.to_string(),
-                        of(&a),
-                        of(&b),
-                        figure,
-                        sure,
-                        conclusion.to_string(),
-                    ]);
-                }
-            }
-            Err(why) => {
-                let line = format!("{}: does not compare: {}", path.display(), why.join("; "));
-                refused += &(printable(&line) + "\n");
-            }
+    for (Run { path, record }, outcome) in others {
+        if let Err(why) = outcome {
+            let line = format!("{}: does not compare: {}", path.display(), why.join("; "));
+            refused += &(printable(&line) + "\n");
+        }
+        for Comparison { init, quantity, a, b, difference, conclusion, .. } in outcome.iter().flatten() {
+            let of = |ratios: &Ratios| match quantity {
+                Quantity::Energy => ratio(ratios.energy),
+                Quantity::Time => format!("{} (time)", ratio(ratios.time)),
+            };
+            let sure = difference.low.zip(difference.high);
+            let sure = sure.map(|(low, high)| format!("{low:+.3} … {high:+.3}")).unwrap_or_else(missing);
+            let figure = format!("{:+.3}", difference.estimate);
+            table.add_row([gpu(record), init.to_string(), of(a), of(b), figure, sure, conclusion.to_string()]);
         }
     }
-    let mut text = format!("\n  A  {}\n     {}\n\n", gpu(a.1), printable(&a.0.display().to_string()));
-    if compared {
+    let mut text = format!("\n  A  {}\n     {}\n\n", gpu(&a.record), printable(&a.path.display().to_string()));
+    if !table.is_empty() {
         text += &indented(&table);
         text.push('\n');
     }
