@@ -25,6 +25,7 @@ pub mod compare;
 pub mod devices;
 pub mod doctor;
 pub mod energy;
+pub mod fleet;
 pub mod folder;
 pub mod gpu;
 pub mod host;

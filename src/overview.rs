@@ -1,5 +1,6 @@
 //! Many records laid side by side: what compares stands together, the best run of each GPU in front.
 
+use crate::fleet;
 use crate::folder::{self, Problem};
 use crate::inputs::Init;
 use crate::plan::Dtype;
@@ -38,7 +39,7 @@ pub struct LeftOut {
 }
 
 /// A record that is shown. Its trace is left in the file: ten thousand of them would fill the memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     pub path: PathBuf,
     pub record: Record,
@@ -66,7 +67,7 @@ pub struct Group {
 }
 
 /// One run in a group.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
     /// Index into [`Overview::runs`].
     pub run: usize,
@@ -82,11 +83,12 @@ impl Row {
     }
 }
 
-/// Where a run belongs: a newer run of the same GPU, driven in the same way, takes its place.
+/// Where a run belongs: a newer run of the same card, driven in the same way, takes its place.
 #[derive(PartialEq, Eq, Hash)]
 struct Place {
     comparable: Comparable,
     adapter: String,
+    card: String,
     backend: String,
     lock_clock_mhz: Option<u32>,
     simulated: bool,
@@ -187,6 +189,7 @@ fn places(record: &Record) -> impl Iterator<Item = Place> {
                 digests,
             },
             adapter: record.adapter.name.clone(),
+            card: fleet::name(record),
             backend: record.adapter.backend.clone(),
             lock_clock_mhz: record.plan.lock_clock_mhz,
             simulated: record.truth.is_some(),

@@ -75,6 +75,57 @@ pub fn difference(a: Measured, b: Measured) -> Estimate {
     Estimate { low: Some(plain.estimate - half_width), high: Some(plain.estimate + half_width), ..plain }
 }
 
+/// How far apart the like are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spread {
+    pub median: f64,
+    pub least: f64,
+    pub most: f64,
+    /// Indices of those that stand out.
+    pub outliers: Vec<usize>,
+}
+
+impl Spread {
+    /// From the least to the most, as a share of the median.
+    pub fn share(&self) -> f64 {
+        (self.most - self.least) / self.median
+    }
+}
+
+/// With fewer values nobody can tell who stands out.
+const LEAST_FOR_OUTLIERS: usize = 5;
+/// The modified z-score of an outlier: Iglewicz & Hoaglin, "How to Detect and Handle Outliers" (1993). The median absolute deviation
+/// of normal values is their standard deviation over 1.4826.
+const OUTLIER_SCORE: f64 = 3.5;
+const DEVIATIONS: f64 = 1.4826;
+/// What is closer to the median than this share of it does not stand out, however alike the others are.
+const OUTLIER_SHARE: f64 = 0.01;
+
+/// Median, range and outliers. None without values, or where one is not a number above 0.
+pub fn spread(values: &[f64]) -> Option<Spread> {
+    if values.is_empty() || !values.iter().all(|value| value.is_finite() && *value > 0.0) {
+        return None;
+    }
+    let middle = median(values);
+    let deviation = median(&values.iter().map(|value| (value - middle).abs()).collect::<Vec<_>>());
+    let far = (OUTLIER_SCORE * DEVIATIONS * deviation).max(OUTLIER_SHARE * middle);
+    let far_off = |&i: &usize| values.len() >= LEAST_FOR_OUTLIERS && (values[i] - middle).abs() > far;
+    Some(Spread {
+        median: middle,
+        least: values.iter().copied().fold(f64::INFINITY, f64::min),
+        most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        outliers: (0..values.len()).filter(far_off).collect(),
+    })
+}
+
+/// Of an even number of values, the mean of the two in the middle.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[half] } else { (sorted[half - 1] + sorted[half]) / 2.0 }
+}
+
 /// Student's t that is exceeded, on either side, with what [`CONFIDENCE`] leaves.
 fn quantile(freedom: f64) -> Option<f64> {
     Some(StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(0.5 + CONFIDENCE / 2.0))
@@ -138,6 +189,22 @@ mod tests {
         assert_eq!((sharp.low, sharp.high), (Some(0.0), Some(0.0)));
         let plain = Measured { ratio: Estimate { estimate: 1.2, low: None, high: None }, freedom: 0.0 };
         assert_eq!(difference(plain, measured(1.0, 0.1)).low, None);
+    }
+
+    #[test]
+    fn one_that_stands_out_moves_neither_the_median_nor_the_measure() {
+        let spread = |values: &[f64]| super::spread(values).unwrap();
+        let found = spread(&[1.42, 1.40, 1.41, 1.43, 1.41, 2.0]);
+        assert_eq!((found.median, found.least, found.most, &found.outliers[..]), (1.415, 1.40, 2.0, &[5][..]));
+        assert_eq!(spread(&[1.42, 1.40, 1.41, 1.43, 1.41]).outliers, [0; 0]);
+        assert_eq!(spread(&[1.0, 1.0, 1.0, 2.0]).outliers, [0; 0], "of four, nobody stands out");
+        // Alike to the last digit, but for one that is within a percent, and one that is not.
+        assert_eq!(spread(&[1.0, 1.0, 1.0, 1.0, 1.009]).outliers, [0; 0]);
+        assert_eq!(spread(&[1.0, 1.0, 1.0, 1.0, 1.011]).outliers, [4]);
+        assert!((spread(&[1.0, 1.1]).share() - 0.1 / 1.05).abs() < 1e-12);
+        for values in [&[][..], &[f64::NAN], &[1.0, 0.0], &[1.0, f64::INFINITY]] {
+            assert_eq!(super::spread(values), None);
+        }
     }
 
     #[test]

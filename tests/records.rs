@@ -415,6 +415,29 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
     }
 }
 
+/// Eight cards of one model, of which one is worse than the others, and a model of which there is one.
+#[test]
+fn cards_of_one_model_are_one_row_with_the_cards_inside() {
+    let folder = tempfile::tempdir().unwrap();
+    for card in 0..8 {
+        let watts = if card == 5 { 120.0 } else { 140.0 };
+        let mut record = simulated(&format!("a100,zeros_w={watts}"), card);
+        record.plan.seed = 0;
+        record.adapter.pci_address = Some(format!("0000:{card:02}:00.0").parse().unwrap());
+        record.save(folder.path()).unwrap();
+    }
+    simulated("v100", 0).save(folder.path()).unwrap();
+    let text = printed(wattmul(&["report"], folder.path()).success());
+    assert!(longest_line(&text) <= 80, "{text}");
+    insta::assert_snapshot!(text, @r"
+
+    simulated: no GPU was measured
+
+    gaussian against zeros · f32 10000²: ratios of a product's energy, power, time
+      GPU                 energy  95 % interval          power   time  scope  verdict
+    ");
+}
+
 #[test]
 fn an_output_that_cannot_be_written_is_one_line() {
     let folder = tempfile::tempdir().unwrap();

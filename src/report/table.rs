@@ -1,11 +1,14 @@
 //! The overview, a validation and a comparison in a terminal, in lines of at most 80 columns.
 
 use super::terminal::{WIDTH, printable, wrapped};
+use super::units;
 use crate::compare::{self, Comparison, Conclusion, Quantity};
+use crate::fleet::{self, Card, Entry, Fleet};
 use crate::folder::Problem;
+use crate::inputs::Init;
 use crate::overview::{Group, LeftOut, Overview, Row, Run};
 use crate::record::{Ratios, Record};
-use crate::stats::Estimate;
+use crate::stats::{self, Estimate, Spread};
 use crate::validate::Validation;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::fmt::Write;
@@ -31,11 +34,65 @@ pub fn overview(overview: &Overview) -> String {
 
 fn group_table(group: &Group, runs: &[Run]) -> String {
     let mut table = table(&["GPU", "energy", "95 % interval", "power", "time", "scope", "verdict"], &[1, 3, 4]);
-    for row in &group.rows {
-        table.add_row(cells(row, &runs[row.run].record));
+    let mut fleets = String::new();
+    for entry in fleet::entries(group, runs) {
+        match entry {
+            Entry::One(row) => table.add_row(cells(&row, &runs[row.run].record)),
+            Entry::Many(fleet) => {
+                fleets += &fleet_table(&fleet, group.comparable.init);
+                table.add_row(fleet_cells(&fleet))
+            }
+        };
     }
     let title = format!("{}: ratios of a product's energy, power, time", group.comparable.title());
-    wrapped(&title, "\n", "") + &indented(&table)
+    wrapped(&title, "\n", "") + &indented(&table) + &fleets
+}
+
+/// The median of the cards, and from which to which they reach.
+fn fleet_cells(fleet: &Fleet) -> [String; 7] {
+    let (cards, first) = (fleet.cards.len(), &fleet.cards[0].run.record);
+    let median = |of: fn(&Ratios) -> Option<Estimate>| {
+        let values: Option<Vec<f64>> = fleet.cards.iter().map(|card| Some(of(&card.row.ratios)?.estimate)).collect();
+        values.and_then(|values| stats::spread(&values)).map(|spread| spread.median)
+    };
+    let figure = |value: Option<f64>| value.map(|value| format!("{value:.3}")).unwrap_or_else(missing);
+    let reach = fleet.ratio.as_ref().map(|ratio| format!("{:.3} … {:.3} (cards)", ratio.least, ratio.most));
+    let worst = fleet.cards.iter().max_by_key(|card| card.run.record.verdict.judgement());
+    [
+        format!("{} × {cards}", gpu(first)),
+        figure(fleet.ratio.as_ref().map(|ratio| ratio.median)),
+        reach.unwrap_or_else(missing),
+        figure(median(|ratios| ratios.power)),
+        figure(median(|ratios| ratios.time)),
+        first.source.as_ref().filter(|_| fleet.ratio.is_some()).map_or_else(missing, |source| source.scope.to_string()),
+        worst.map(|card| card.run.record.verdict.words()).unwrap_or_default(),
+    ]
+}
+
+/// One model with its cards inside.
+fn fleet_table(fleet: &Fleet, init: Init) -> String {
+    let mut table = table(&["", "ratio", "energy", "time", ""], &[1, 2, 3]);
+    let figures = |values: [Option<f64>; 3]| {
+        let [ratio, energy_j, time_s] = values;
+        [ratio.map(|ratio| format!("{ratio:.3}")), energy_j.map(units::energy), time_s.map(units::time)]
+            .map(|text| text.unwrap_or_else(missing))
+    };
+    let spreads = [&fleet.ratio, &fleet.energy_j, &fleet.time_s];
+    let of = |value: fn(&Spread) -> f64| figures(spreads.map(|spread| spread.as_ref().map(value)));
+    let mut add = |name: &str, [ratio, energy, time]: [String; 3], note: &str| {
+        table.add_row([name.to_owned(), ratio, energy, time, note.to_owned()]);
+    };
+    add("median", of(|spread| spread.median), "");
+    let share = |spread: &Option<Spread>| spread.as_ref().map(|spread| format!("{:.1} %", spread.share() * 100.0));
+    add("spread", spreads.map(|spread| share(spread).unwrap_or_else(missing)), "from the least to the most");
+    for Card { row, name, outlier, .. } in &fleet.cards {
+        let values =
+            [row.energy().map(|energy| energy.estimate), row.summaries.1.energy_j, Some(row.summaries.1.time_s)];
+        add(&printable(name), figures(values), if *outlier { "stands out" } else { "" });
+    }
+    let first = &fleet.cards[0].run.record;
+    let title = format!("{} cards of {}: a product of {init}", fleet.cards.len(), gpu(first));
+    wrapped(&title, "\n  ", "  ") + &indented(&table)
 }
 
 fn cells(row: &Row, record: &Record) -> [String; 7] {
