@@ -1,4 +1,9 @@
 //! What people read.
 
+pub mod canvas;
+pub mod html;
+pub mod plot;
+pub mod published;
 pub mod terminal;
 pub mod units;
+pub mod view;
