@@ -10,12 +10,12 @@ use super::terminal::printable;
 use super::units;
 use super::view::{self, Line};
 use crate::folder;
+use crate::inputs::Init;
 use crate::overview::{Comparable, Group, LeftOut, Overview, Run};
 use crate::power::{Limiter, Scope};
 use crate::protocol::Idle;
 use crate::record::{InitSummary, Record, WindowRecord};
 use crate::stats::Estimate;
-use crate::trace::Trace;
 use crate::validity::{Reason, Status};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -45,6 +45,7 @@ pub fn write(overview: &Overview, out: &mut dyn Write) -> io::Result<()> {
             put(&section(overview, group, &format!("measured-{number}")).into_string())?;
         }
     }
+    put(&reading().into_string())?;
     put(&published_section().into_string())?;
     if !overview.simulated.is_empty() {
         let warning = html! {
@@ -148,12 +149,18 @@ fn introduction(overview: &Overview) -> Markup {
         nav aria-label="On this page" {
             ul {
                 @if !overview.measured.is_empty() { li { a href="#measured" { "Measured" } } }
+                li { a href="#reading" { "How to read it" } }
                 li { a href="#published" { "Published elsewhere" } }
                 @if !overview.simulated.is_empty() { li { a href="#simulated" { "Simulated" } } }
                 @if !overview.runs.is_empty() { li { a href="#runs" { "Runs" } } }
             }
         }
         (PreEscaped("<main id=\"content\" tabindex=\"-1\">"))
+    }
+}
+
+fn reading() -> Markup {
+    html! {
         h2 id="reading" { "How to read it" }
         p {
             "The " strong { "ratio" } " says how many times the energy of a product of zeros a product of the other numbers costs on \
@@ -207,11 +214,18 @@ fn number(value: Option<f64>, text: impl Fn(f64) -> String) -> Cell {
     Cell { content: html! { (value.map_or_else(|| "n/a".into(), text)) }, value }
 }
 
-/// How a column is written and sorted.
-#[derive(Clone, Copy, PartialEq)]
+/// A column's heading, and how it is written and sorted.
 enum Column {
-    Number(&'static str),
+    Number(String),
     Text(&'static str),
+    /// Text whose order means nothing, such as figures in different units.
+    Unsorted(&'static str),
+}
+
+impl Column {
+    fn number(title: impl Into<String>) -> Self {
+        Column::Number(title.into())
+    }
 }
 
 /// A table in a box of its own that scrolls sideways where it is too wide. The first cell of a row is its heading.
@@ -224,14 +238,15 @@ fn table(id: &str, caption: &str, columns: &[Column], sorted: Option<usize>, row
     html! {
         div.scroll role="region" tabindex="0" aria-labelledby=(caption_id) {
             table.sortable {
-                caption id=(caption_id) { (caption) }
+                caption id=(caption_id) { span { (caption) } }
                 thead { tr {
                     @for (i, column) in columns.iter().enumerate() {
-                        @let (kind, title) = match column {
-                            Column::Number(title) => ("number", title),
-                            Column::Text(title) => ("text", title),
+                        @let (sort, title): (Option<&str>, &str) = match column {
+                            Column::Number(title) => (Some("number"), title),
+                            Column::Text(title) => (Some("text"), title),
+                            Column::Unsorted(title) => (None, title),
                         };
-                        th scope="col" class=(kind) data-sort=(kind) aria-sort=[(sorted == Some(i)).then_some("descending")] { (title) }
+                        th scope="col" class=(class(i)) data-sort=[sort] aria-sort=[(sorted == Some(i)).then_some("descending")] { (title) }
                     }
                 } }
                 tbody {
@@ -251,6 +266,11 @@ fn section(overview: &Overview, group: &Group, id: &str) -> Markup {
     let lines = view::lines(overview, group);
     let comparable = &group.comparable;
     let Comparable { reference, init, .. } = comparable;
+    let slide = if (*reference, *init) == (Init::Zeros, Init::Gaussian) {
+        " “The slide” is the published measurement that this protocol repeats: see below."
+    } else {
+        ""
+    };
     let drawn = lines.iter().filter(|line| line.row.energy().is_some()).count();
     let more = if drawn > MOST_ROWS {
         format!(" The {MOST_ROWS} highest of {drawn} are drawn; the table has all.")
@@ -261,7 +281,7 @@ fn section(overview: &Overview, group: &Group, id: &str) -> Markup {
         section aria-labelledby=(id) {
             h3 id=(id) { (comparable.title()) }
             (figure(
-                &format!("By how much a product of {init} numbers costs more energy than one of {reference}.{more}"),
+                &format!("How many times the energy of a product of {reference} one of {init} numbers costs.{slide}{more}"),
                 |layout| plot::ratios(comparable, &lines, layout),
             ))
             (ratio_table(&lines, comparable, id))
@@ -273,22 +293,20 @@ fn section(overview: &Overview, group: &Group, id: &str) -> Markup {
 }
 
 fn ratio_table(lines: &[Line], comparable: &Comparable, id: &str) -> Markup {
-    use Column::{Number, Text};
+    use Column::{Text, Unsorted};
     let columns = [
         Text("GPU"),
-        Number("energy ratio"),
-        Text("95 % interval"),
-        Number("power ratio"),
-        Number("time ratio"),
-        Number("ratio above idle"),
-        Number("GFLOP/s"),
+        Column::number("energy ratio"),
+        Unsorted("95 % interval"),
+        Column::number("power ratio"),
+        Column::number("time ratio"),
+        Column::number("ratio above idle"),
+        Column::number("GFLOP/s"),
         Text("sensor"),
         Text("verdict"),
-        Text("day"),
     ];
     let ratio = |ratio: Option<Estimate>| number(ratio.map(|ratio| ratio.estimate), view::figure);
     let row = |line: &Line| {
-        let record = &line.run.record;
         vec![
             Cell { content: html! { a href={ "#" (anchor(line.run)) } { (line.name) } }, value: None },
             ratio(line.row.energy()),
@@ -296,10 +314,9 @@ fn ratio_table(lines: &[Line], comparable: &Comparable, id: &str) -> Markup {
             ratio(line.row.ratios.power),
             ratio(line.row.ratios.time),
             ratio(line.row.ratios.above_idle),
-            number(Some(line.row.summaries.1.gflop_per_s), |speed| units::significant(speed, "")),
+            number(Some(line.row.summaries.1.gflop_per_s), view::plain),
             line.sensor().into(),
-            view::verdict(&record.verdict).into(),
-            Cell { content: html! { span.nowrap { (day(record)) } }, value: None },
+            view::verdict(&line.run.record.verdict).into(),
         ]
     };
     let caption = format!(
@@ -316,22 +333,22 @@ fn day(record: &Record) -> String {
 
 /// What depends on what the sensor measures: watts, joules, and what is made of them.
 fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str) -> Markup {
-    use Column::{Number, Text};
+    use Column::Text;
+    let (reference, init) = (comparable.reference, comparable.init);
     let columns = [
         Text("GPU"),
-        Number("idle, W"),
-        Number("W"),
-        Number("W"),
-        Number("J a product"),
-        Number("J a product"),
-        Number("GFLOP/J"),
-        Number("GFLOP/J"),
+        Column::number("idle, W"),
+        Column::number(format!("{reference}, W")),
+        Column::number(format!("{init}, W")),
+        Column::number(format!("{reference}, J a product")),
+        Column::number(format!("{init}, J a product")),
+        Column::number(format!("{reference}, GFLOP/J")),
+        Column::number(format!("{init}, GFLOP/J")),
     ];
-    let (reference, init) = (comparable.reference, comparable.init);
     let row = |line: &Line| {
         let (base, other) = line.row.summaries;
         let of_both = |figure: fn(&InitSummary) -> Option<f64>| [figure(&base), figure(&other)];
-        let plain = |value: Option<f64>| number(value, |value| units::significant(value, ""));
+        let plain = |value: Option<f64>| number(value, view::plain);
         let mut cells = vec![
             Cell { content: html! { a href={ "#" (anchor(line.run)) } { (line.name) } }, value: None },
             plain(line.run.record.summary.sensor.idle_w),
@@ -355,7 +372,7 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
         ))
         (table(
             &format!("{id}-{scope}"),
-            &format!("Sensors of {title}; of each pair of columns, the first is of {reference}, the second of {init}"),
+            &format!("Watts and joules of {title}"),
             &columns,
             None,
             rows,
@@ -364,15 +381,15 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
 }
 
 fn published_section() -> Markup {
-    use Column::{Number, Text};
+    use Column::{Text, Unsorted};
     let columns = [
         Text("GPU and type"),
-        Number("ratio"),
+        Column::number("ratio"),
         Text("of"),
-        Text("zeros"),
-        Text("Gaussian"),
-        Text("clock, MHz, zeros / Gaussian"),
-        Text("°C, zeros / Gaussian"),
+        Unsorted("zeros"),
+        Unsorted("Gaussian"),
+        Unsorted("MHz, zeros / Gaussian"),
+        Unsorted("°C, zeros / Gaussian"),
     ];
     let rows = published::publications().iter().flat_map(|publication| {
         publication.rows.iter().map(|row| {
@@ -382,7 +399,8 @@ fn published_section() -> Markup {
                 number(Some(row.ratio()), view::figure),
                 publication.quantity.name().to_owned().into(),
             ];
-            cells.extend([zeros, gaussian, Published::pair(row.clock_mhz), Published::pair(row.temperature_c)].map(Cell::from));
+            let pairs = [zeros, gaussian, Published::pair(row.clock_mhz), Published::pair(row.temperature_c)];
+            cells.extend(pairs.map(|pair| Cell { content: html! { span.nowrap { (pair) } }, value: None }));
             cells
         })
     });
@@ -436,17 +454,6 @@ fn anchor(run: &Run) -> String {
 
 fn run_section(run: &Run) -> Markup {
     let Run { path, record } = run;
-    let course = match folder::read(path) {
-        Err(problem) => html! { p { "Its trace cannot be shown: " code { (printable(&problem.to_string())) } } },
-        Ok((whole, _)) if (Record { trace: Trace::default(), ..whole.clone() }) != *record => {
-            html! { p { "Its file has changed since it was read: its trace is not shown." } }
-        }
-        Ok((whole, _)) if whole.source.is_none() => html! {},
-        Ok((whole, _)) => {
-            let drawing = figure("Power, clock and temperature in the course of the run.", |layout| plot::run(&whole, layout));
-            if drawing.0.is_empty() { html! { p { "The sensor gave too little for a picture." } } } else { drawing }
-        }
-    };
     let energies = record.plan.inits.iter().skip(1).filter_map(|init| {
         let energy = record.summary.ratios.get(init)?.energy?;
         Some(format!("{init} {}", view::figure(energy.estimate)))
@@ -465,7 +472,7 @@ fn run_section(run: &Run) -> Markup {
             } }
             div.body id=(anchor(run)) {
                 (reasons(record))
-                (course)
+                (course(run))
                 (facts(record, &file))
                 (windows(record, &anchor(run)))
             }
@@ -474,9 +481,27 @@ fn run_section(run: &Run) -> Markup {
     }
 }
 
+/// The run's plot, from its file.
+fn course(run: &Run) -> Markup {
+    let mut record = match folder::read(&run.path) {
+        Ok((record, _)) => record,
+        Err(problem) => return html! { p { "Its trace cannot be shown: " code { (printable(&problem.to_string())) } } },
+    };
+    let trace = std::mem::take(&mut record.trace);
+    if record != run.record {
+        return html! { p { "Its file has changed since it was read: its trace is not shown." } };
+    }
+    record.trace = trace;
+    let drawing = figure("The course of the run.", |layout| plot::run(&record, layout));
+    match &record.source {
+        Some(_) if drawing.0.is_empty() => html! { p { "The sensor gave too little for a picture." } },
+        _ => drawing,
+    }
+}
+
 fn reasons(record: &Record) -> Markup {
     let verdict = &record.verdict;
-    let plain = |value: Option<f64>| value.map(|value| units::significant(value, "").trim_end().to_owned());
+    let plain = |value: Option<f64>| value.map(view::plain);
     let figures = |reason: &Reason| match (plain(reason.value), plain(reason.limit)) {
         (Some(value), Some(limit)) => format!(" (found {value}, limit {limit})"),
         (Some(value), None) => format!(" (found {value})"),
@@ -581,19 +606,19 @@ fn facts(record: &Record, file: &str) -> Markup {
 }
 
 fn windows(record: &Record, id: &str) -> Markup {
-    use Column::{Number, Text};
+    use Column::Text;
     let columns = [
         Text("round and init"),
-        Number("start, s"),
-        Number("length, s"),
-        Number("products"),
-        Number("time a product"),
-        Number("W by counter"),
-        Number("W by polling"),
-        Number("J"),
-        Number("MHz"),
-        Number("°C"),
-        Number("busy"),
+        Column::number("start, s"),
+        Column::number("length, s"),
+        Column::number("products"),
+        Column::number("time a product"),
+        Column::number("W by counter"),
+        Column::number("W by polling"),
+        Column::number("J"),
+        Column::number("MHz"),
+        Column::number("°C"),
+        Column::number("busy"),
         Text("held down by"),
         Text("product"),
     ];

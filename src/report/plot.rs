@@ -272,11 +272,7 @@ pub fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layo
 
 /// FLOP a joule of both inits, by GPU. Joules of one scope alone.
 pub fn efficiency(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layout) -> Option<Plot> {
-    let per_j = |value: f64| {
-        let text = super::units::significant(value, "");
-        text.trim_end().to_owned()
-    };
-    let row = |line: &Line| two(comparable, line, |init| init.gflop_per_j, per_j);
+    let row = |line: &Line| two(comparable, line, |init| init.gflop_per_j, view::plain);
     let Comparable { reference, init, .. } = comparable;
     let plot = Rows {
         title: format!("Efficiency of {}, {}", view::scope_title(scope), comparable.title()),
@@ -396,6 +392,11 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
     let time = Axis::from_zero([end_s], pixels)?;
     let stretches = stretches(record);
 
+    // A limit that the board does not come near says nothing.
+    let highest = panels[0].points.iter().flatten().map(|point| point.1).max_by(f64::total_cmp).unwrap_or(0.0);
+    let limit_w = record.source.as_ref().and_then(|source| source.power_limit_w);
+    let limit_w = limit_w.filter(|limit_w| (0.9 * highest..1.15 * highest).contains(limit_w));
+
     const TOP: f64 = 22.0;
     const GAP: f64 = 26.0;
     let bottom = TOP + panels.iter().map(|panel| panel.height + GAP).sum::<f64>();
@@ -425,7 +426,8 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
         for panel in &panels {
             let bounds = (top + panel.height, top + 20.0);
             top += panel.height + GAP;
-            let values = panel.points.iter().flatten().map(|point| point.1);
+            let limit_w = limit_w.filter(|_| panel.from_zero);
+            let values = panel.points.iter().flatten().map(|point| point.1).chain(limit_w);
             let Some(axis) =
                 (if panel.from_zero { Axis::from_zero(values, bounds) } else { Axis::around(values, bounds) })
             else {
@@ -436,6 +438,12 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
                 sheet.text(pixels.0 - 6.0, y, Side::Left, SMALL, &text)?;
             }
             sheet.text(0.0, bounds.1 - 12.0, Side::Right, Pen { ink: Ink::Text, ..SMALL }, panel.label)?;
+            if let Some(limit_w) = limit_w {
+                let y = axis.at(limit_w);
+                sheet.line((pixels.0, y), (pixels.1, y), Ink::Muted, 1.0)?;
+                let text = format!("limit {limit_w:.0} W");
+                sheet.text(pixels.0 + 4.0, y - 8.0, Side::Right, SMALL, &text)?;
+            }
             for (init, path) in paths(&panel.points, &stretches, &time, &axis) {
                 let (ink, thick) = init.map_or((Ink::Muted, 1.0), |init| (Ink::of(init), 1.5));
                 sheet.path(&path, ink, thick)?;
@@ -558,18 +566,24 @@ fn paths(
     paths.into_iter().map(|(init, path)| (init, thinned(&path))).filter(|(_, path)| path.len() >= 2).collect()
 }
 
-/// Of all points within a pixel's width, the first, the least, the greatest and the last.
+/// Of all points within a few pixels' width, the least and the greatest, in their order; and of a level stretch, its ends.
 fn thinned(path: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    const PIXEL: f64 = 1.5;
-    let mut kept = vec![];
-    for points in path.chunk_by(|a, b| (a.0 / PIXEL).floor() == (b.0 / PIXEL).floor()) {
-        // Downwards on a sheet is more.
+    const PIXELS: f64 = 2.5;
+    let mut kept: Vec<(f64, f64)> = vec![];
+    for points in path.chunk_by(|a, b| (a.0 / PIXELS).floor() == (b.0 / PIXELS).floor()) {
         let by_height = |&a: &usize, &b: &usize| points[a].1.total_cmp(&points[b].1);
-        let (least, most) = ((0..points.len()).max_by(by_height), (0..points.len()).min_by(by_height));
-        let mut of_pixel: Vec<usize> = [Some(0), least, most, Some(points.len() - 1)].into_iter().flatten().collect();
-        of_pixel.sort_unstable();
-        of_pixel.dedup();
-        kept.extend(of_pixel.into_iter().map(|i| points[i]));
+        let (one, other) = ((0..points.len()).min_by(by_height), (0..points.len()).rev().max_by(by_height));
+        let extremes = [one.min(other), one.max(other).filter(|_| one != other)];
+        kept.extend(extremes.into_iter().flatten().map(|i| points[i]));
     }
-    kept
+    kept.extend(path.last().filter(|&last| kept.last() != Some(last)));
+    let level = |a: &(f64, f64), b: &(f64, f64)| (a.1 - b.1).abs() < 0.05;
+    let mut ends: Vec<(f64, f64)> = vec![];
+    for point in kept {
+        match ends[..] {
+            [.., before, last] if level(&before, &last) && level(&last, &point) => *ends.last_mut().unwrap_or(&mut (0.0, 0.0)) = point,
+            _ => ends.push(point),
+        }
+    }
+    ends
 }

@@ -46,12 +46,17 @@ pub fn heading(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>
     text + &wrapped(&printable(&power), "  power   ", "          ")
 }
 
-/// Names come from drivers, and sentences from libraries: no control characters, terminal escapes or direction marks.
+/// Names come from drivers, and sentences from libraries: no control characters, terminal escapes or direction marks, and
+/// nothing that is there without being seen.
 pub fn printable(text: &str) -> String {
-    let harmless = |c: char| {
-        !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+    let unseen = |c: char| {
+        matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
     };
-    text.chars().filter(|&c| harmless(c)).collect()
+    text.chars().filter(|&c| !c.is_control() && !unseen(c)).collect()
 }
 
 /// The text in lines of at most [`WIDTH`] columns, with a newline at the end of each.
@@ -262,5 +267,7 @@ mod tests {
     #[test]
     fn nothing_that_a_driver_calls_itself_reaches_the_terminal_raw() {
         assert_eq!(printable("GPU\x1b[31m\n\u{202e}evil\u{200b}"), "GPU[31mevil");
+        let unseen = "\u{61c}\u{feff}\u{180e}\u{ad}\u{e0041}\u{e007f}\u{2066}\u{206a}\u{fffa}\u{3164}\u{85}\u{9b}";
+        assert_eq!(printable(&format!("Intel® Arc™ A770 図{unseen}")), "Intel® Arc™ A770 図");
     }
 }

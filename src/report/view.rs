@@ -1,6 +1,7 @@
 //! A group of records in words: what the tables and plots of every format show of a row, and by what name.
 
 use super::terminal::printable;
+use super::units;
 use crate::overview::{Group, Overview, Row, Run};
 use crate::power::Scope;
 use crate::stats::Estimate;
@@ -92,6 +93,17 @@ pub fn interval(ratio: Option<Estimate>) -> String {
 /// Three digits behind the point; a figure that no ratio has does not burst a column.
 pub fn figure(ratio: f64) -> String {
     if ratio.abs() < 1e4 { format!("{ratio:.3}") } else { format!("{ratio:.2e}") }
+}
+
+/// Four digits without a unit: "82.37", "15000".
+pub fn plain(value: f64) -> String {
+    if value.abs() >= 999.95 && value.abs() < 1e9 {
+        return format!("{value:.0}");
+    }
+    if value.abs() >= 1e9 {
+        return format!("{value:.2e}");
+    }
+    units::significant(value, "").trim_end().to_owned()
 }
 
 /// A sensor's scope as a heading.
