@@ -6,7 +6,7 @@ use crate::inputs::Init;
 use crate::plan::Wishes;
 use crate::power::SensorChoice;
 use crate::simulate::models::{Model, ModelError};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 
 /// How many joules one matrix product costs a GPU, by the numbers in it.
@@ -32,8 +32,13 @@ Examples:
   wattmul devices                         which GPUs and sensors are here
   wattmul doctor                          what is missing, and what mends it
   wattmul kernel --list                   the shaders that compete
+  wattmul report                          the records in results/, side by side
+  wattmul report -o page.html --format html
+  wattmul compare mine.json theirs.json   do two records differ?
+  wattmul validate results                can these records be what they say?
 
-Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but the verdict is invalid.";
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but the verdict is
+invalid, records have problems, or they do not compare.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -45,6 +50,12 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Show the matrix-product kernels
     Kernel(KernelArgs),
+    /// Lay all records of a folder side by side: as a table, a page, or for a spreadsheet
+    Report(ReportArgs),
+    /// Say whether two records differ, or one from those of a folder
+    Compare(CompareArgs),
+    /// Check records: their form, their physics, and everything in them that can be computed again
+    Validate(ValidateArgs),
 }
 
 #[derive(Debug, Args)]
@@ -180,4 +191,50 @@ pub struct KernelArgs {
     /// The exact WGSL of one kernel
     #[arg(long, value_name = "NAME", value_parser = Kernel::named)]
     pub print: Option<Kernel>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Records, or folders of them
+    #[arg(value_name = "PATH", default_value = "results")]
+    pub paths: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value = "terminal")]
+    pub format: Format,
+    /// Where to write it, instead of standard output; plots of a markdown report are put beside it
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Every run, and not only the newest good one of each GPU
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What a report is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table of 80 columns
+    Terminal,
+    /// Tables and plots, as a code forge shows them
+    Markdown,
+    /// One page with everything in it
+    Html,
+    /// One row a run and init
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// A record
+    pub a: PathBuf,
+    /// Another one, or a folder of them
+    pub b: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Records, or folders of them
+    #[arg(value_name = "PATH", default_value = "results")]
+    pub paths: Vec<PathBuf>,
+    /// Print the JSON schema of a record instead
+    #[arg(long)]
+    pub schema: bool,
 }

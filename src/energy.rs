@@ -1,5 +1,6 @@
 //! From the sensor's trace and a window to watts.
 
+use crate::protocol::Idle;
 use crate::trace::{IMPLAUSIBLE_W, Row, Trace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,16 @@ pub fn window_power(trace: &Trace, start_s: f64, end_s: f64) -> WindowPower {
         result.counter = (to_s > from_s).then(|| (to_j - from_j) / (to_s - from_s));
     }
     result
+}
+
+/// Power and temperature from `start_s` on, without work.
+///
+/// At idle the power figures lead: counters are known to stand still or to fall there.
+pub fn idle(trace: &Trace, start_s: f64, duration_s: f64) -> Idle {
+    let end_s = start_s + duration_s;
+    let power = window_power(trace, start_s, end_s);
+    let temperature_c = trace.mean(start_s, end_s, |row| row.temperature_c);
+    Idle { start_s, duration_s, power_w: power.polled.or(power.counter), temperature_c }
 }
 
 /// Which of the two ways a run is judged by.

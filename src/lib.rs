@@ -21,6 +21,7 @@
 #![deny(unsafe_code)]
 
 pub mod cli;
+pub mod compare;
 pub mod devices;
 pub mod doctor;
 pub mod energy;

@@ -2,10 +2,16 @@
 
 #![deny(unsafe_code)]
 
+use anyhow::Context;
 use clap::Parser;
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use wattmul::cli::{Cli, Command, DevicesArgs, DoctorArgs, KernelArgs, ModelWish, RunArgs};
+use wattmul::cli::{
+    Cli, Command, CompareArgs, DevicesArgs, DoctorArgs, Format, KernelArgs, ModelWish, ReportArgs, RunArgs,
+    ValidateArgs,
+};
 use wattmul::gpu::adapter::{self, AdapterType};
 use wattmul::gpu::buffers::Shape;
 use wattmul::gpu::kernel::KERNELS;
@@ -17,10 +23,12 @@ use wattmul::power::sampler::SamplingThread;
 use wattmul::protocol::Sampler;
 use wattmul::record::Record;
 use wattmul::report::terminal::{self, Progress};
+use wattmul::report::{csv, table};
 use wattmul::run::{HostClock, RealDevice, World, carry_out};
 use wattmul::simulate::{Model, Simulation};
+use wattmul::validate::Depth;
 use wattmul::validity::Status;
-use wattmul::{devices, doctor, interrupt, power, record, simulate};
+use wattmul::{compare, devices, doctor, folder, interrupt, overview, power, record, simulate, validate};
 
 #[expect(unsafe_code, reason = "the environment is changed before there is a second thread")]
 fn main() -> ExitCode {
@@ -33,6 +41,9 @@ fn main() -> ExitCode {
         Some(Command::Devices(args)) => list_devices(&args),
         Some(Command::Doctor(args)) => examine(&args),
         Some(Command::Kernel(args)) => show_kernels(&args),
+        Some(Command::Report(args)) => report(&args),
+        Some(Command::Compare(args)) => compare(&args),
+        Some(Command::Validate(args)) => validate(&args),
     };
     match outcome {
         Ok(code) => code,
@@ -195,6 +206,90 @@ fn show_kernels(args: &KernelArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
+    let overview = overview::of(&args.paths, args.all);
+    if overview.runs.is_empty() && overview.problems.is_empty() && overview.left_out == Default::default() {
+        anyhow::bail!(no_records(&args.paths));
+    }
+    let mut output: Box<dyn Write> = match &args.output {
+        None => Box::new(std::io::stdout().lock()),
+        Some(path) => Box::new(BufWriter::new(create(path)?)),
+    };
+    match args.format {
+        Format::Terminal => write!(output, "{}", table::overview(&overview))?,
+        Format::Csv => csv::write(&overview, &mut output)?,
+        Format::Markdown | Format::Html => todo!(),
+    }
+    output.flush()?;
+    if args.format != Format::Terminal || args.output.is_some() {
+        eprint!("{}", table::problems(&overview.problems));
+    }
+    Ok(ExitCode::from(if overview.problems.is_empty() { 0 } else { 3 }))
+}
+
+fn no_records(paths: &[PathBuf]) -> String {
+    let paths = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    format!("no records in {paths}: `wattmul` makes one; name files or folders that hold some")
+}
+
+fn create(path: &Path) -> anyhow::Result<File> {
+    File::create(path).with_context(|| format!("cannot write {}: name another file with --output", path.display()))
+}
+
+fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
+    let read = |path: &Path| {
+        let (record, bytes) = folder::read(path).map_err(|problem| vec![problem])?;
+        match validate::problems(path, &record, &bytes, Depth::Quick) {
+            problems if problems.is_empty() => Ok(record),
+            problems => Err(problems),
+        }
+    };
+    let (files, mut problems) = folder::files(std::slice::from_ref(&args.b));
+    let mut records = vec![];
+    for path in std::iter::once(&args.a).chain(&files) {
+        match read(path) {
+            Ok(record) => records.push((path.as_path(), record)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    let mut output = std::io::stdout().lock();
+    write!(output, "{}", table::problems(&problems))?;
+    let mut records = records.iter().map(|(path, record)| (*path, record));
+    let Some(a) = records.next().filter(|(path, _)| *path == args.a) else { return Ok(ExitCode::from(3)) };
+    let others: Vec<(&Path, &Record)> = records.filter(|(path, _)| *path != args.a || !args.b.is_dir()).collect();
+    let compared = match others[..] {
+        [b] if !args.b.is_dir() => match compare::of(a.1, b.1) {
+            Ok(comparisons) => {
+                write!(output, "{}", table::comparison(a, b, &comparisons))?;
+                true
+            }
+            Err(why) => {
+                write!(output, "{}", table::refusal(&why))?;
+                false
+            }
+        },
+        _ => {
+            write!(output, "{}", table::comparisons(a, &others))?;
+            others.iter().any(|(_, b)| compare::of(a.1, b).is_ok())
+        }
+    };
+    Ok(ExitCode::from(if compared { 0 } else { 3 }))
+}
+
+fn validate(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
+    let mut output = std::io::stdout().lock();
+    if args.schema {
+        write!(output, "{}", Record::schema())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let validation = validate::of(&args.paths);
+    if validation.files == 0 && validation.problems.is_empty() {
+        anyhow::bail!(no_records(&args.paths));
+    }
+    write!(output, "{}", table::validation(&validation))?;
+    Ok(ExitCode::from(if validation.problems.is_empty() { 0 } else { 3 }))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -97,12 +97,11 @@ pub fn of(paths: &[PathBuf], all: bool) -> Overview {
     let (files, mut problems) = folder::files(paths);
     let read = files.into_par_iter().map(|path| {
         let (mut record, bytes) = folder::read(&path).map_err(|problem| vec![problem])?;
-        let wrong = validate::problems(&path, &record, &bytes, validate::Digests::Known);
+        let wrong = validate::problems(&path, &record, &bytes, validate::Depth::Quick);
         if !wrong.is_empty() {
             return Err(wrong);
         }
         record.trace = Trace::default();
-        record.trace.t_s.shrink_to_fit();
         Ok((blake3::hash(&bytes), Run { path, record }))
     });
     let read: Vec<Result<(blake3::Hash, Run), Vec<Problem>>> = read.collect();
@@ -121,12 +120,12 @@ pub fn of(paths: &[PathBuf], all: bool) -> Overview {
             },
         }
     }
-    runs.sort_by(|a, b| b.record.run.started.cmp(&a.record.run.started).then_with(|| a.path.cmp(&b.path)));
     arrange(runs, all, problems)
 }
 
-/// Groups what compares.
-fn arrange(runs: Vec<Run>, all: bool, problems: Vec<Problem>) -> Overview {
+/// Groups what compares. The runs' records are good; `problems` are passed on.
+pub fn arrange(mut runs: Vec<Run>, all: bool, problems: Vec<Problem>) -> Overview {
+    runs.sort_by(|a, b| b.record.run.started.cmp(&a.record.run.started).then_with(|| a.path.cmp(&b.path)));
     let mut left_out = LeftOut::default();
     let mut best: HashMap<Place, usize> = HashMap::new();
     let mut shown = vec![false; runs.len()];

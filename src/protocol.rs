@@ -231,7 +231,8 @@ impl<'a> Protocol<'a> {
         let start_s = self.clock.now_s();
         self.sleep(self.plan.idle_s)?;
         let end_s = self.clock.now_s();
-        Ok(Some(self.idle_between(start_s, end_s)))
+        self.trace.flush();
+        Ok(Some(crate::energy::idle(self.trace.so_far(), start_s, end_s - start_s)))
     }
 
     /// As [`Protocol::idle`], but after work: a sensor that averages must forget it first.
@@ -245,19 +246,6 @@ impl<'a> Protocol<'a> {
             self.sleep(settle_s)?;
         }
         self.idle()
-    }
-
-    fn idle_between(&mut self, start_s: f64, end_s: f64) -> Idle {
-        self.trace.flush();
-        let trace = self.trace.so_far();
-        let power = crate::energy::window_power(trace, start_s, end_s);
-        Idle {
-            start_s,
-            duration_s: end_s - start_s,
-            // At idle the power figures lead: counters are known to stand still or to fall there.
-            power_w: power.polled.or(power.counter),
-            temperature_c: trace.mean(start_s, end_s, |row| row.temperature_c),
-        }
     }
 
     /// Products of every init by turns, until the device is as warm as the rounds will keep it.

@@ -25,6 +25,8 @@ pub const SCHEMA: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
+    /// The version of this layout.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The protocol's name and version.
     pub protocol: String,

@@ -113,6 +113,10 @@ pub fn carry_out(plan: Plan, world: World, stop: &dyn Fn() -> bool, watch: &dyn 
         truth,
         plan,
     };
+    // Once more, from the whole trace: a row that begins within a millisecond after the end counts by its rounded time.
+    for idle in [&mut record.idle.cold, &mut record.idle.open, &mut record.idle.hot].into_iter().flatten() {
+        *idle = energy::idle(&record.trace, idle.start_s, idle.duration_s);
+    }
     record.windows = windows.iter().map(|window| window_record(window, &record.plan, &record.trace)).collect();
     let powers: Vec<_> = record.windows.iter().map(|window| window.power_w).collect();
     let lead = energy::lead(&powers);

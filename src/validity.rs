@@ -120,6 +120,12 @@ impl Verdict {
         self.judged.unwrap_or(self.status)
     }
 
+    /// The verdict in words: "valid, power-capped". Of a simulated record, the status that its readings deserve.
+    pub fn words(&self) -> String {
+        let flags: String = self.flags.iter().map(|flag| format!(", {flag}")).collect();
+        format!("{}{flags}", self.judgement())
+    }
+
     /// Is there a reason of this code?
     pub fn has(&self, code: &str) -> bool {
         self.reasons.iter().any(|reason| reason.code == code)

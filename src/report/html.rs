@@ -61,8 +61,10 @@ pub fn write(overview: &Overview, out: &mut dyn Write) -> io::Result<()> {
     }
     put(&not_shown(overview).into_string())?;
     if !overview.runs.is_empty() {
-        put("<h2 id=\"runs\">Runs</h2>\n<p>Each run with what it ran on, the course of its power, its windows, and why it is \
-             judged as it is.</p>\n<div class=\"runs\">\n")?;
+        put(
+            "<h2 id=\"runs\">Runs</h2>\n<p>Each run with what it ran on, the course of its power, its windows, and why it is \
+             judged as it is.</p>\n<div class=\"runs\">\n",
+        )?;
         for runs in overview.runs.chunks(CHUNK) {
             let sections: Vec<String> = runs.par_iter().map(|run| run_section(run).into_string()).collect();
             sections.iter().try_for_each(|section| put(section))?;
@@ -117,12 +119,8 @@ fn foot() -> String {
 
 /// What it is about, and how to read it.
 fn introduction(overview: &Overview) -> Markup {
-    let ratios: Vec<f64> = overview
-        .measured
-        .iter()
-        .flat_map(|group| &group.rows)
-        .filter_map(|row| Some(row.energy()?.estimate))
-        .collect();
+    let ratios: Vec<f64> =
+        overview.measured.iter().flat_map(|group| &group.rows).filter_map(|row| Some(row.energy()?.estimate)).collect();
     let lowest = ratios.iter().copied().min_by(f64::total_cmp);
     let highest = ratios.iter().copied().max_by(f64::total_cmp);
     html! {
@@ -316,13 +314,11 @@ fn ratio_table(lines: &[Line], comparable: &Comparable, id: &str) -> Markup {
             ratio(line.row.ratios.above_idle),
             number(Some(line.row.summaries.1.gflop_per_s), view::plain),
             line.sensor().into(),
-            view::verdict(&line.run.record.verdict).into(),
+            line.run.record.verdict.words().into(),
         ]
     };
-    let caption = format!(
-        "{} against {}, ratios by GPU; GFLOP/s of {}",
-        comparable.init, comparable.reference, comparable.init
-    );
+    let caption =
+        format!("{} against {}, ratios by GPU; GFLOP/s of {}", comparable.init, comparable.reference, comparable.init);
     table(&format!("{id}-ratios"), &caption, &columns, Some(1), lines.iter().map(row).collect())
 }
 
@@ -467,7 +463,7 @@ fn run_section(run: &Run) -> Markup {
                 " " span.muted.unset {
                     "· n = " (record.plan.size) " · "
                     @if energies.is_empty() { "energy n/a" } @else { (energies.join(", ")) }
-                    " · " (view::verdict(&record.verdict)) " · " (day(record))
+                    " · " (verdict_of(record)) " · " (day(record))
                 }
             } }
             div.body id=(anchor(run)) {
@@ -479,6 +475,12 @@ fn run_section(run: &Run) -> Markup {
         }
         "\n"
     }
+}
+
+/// The verdict where nothing else says that a run was simulated.
+fn verdict_of(record: &Record) -> String {
+    let words = record.verdict.words();
+    if record.truth.is_some() { format!("simulated, else {words}") } else { words }
 }
 
 /// The run's plot, from its file.
@@ -509,7 +511,7 @@ fn reasons(record: &Record) -> Markup {
         (None, None) => String::new(),
     };
     html! {
-        p { "Verdict: " strong { (view::verdict(verdict)) }
+        p { "Verdict: " strong { (verdict_of(record)) }
             @if verdict.reasons.is_empty() && verdict.judgement() == Status::Valid { ". All checks hold." } }
         @if !verdict.reasons.is_empty() {
             ul { @for reason in &verdict.reasons { li {
@@ -630,10 +632,7 @@ fn windows(record: &Record, id: &str) -> Markup {
             Some(limiters) => limiters.iter().map(|&limiter| limiter_name(limiter)).collect::<Vec<_>>().join(", "),
         };
         vec![
-            Cell {
-                content: html! { span.nowrap { (window.round.saturating_add(1)) " " (window.init) } },
-                value: None,
-            },
+            Cell { content: html! { span.nowrap { (window.round.saturating_add(1)) " " (window.init) } }, value: None },
             fixed(Some(window.start_s), 1),
             fixed(Some(window.duration_s), 2),
             fixed(Some(window.products), 1),
@@ -648,7 +647,13 @@ fn windows(record: &Record, id: &str) -> Markup {
             if window.products_right { "right" } else { "wrong" }.to_owned().into(),
         ]
     };
-    table(&format!("{id}-windows"), "Windows, in the order in which they ran", &columns, None, record.windows.iter().map(row).collect())
+    table(
+        &format!("{id}-windows"),
+        "Windows, in the order in which they ran",
+        &columns,
+        None,
+        record.windows.iter().map(row).collect(),
+    )
 }
 
 fn limiter_name(limiter: Limiter) -> &'static str {

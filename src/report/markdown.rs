@@ -106,7 +106,10 @@ impl Page {
         }
         for scope in view::SCOPES {
             self.show(format!("{name}-power-{scope}.svg"), plot::power(comparable, &lines, scope, Layout::Wide));
-            self.show(format!("{name}-efficiency-{scope}.svg"), plot::efficiency(comparable, &lines, scope, Layout::Wide));
+            self.show(
+                format!("{name}-efficiency-{scope}.svg"),
+                plot::efficiency(comparable, &lines, scope, Layout::Wide),
+            );
         }
     }
 
@@ -180,9 +183,10 @@ fn row(line: &Line, folder: &Path) -> String {
         view::interval(ratios.energy),
         view::ratio(ratios.power),
         view::ratio(ratios.time),
-        efficiency.map_or_else(|| "n/a".into(), |(base, other)| format!("{} → {}", view::plain(base), view::plain(other))),
+        efficiency
+            .map_or_else(|| "n/a".into(), |(base, other)| format!("{} → {}", view::plain(base), view::plain(other))),
         cell(&line.sensor()),
-        cell(&view::verdict(&line.run.record.verdict)),
+        cell(&line.run.record.verdict.words()),
         cell(&line.run.record.run.started.chars().take(10).collect::<String>()),
         link(&line.run.path, folder),
     )

@@ -130,7 +130,8 @@ impl Rows {
             for row in &self.rows {
                 let from = end;
                 end += step(row);
-                let (y, text_y) = if narrow { (end - 13.0, from + 9.0) } else { ((from + end) / 2.0, (from + end) / 2.0) };
+                let (y, text_y) =
+                    if narrow { (end - 13.0, from + 9.0) } else { ((from + end) / 2.0, (from + end) / 2.0) };
                 sheet.line(
                     (if narrow { pixels.0 } else { pixels.0 - 6.0 }, y),
                     (if narrow { pixels.1 } else { pixels.1 + 6.0 }, y),
@@ -241,10 +242,11 @@ pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option
 
 /// Power of both inits, and idle, by GPU. Watts of one scope alone.
 pub fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layout) -> Option<Plot> {
+    let watts_text = |watts: f64| if watts < 20.0 { format!("{watts:.1}") } else { format!("{watts:.0}") };
     let watts = |line: &Line| {
         let idle_w = line.run.record.summary.sensor.idle_w;
-        let mut row = two(comparable, line, |init| init.power_w, |watts| format!("{watts:.0}"))?;
-        row.figures.insert(0, idle_w.map_or_else(|| "n/a".into(), |watts| format!("{watts:.0}")));
+        let mut row = two(comparable, line, |init| init.power_w, watts_text)?;
+        row.figures.insert(0, idle_w.map_or_else(|| "n/a".into(), watts_text));
         if let Some(idle_w) = idle_w {
             row.points.insert(0, (idle_w, Shape::Tick, Ink::Muted));
         }
@@ -283,10 +285,7 @@ pub fn efficiency(comparable: &Comparable, lines: &[Line], scope: Scope, layout:
         axis: "efficiency, GFLOP/J".into(),
         from_zero: true,
         marks: vec![],
-        columns: vec![
-            (reference.to_string(), Ink::of(*reference), 72.0),
-            (init.to_string(), Ink::of(*init), 84.0),
-        ],
+        columns: vec![(reference.to_string(), Ink::of(*reference), 72.0), (init.to_string(), Ink::of(*init), 84.0)],
         rows: of_scope(lines, scope).filter_map(row).take(MOST_ROWS).collect(),
     };
     if plot.rows.is_empty() { None } else { plot.draw(layout) }
@@ -333,9 +332,10 @@ pub fn published(layout: Layout) -> Option<Plot> {
     });
     let plot = Rows {
         title: published::TITLE.into(),
-        description: "A dot for each published ratio: filled where it is one of energy, hollow where it is one of power. \
+        description:
+            "A dot for each published ratio: filled where it is one of energy, hollow where it is one of power. \
                       The figures stand beside it."
-            .into(),
+                .into(),
         axis: "Gaussian ÷ zeros".into(),
         from_zero: false,
         marks: vec![(1.0, "no difference".into())],
@@ -490,13 +490,7 @@ fn stretches(record: &Record) -> Vec<Stretch> {
 }
 
 /// Names above the first window of each init, and above idle and warm-up where they fit.
-fn label_stretches(
-    sheet: &Sheet,
-    record: &Record,
-    stretches: &[Stretch],
-    time: &Axis,
-    pixels: (f64, f64),
-) -> Drawn {
+fn label_stretches(sheet: &Sheet, record: &Record, stretches: &[Stretch], time: &Axis, pixels: (f64, f64)) -> Drawn {
     let middle = |from_s: f64, to_s: f64| (time.at(from_s) + time.at(to_s)) / 2.0;
     let mut labels: Vec<(f64, String, Pen)> = vec![];
     for &init in &record.plan.inits {
@@ -581,7 +575,9 @@ fn thinned(path: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut ends: Vec<(f64, f64)> = vec![];
     for point in kept {
         match ends[..] {
-            [.., before, last] if level(&before, &last) && level(&last, &point) => *ends.last_mut().unwrap_or(&mut (0.0, 0.0)) = point,
+            [.., before, last] if level(&before, &last) && level(&last, &point) => {
+                *ends.last_mut().unwrap_or(&mut (0.0, 0.0)) = point
+            }
             _ => ends.push(point),
         }
     }

@@ -88,7 +88,12 @@ pub fn publications() -> &'static [Publication] {
 
 /// The ratio on the slide with which it began.
 pub fn slide() -> Option<f64> {
-    publications().iter().find(|publication| publication.quantity == Quantity::Energy)?.rows.first().map(Published::ratio)
+    publications()
+        .iter()
+        .find(|publication| publication.quantity == Quantity::Energy)?
+        .rows
+        .first()
+        .map(Published::ratio)
 }
 
 /// For the terminal, in lines of at most 80 columns.

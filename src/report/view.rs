@@ -1,11 +1,12 @@
 //! A group of records in words: what the tables and plots of every format show of a row, and by what name.
 
+use super::table;
 use super::terminal::printable;
 use super::units;
 use crate::overview::{Group, Overview, Row, Run};
 use crate::power::Scope;
 use crate::stats::Estimate;
-use crate::validity::{Status, Verdict};
+use crate::validity::Status;
 use std::collections::HashMap;
 
 /// One row of a group, with the run that it is about.
@@ -19,26 +20,16 @@ pub struct Line<'a> {
 
 /// The rows of a group, in its order.
 pub fn lines<'a>(overview: &'a Overview, group: &'a Group) -> Vec<Line<'a>> {
-    let mut lines: Vec<Line> = group
-        .rows
-        .iter()
-        .map(|row| {
-            let run = &overview.runs[row.run];
-            let name = printable(&run.record.adapter.name);
-            Line { name: if name.trim().is_empty() { "a GPU without a name".into() } else { name }, row, run }
-        })
-        .collect();
-    let more: [&dyn Fn(&Run) -> String; 3] = [
-        &|run| run.record.plan.lock_clock_mhz.map(|mhz| format!(" at {mhz} MHz")).unwrap_or_default(),
-        &|run| format!(", {}", printable(run.record.adapter.backend_title())),
-        &|run| format!(", {}", printable(&run.record.run.started)),
-    ];
-    for more in more {
-        let mut counts: HashMap<String, usize> = HashMap::new();
-        lines.iter().for_each(|line| *counts.entry(line.name.clone()).or_default() += 1);
-        for line in lines.iter_mut().filter(|line| counts[&line.name] > 1) {
-            line.name += &more(line.run);
-        }
+    let named = |row: &'a Row| {
+        let run = &overview.runs[row.run];
+        let name = table::gpu(&run.record);
+        Line { name: if name.trim().is_empty() { "a GPU without a name".into() } else { name }, row, run }
+    };
+    let mut lines: Vec<Line> = group.rows.iter().map(named).collect();
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    lines.iter().for_each(|line| *counts.entry(line.name.clone()).or_default() += 1);
+    for line in lines.iter_mut().filter(|line| counts[&line.name] > 1) {
+        line.name += &format!(", {}", printable(&line.run.record.run.started));
     }
     lines
 }
@@ -69,13 +60,6 @@ impl Line<'_> {
     }
 }
 
-/// The verdict in words: "valid, power-capped"; "simulated, else valid".
-pub fn verdict(verdict: &Verdict) -> String {
-    let judged = verdict.judged.map(|status| format!(", else {status}")).unwrap_or_default();
-    let flags: String = verdict.flags.iter().map(|flag| format!(", {flag}")).collect();
-    format!("{}{judged}{flags}", verdict.status)
-}
-
 /// "1.479"
 pub fn ratio(ratio: Option<Estimate>) -> String {
     ratio.map_or_else(|| "n/a".into(), |ratio| figure(ratio.estimate))
@@ -85,7 +69,7 @@ pub fn ratio(ratio: Option<Estimate>) -> String {
 pub fn interval(ratio: Option<Estimate>) -> String {
     match ratio.map(|ratio| (ratio.low, ratio.high)) {
         Some((Some(low), Some(high))) => format!("{} … {}", figure(low), figure(high)),
-        Some(_) => "few rounds".into(),
+        Some(_) => "n/a (few rounds)".into(),
         None => "n/a".into(),
     }
 }

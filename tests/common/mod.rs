@@ -3,7 +3,9 @@
 
 use assert_cmd::Command;
 use std::path::{Path, PathBuf};
+use wattmul::plan::{Plan, Wishes};
 use wattmul::record::Record;
+use wattmul::simulate::{self, Simulation};
 
 /// Rounds as short as they can be: for tests of everything but the figures.
 pub const BRIEF: &[&str] = &[
@@ -117,4 +119,12 @@ pub fn records(folder: &Path) -> Vec<(PathBuf, Record)> {
 /// Columns that a line of text takes in a terminal (all of ours are one wide).
 pub fn longest_line(text: &str) -> usize {
     text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+}
+
+/// The record of a run of a simulated board: in virtual time, and whatever its verdict.
+pub fn simulated(model: &str, seed: u64) -> Record {
+    let model = model.parse().unwrap();
+    let plan = Plan::new(&Wishes { seed, ..Wishes::default() }, false, 20_000, "board").unwrap();
+    let truth = simulate::truth(&model, &plan).unwrap();
+    Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| ()).unwrap()
 }
