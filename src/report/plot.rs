@@ -442,7 +442,7 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
                 let y = axis.at(limit_w);
                 sheet.line((pixels.0, y), (pixels.1, y), Ink::Muted, 1.0)?;
                 let text = format!("limit {limit_w:.0} W");
-                sheet.text(pixels.0 + 4.0, y - 8.0, Side::Right, SMALL, &text)?;
+                sheet.text(pixels.1, y - 8.0, Side::Left, SMALL, &text)?;
             }
             for (init, path) in paths(&panel.points, &stretches, &time, &axis) {
                 let (ink, thick) = init.map_or((Ink::Muted, 1.0), |init| (Ink::of(init), 1.5));
