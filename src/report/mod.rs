@@ -1,6 +1,12 @@
 //! What people read.
 
+pub mod canvas;
 pub mod csv;
+pub mod html;
+pub mod markdown;
+pub mod plot;
+pub mod published;
 pub mod table;
 pub mod terminal;
 pub mod units;
+pub mod view;

@@ -1,0 +1,247 @@
+//! `results/README.md`, as a code forge shows it: tables, and the plots as images beside it.
+//!
+//! What stands in records is escaped: it makes no table cell end, no link, no image, no HTML.
+
+use super::canvas::Plot;
+use super::plot::{self, Layout, MOST_ROWS};
+use super::published::{self, Published};
+use super::terminal::printable;
+use super::view::{self, Line};
+use crate::overview::{Group, LeftOut, Overview};
+use std::fmt::Write;
+use std::path::Path;
+
+/// A text and the images that it shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    pub text: String,
+    /// File names, to be written beside the text, and their content.
+    pub plots: Vec<(String, String)>,
+}
+
+/// So many files that are no good are named.
+const MOST_PROBLEMS: usize = 50;
+
+/// The page for `folder`, in which it and its plots will lie: links to records begin there.
+pub fn page(overview: &Overview, folder: &Path) -> Page {
+    let mut page = Page { text: INTRODUCTION.into(), plots: vec![] };
+    if overview.measured.is_empty() {
+        page.text += "\nNo GPU has been measured yet.\n";
+    }
+    for (number, group) in overview.measured.iter().enumerate() {
+        page.group(overview, group, folder, &format!("measured-{}", number + 1));
+    }
+    page.published();
+    if !overview.simulated.is_empty() {
+        page.text += SIMULATED;
+        for (number, group) in overview.simulated.iter().enumerate() {
+            page.group(overview, group, folder, &format!("simulated-{}", number + 1));
+        }
+    }
+    page.not_shown(overview);
+    page.text += CONTRIBUTING;
+    page
+}
+
+const INTRODUCTION: &str = "\
+# Results
+
+<!-- Made by `wattmul report`; changes by hand are lost. -->
+
+By how much does the energy of one matrix product depend on the numbers in it? The *ratio* says how many times the energy of
+a product of zeros a product of the other numbers costs, on the same GPU, by the same kernel; 1 means that the data does
+not matter. The *95 % interval* comes from the scatter of the rounds of one run. Watts and joules of different scopes (a whole board, a
+chip alone) are different things; ratios compare.
+";
+
+const SIMULATED: &str = "
+## Simulated
+
+**No GPU was measured here.** These runs were made by models of boards in virtual time, to show what a run looks like and how
+well the protocol finds a truth that is known.
+";
+
+const CONTRIBUTING: &str = "
+## Contributing: add yours
+
+1. Measure, with nothing else running: `cargo run --release` (on Linux, `-- --backend vulkan` after it). It takes four to five
+   minutes, and saves a record into `results/`.
+2. Check the record: `wattmul validate results/FILE.json`. A file that was changed by hand fails here. A verdict that is not
+   valid is no shame, but says what to mend; timing-only runs are welcome.
+3. Make this page anew: `wattmul report results --format markdown --output results/README.md`.
+4. Open a pull request with the record and the page.
+
+What a record tells of a machine: the GPU, its driver and PCI address, its sensor and power limit; the operating system, its
+kernel, the CPU's name and number of cores; the time of the run. What it does not tell: the machine's or the user's name, serial
+numbers, UUIDs, paths, addresses. Read it before you send it: it is one JSON file.
+";
+
+impl Page {
+    /// Shows a plot, if there is one.
+    fn show(&mut self, name: String, plot: Option<Plot>) {
+        if let Some(plot) = plot {
+            let _ = writeln!(self.text, "\n![{}]({name})", cell(&plot.title));
+            self.plots.push((name, plot.file()));
+        }
+    }
+
+    fn group(&mut self, overview: &Overview, group: &Group, folder: &Path, name: &str) {
+        let lines = view::lines(overview, group);
+        let comparable = &group.comparable;
+        let level = if name.starts_with("simulated") { "###" } else { "##" };
+        let _ = writeln!(self.text, "\n{level} {}", cell(&comparable.title()));
+        self.show(format!("{name}-energy-ratio.svg"), plot::ratios(comparable, &lines, Layout::Wide));
+        let drawn = lines.iter().filter(|line| line.row.energy().is_some()).count();
+        if drawn > MOST_ROWS {
+            let _ = writeln!(self.text, "\nThe {MOST_ROWS} highest of {drawn} are drawn; the table has all.");
+        }
+        let (reference, init) = (comparable.reference, comparable.init);
+        let _ = write!(
+            self.text,
+            "\n| GPU | energy ratio | 95 % interval | power ratio | time ratio | GFLOP/J {reference} → {init} | sensor · scope | verdict | record |\n\
+             | --- | ---: | --- | ---: | ---: | ---: | --- | --- | --- |\n"
+        );
+        for line in &lines {
+            self.text += &row(line, folder);
+        }
+        for scope in view::SCOPES {
+            self.show(format!("{name}-power-{scope}.svg"), plot::power(comparable, &lines, scope, Layout::Wide));
+            self.show(
+                format!("{name}-efficiency-{scope}.svg"),
+                plot::efficiency(comparable, &lines, scope, Layout::Wide),
+            );
+        }
+    }
+
+    fn published(&mut self) {
+        let _ = write!(
+            self.text,
+            "\n## {}\n\nFigures of others, found with other kernels and sensors: to hold results against. None was measured by this \
+             program.\n",
+            published::TITLE
+        );
+        self.show("published.svg".into(), plot::published(Layout::Wide));
+        for publication in published::publications() {
+            let source = match &publication.url {
+                Some(url) => format!("[{}]({url})", cell(&publication.source)),
+                None => cell(&publication.source),
+            };
+            let _ = write!(
+                self.text,
+                "\n{source}: {}. {}\n\n\
+                 | GPU and type | {} ratio | zeros | Gaussian | clock, MHz, zeros / Gaussian | °C, zeros / Gaussian |\n\
+                 | --- | ---: | ---: | ---: | --- | --- |\n",
+                publication.setting,
+                publication.caution,
+                publication.quantity.name()
+            );
+            for row in &publication.rows {
+                let [zeros, gaussian] = row.figures(&publication.unit);
+                let (clock, degrees) = (Published::pair(row.clock_mhz), Published::pair(row.temperature_c));
+                let _ = writeln!(
+                    self.text,
+                    "| {} | {:.3} | {zeros} | {gaussian} | {clock} | {degrees} |",
+                    row.title(),
+                    row.ratio()
+                );
+            }
+        }
+    }
+
+    fn not_shown(&mut self, overview: &Overview) {
+        let LeftOut { superseded, invalid } = overview.left_out;
+        let problems = &overview.problems;
+        if superseded + invalid + problems.len() == 0 {
+            return;
+        }
+        self.text += "\n## Left out\n\n";
+        let mut item = |count: usize, what: &str| {
+            if count > 0 {
+                let _ = writeln!(self.text, "- {what}: {count}");
+            }
+        };
+        item(superseded, "Runs of a GPU that has a newer run, or one with a better verdict");
+        item(invalid, "Runs with the verdict invalid");
+        item(problems.len(), "Problems in files that are no good");
+        for problem in problems.iter().take(MOST_PROBLEMS) {
+            let _ = writeln!(self.text, "  - {}", cell(&problem.to_string()));
+        }
+        if problems.len() > MOST_PROBLEMS {
+            let _ = writeln!(self.text, "  - and {} more", problems.len() - MOST_PROBLEMS);
+        }
+    }
+}
+
+fn row(line: &Line, folder: &Path) -> String {
+    let ratios = &line.row.ratios;
+    let (base, other) = line.row.summaries;
+    let efficiency = base.gflop_per_j.zip(other.gflop_per_j);
+    format!(
+        "| {} | {} | {} | {} | {} | {} | {} | {} | [{}]({}) |\n",
+        cell(&line.name),
+        view::ratio(ratios.energy),
+        view::interval(ratios.energy),
+        view::ratio(ratios.power),
+        view::ratio(ratios.time),
+        efficiency
+            .map_or_else(|| "n/a".into(), |(base, other)| format!("{} → {}", view::plain(base), view::plain(other))),
+        cell(&line.sensor()),
+        cell(&line.run.record.verdict.words()),
+        cell(&line.run.record.run.started.chars().take(10).collect::<String>()),
+        link(&line.run.path, folder),
+    )
+}
+
+/// Text that means nothing in Markdown or HTML, and stays on its line.
+fn cell(text: &str) -> String {
+    let mut cell = String::new();
+    for c in printable(text).chars() {
+        match c {
+            '<' => cell.push_str("&lt;"),
+            '>' => cell.push_str("&gt;"),
+            '&' => cell.push_str("&amp;"),
+            // In a table, a bar ends the cell even behind a backslash within code.
+            '|' => cell.push_str("&#124;"),
+            // Forges make links of bare addresses, and mentions of names.
+            '@' => cell.push_str("&#64;"),
+            ':' => cell.push_str("&#58;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '!' | '~' | '$' => cell.extend(['\\', c]),
+            c => cell.push(c),
+        }
+    }
+    cell
+}
+
+/// Where a record lies, seen from a folder, as an address: whatever could end a link is a percent sign and two digits.
+fn link(path: &Path, folder: &Path) -> String {
+    let path = path.strip_prefix(folder).unwrap_or(path);
+    let mut link = String::new();
+    for byte in path.to_string_lossy().replace('\\', "/").bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'/' => link.push(byte as char),
+            byte => {
+                let _ = write!(link, "%{byte:02X}");
+            }
+        }
+    }
+    link
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    #[test]
+    fn nothing_in_a_name_means_anything_in_a_table() {
+        let hostile = "a|b`c` <script>alert(1)</script>\n| x | ![i](http://e.vil) [l](u) **b** \u{202e}@you";
+        insta::assert_snapshot!(cell(hostile), @"");
+    }
+
+    #[test]
+    fn links_lead_from_the_page_to_the_record_and_nowhere_else() {
+        assert_eq!(link(&PathBuf::from("results/x/a.json"), Path::new("results")), "x/a.json");
+        assert_eq!(link(&PathBuf::from("other/a b).json"), Path::new("results")), "other/a%20b%29.json");
+        assert_eq!(link(&PathBuf::from("javascript:alert(1)"), Path::new("")), "javascript%3Aalert%281%29");
+    }
+}

@@ -1,0 +1,367 @@
+//! The page of a report in a real browser: what it shows, what it does, and what it does not do.
+
+#[path = "report_page/browser.rs"]
+mod browser;
+mod common;
+
+use browser::{Browser, chromium};
+use common::skipped;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use wattmul::inputs::{Init, Matrix, Operand};
+use wattmul::overview::{self, Overview};
+use wattmul::plan::{Plan, Wishes};
+use wattmul::record::{Inputs, Record};
+use wattmul::report::{html, markdown};
+use wattmul::simulate::{MODELS, Simulation, truth};
+use wattmul::validity;
+
+/// Large enough that a product outlasts what surrounds it, and small enough that the matrices are made in no time.
+const SIZE: usize = 1024;
+
+fn simulated(model: usize, seed: u64, no_sensor: Option<&str>) -> Record {
+    let wishes = Wishes { seed, quick: true, size: Some(SIZE), ..Wishes::default() };
+    let plan = Plan::new(&wishes, false, 20_000, "simulated").unwrap();
+    let truth = truth(&MODELS[model], &plan).unwrap();
+    Simulation::new(MODELS[model], plan, false).run(truth, no_sensor, &|| false, &|_| ()).unwrap()
+}
+
+/// The same readings, as if a GPU of that name had given them.
+fn measured(name: &str, mut record: Record) -> Record {
+    record.adapter.name = name.into();
+    record.adapter.backend = "vulkan".into();
+    record.truth = None;
+    for &init in &record.plan.inits {
+        let digest = |operand| Matrix { init, operand, seed: record.plan.seed, size: SIZE }.digest();
+        record.inputs.insert(init, Inputs { digest_a: digest(Operand::A), digest_b: digest(Operand::B) });
+    }
+    record.verdict = validity::of(&record);
+    record
+}
+
+/// What a stranger could call a GPU.
+const HOSTILE: [&str; 6] = [
+    "<script>window.harmed = 1</script>",
+    "\"><img src=https://example.invalid/x.png onerror='window.harmed = 2'>",
+    "</style></title></svg><style>body { display: none }</style>",
+    "a | b\n| c | [link](javascript:window.harmed=3) `code` ![i](https://example.invalid/y.png)",
+    "\u{1b}[31mred\u{1b}[0m\u{7} \u{202e}drowkcab\u{2066}\u{feff}\u{ad}\u{e0041}",
+    "{{7*7}} ${window.harmed=4} <!-- --> ]]> &lt;b&gt; a name that goes on and on and on without an end that anybody can see",
+];
+
+/// A folder with three GPUs, three models and some hostile strangers.
+static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let save = |record: Record| record.save(folder.path()).unwrap();
+    for (model, name) in
+        [(0, "NVIDIA A100-PCIE-40GB"), (2, "Tesla V100-SXM2-16GB"), (6, "AMD Instinct MI210 (RADV ALDEBARAN)")]
+    {
+        save(measured(name, simulated(model, 0, None)));
+    }
+    save(measured("Intel Arc B580", simulated(1, 0, Some("the sensor's <b>library</b> is missing"))));
+    for model in [1, 4, 7] {
+        save(simulated(model, 0, None));
+    }
+    for (seed, name) in HOSTILE.into_iter().enumerate() {
+        // A seed of its own is a group of its own.
+        let mut record = simulated(seed % MODELS.len(), 1 + (seed % 2) as u64, (seed == 0).then_some(name));
+        record.adapter.name = name.into();
+        record.adapter.vendor = name.into();
+        record.adapter.driver = Some(name.into());
+        record.host.os = Some(name.into());
+        record.kernel.variant = name.into();
+        record.tool.version = name.into();
+        if let Some(source) = &mut record.source {
+            (source.api, source.device, source.api_version) = (name.into(), name.into(), Some(name.into()));
+        }
+        for reason in &mut record.verdict.reasons {
+            (reason.message, reason.mend) = (name.into(), name.into());
+        }
+        save(record);
+    }
+    std::fs::write(folder.path().join("<img src=x onerror=alert(1)>.json"), "{").unwrap();
+    folder
+});
+
+fn overview() -> Overview {
+    overview::of(&[FOLDER.path().to_owned()], false)
+}
+
+fn page_of(overview: &Overview) -> String {
+    let mut page = vec![];
+    html::write(overview, &mut page).unwrap();
+    String::from_utf8(page).unwrap()
+}
+
+/// The page of all, as a file.
+static PAGE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report.html");
+    std::fs::write(&path, page_of(&overview())).unwrap();
+    path
+});
+
+fn no_browser() -> bool {
+    skipped(chromium().is_none(), "Chromium is not installed (Debian: apt install chromium)")
+}
+
+/// Nothing was complained of, nothing but the page itself was asked for, and no name was executed.
+fn assert_quiet(browser: &mut Browser) {
+    assert_eq!(browser.evaluate("window.harmed ?? null"), Value::Null);
+    let said: Vec<&Value> = ["Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"]
+        .into_iter()
+        .flat_map(|kind| browser.of_kind(kind))
+        .collect();
+    assert!(said.is_empty(), "{said:#?}");
+    let asked = browser.of_kind("Network.requestWillBeSent");
+    let urls: Vec<&str> = asked.iter().map(|request| request["request"]["url"].as_str().unwrap()).collect();
+    let own = |url: &&str| url.starts_with("file://") && url.ends_with("report.html") || *url == "data:,";
+    assert!(urls.iter().all(own), "{urls:?}");
+}
+
+#[test]
+fn the_records_of_these_tests_are_good_but_for_the_broken_one() {
+    let overview = overview();
+    assert_eq!(overview.problems.len(), 1, "{:?}", overview.problems);
+    assert_eq!(overview.measured.iter().map(|group| group.rows.len()).sum::<usize>(), 4);
+    assert_eq!(overview.simulated.iter().map(|group| group.rows.len()).sum::<usize>(), 3 + HOSTILE.len());
+}
+
+#[test]
+fn the_page_is_wide_enough_for_a_desk_and_narrow_enough_for_a_phone() {
+    if no_browser() {
+        return;
+    }
+    let mut browser = Browser::start().unwrap();
+    for (width, scheme) in [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")] {
+        browser.show(&PAGE, width, scheme);
+        browser.evaluate("document.querySelectorAll('details').forEach(run => { run.open = true })");
+        let wide = browser.evaluate("document.documentElement.scrollWidth");
+        assert!(wide.as_u64().unwrap() <= u64::from(width), "{width} {scheme}: {wide}");
+        // What is drawn is seen, and lies within its own picture.
+        let outside = browser.evaluate(
+            "[...document.querySelectorAll('svg')].filter(svg => svg.getClientRects().length).flatMap(svg => {
+                const box = svg.getBoundingClientRect();
+                return [...svg.querySelectorAll('text')].filter(text => {
+                    const own = text.getBoundingClientRect();
+                    return own.left < box.left - 1 || own.right > box.right + 1 || own.top < box.top - 1 || own.bottom > box.bottom + 1;
+                }).map(text => text.textContent);
+            })",
+        );
+        assert_eq!(outside, json!([]), "{width} {scheme}");
+        let overlaps = browser.evaluate(
+            "[...document.querySelectorAll('svg')].filter(svg => svg.getClientRects().length).flatMap(svg => {
+                const texts = [...svg.querySelectorAll('text')].map(text => [text.textContent.trim(), text.getBoundingClientRect()]);
+                return texts.flatMap(([one, a], i) => texts.slice(i + 1).filter(([, b]) =>
+                    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+                    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3).map(([other]) => one + ' / ' + other));
+            })",
+        );
+        assert_eq!(overlaps, json!([]), "{width} {scheme}");
+        let drawings =
+            browser.evaluate("[...document.querySelectorAll('svg')].filter(svg => svg.getClientRects().length).length");
+        assert!(drawings.as_u64().unwrap() > 20, "{drawings}");
+        let paper = browser.evaluate("getComputedStyle(document.body).backgroundColor");
+        let ink = browser.evaluate("getComputedStyle(document.querySelector('svg text')).fill");
+        let expected = if scheme == "dark" { ("rgb(13, 17, 23)", true) } else { ("rgb(255, 255, 255)", false) };
+        assert_eq!(paper, expected.0, "the style is in force");
+        assert_eq!(ink != "rgb(31, 35, 40)" && ink != "rgb(89, 99, 110)", expected.1, "{ink} on {paper}");
+        assert_quiet(&mut browser);
+    }
+}
+
+#[test]
+fn a_table_sorts_by_mouse_and_by_keyboard_and_says_so() {
+    if no_browser() {
+        return;
+    }
+    let mut browser = Browser::start().unwrap();
+    browser.show(&PAGE, 1280, "light");
+    let names = "[...document.querySelectorAll('#content table')][0].tBodies[0].innerText.split('\\n').map(line => line.split('\\t')[0])";
+    let names = |browser: &mut Browser| -> Vec<String> { serde_json::from_value(browser.evaluate(names)).unwrap() };
+    let heading = |text: &str| {
+        format!(
+            "[...document.querySelector('#content table').tHead.rows[0].cells].find(cell => cell.innerText.startsWith('{text}'))"
+        )
+    };
+    let sorted =
+        |browser: &mut Browser, text: &str| browser.evaluate(&format!("{}.getAttribute('aria-sort')", heading(text)));
+    let by_ratio = names(&mut browser);
+    assert_eq!(sorted(&mut browser, "energy ratio"), "descending");
+    assert_eq!(by_ratio.last().unwrap(), "Intel Arc B580", "what has no figure stands last");
+
+    browser.evaluate(&format!("{}.querySelector('button').click()", heading("energy ratio")));
+    assert_eq!(sorted(&mut browser, "energy ratio"), "ascending");
+    let mut expected: Vec<String> = by_ratio[..3].iter().rev().cloned().collect();
+    expected.push("Intel Arc B580".into());
+    assert_eq!(names(&mut browser), expected, "the lowest first, and what has no figure still last");
+
+    browser.evaluate(&format!("{}.querySelector('button').focus()", heading("GPU")));
+    browser.press_enter();
+    assert_eq!(sorted(&mut browser, "GPU"), "ascending");
+    assert_eq!(sorted(&mut browser, "energy ratio"), Value::Null, "one column alone is the sorted one");
+    let by_name = names(&mut browser);
+    assert!(by_name.is_sorted(), "{by_name:?}");
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn a_link_from_the_table_opens_the_run() {
+    if no_browser() {
+        return;
+    }
+    let mut browser = Browser::start().unwrap();
+    browser.show(&PAGE, 1280, "light");
+    assert_eq!(browser.evaluate("document.querySelectorAll('details[open]').length"), 0);
+    browser.evaluate("document.querySelector('#content tbody a').click()");
+    browser.evaluate("new Promise(done => setTimeout(done, 100))");
+    let open =
+        browser.evaluate("[...document.querySelectorAll('details[open] h3')].map(h => h.innerText.split(' ·')[0])");
+    let linked = browser.evaluate("[document.querySelector('#content tbody a').innerText]");
+    assert_eq!(open, linked);
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn the_page_is_built_for_those_who_do_not_see_it() {
+    if no_browser() {
+        return;
+    }
+    let mut browser = Browser::start().unwrap();
+    browser.show(&PAGE, 1280, "light");
+    let all = |what: &str| {
+        format!(
+            "[...document.querySelectorAll('*')].filter(element => {what}).map(element => element.outerHTML.slice(0, 200))"
+        )
+    };
+    for wrong in [
+        "element.matches('table') && !element.caption?.textContent",
+        "element.matches('th') && !element.scope",
+        "element.matches('svg') && !(element.getAttribute('role') === 'img' && element.querySelector('title').textContent && element.querySelector('desc').textContent)",
+        "element.matches('a') && !element.textContent",
+        "element.matches('a[href^=\"#\"]') && !document.getElementById(element.getAttribute('href').slice(1))",
+        "element.id && document.querySelectorAll('#' + CSS.escape(element.id)).length > 1",
+        "element.hasAttribute('aria-labelledby') && !document.getElementById(element.getAttribute('aria-labelledby'))",
+        "element.hasAttribute('style') || [...element.attributes].some(attribute => attribute.name.startsWith('on'))",
+        "element.matches('th[aria-sort]') && !element.querySelector('button')",
+        "element.matches('img, iframe, object, embed, base, form, link:not([rel=icon])')",
+    ] {
+        assert_eq!(browser.evaluate(&all(wrong)), json!([]), "{wrong}");
+    }
+    for landmark in ["header", "nav[aria-label]", "main", "footer", "a.skip[href='#content']", "html[lang=en]"] {
+        assert_eq!(browser.evaluate(&format!("document.querySelectorAll(\"{landmark}\").length")), 1, "{landmark}");
+    }
+    let levels = browser.evaluate("[...document.querySelectorAll('h1, h2, h3, h4')].map(h => +h.tagName[1])");
+    let levels: Vec<u8> = serde_json::from_value(levels).unwrap();
+    assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "no level is left out: {levels:?}");
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn without_its_script_the_page_still_says_everything() {
+    if no_browser() {
+        return;
+    }
+    let mut browser = Browser::start().unwrap();
+    browser.command("Emulation.setScriptExecutionDisabled", json!({"value": true}));
+    browser.show(&PAGE, 1280, "light");
+    let text = browser.evaluate("document.querySelector('#content table').innerText").to_string();
+    assert!(text.contains("energy ratio") && text.contains("NVIDIA A100-PCIE-40GB"), "{text}");
+    assert_eq!(browser.evaluate("document.querySelectorAll('button').length"), 0, "no button that does nothing");
+}
+
+#[test]
+fn hostile_names_are_shown_and_nothing_more() {
+    let page = page_of(&overview());
+    // Every tag is one of ours, and every attribute that could act is none of theirs.
+    for tag in ["<script", "<style", "<img", "</style", "<!--"] {
+        let ours = match tag {
+            "<script" | "<style" | "</style" => 1,
+            _ => 0,
+        };
+        assert_eq!(page.matches(tag).count(), ours, "{tag}");
+    }
+    let unseen = |c: char| {
+        c.is_control() && c != '\n' || matches!(c, '\u{202e}' | '\u{2066}' | '\u{feff}' | '\u{ad}' | '\u{e0041}')
+    };
+    assert_eq!(page.chars().filter(|&c| unseen(c)).count(), 0);
+    assert!(page.contains("&lt;script&gt;window.harmed = 1&lt;/script&gt;"));
+
+    let markdown::Page { text, plots } = markdown::page(&overview(), FOLDER.path());
+    assert!(!text.chars().any(unseen));
+    for raw in ["<script", "<img", "</style", " `code`", " [link]", " ![i]"] {
+        assert!(!text.contains(raw), "{raw}");
+    }
+    // Every link that no backslash takes back is one of ours.
+    for (before, link) in text.split("](").zip(text.split("](").skip(1)) {
+        let ours = ["measured-", "simulated-", "published.svg)", "https://arxiv.org/", "2"];
+        assert!(before.ends_with('\\') || ours.iter().any(|start| link.starts_with(start)), "{link}");
+    }
+    let header = text.lines().find(|line| line.starts_with("| GPU |")).unwrap();
+    let bars = header.matches('|').count();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && line.ends_with(".json) |")).collect();
+    assert_eq!(rows.len(), 4 + 3 + HOSTILE.len());
+    assert!(rows.iter().all(|row| row.matches('|').count() == bars), "{rows:#?}");
+    for (name, plot) in &plots {
+        assert!(!plot.chars().any(unseen) && !plot.contains("<script") && !plot.contains("<img"), "{name}");
+        assert_eq!(plot.matches("<svg").count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn plots_are_files_that_a_browser_takes_and_that_change_with_the_paper() {
+    if no_browser() {
+        return;
+    }
+    let mut browser = Browser::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let markdown::Page { text, plots } = markdown::page(&overview(), FOLDER.path());
+    assert!(plots.len() >= 8, "{}", plots.len());
+    for (name, plot) in &plots {
+        assert!(text.contains(&format!("({name})")), "{name} is shown");
+        let path = folder.path().join(name);
+        std::fs::write(&path, plot).unwrap();
+        for (scheme, paper) in [("light", "rgb(255, 255, 255)"), ("dark", "rgb(13, 17, 23)")] {
+            browser.show(&path, 800, scheme);
+            // A file that is not well-formed XML has another root.
+            assert_eq!(browser.evaluate("document.documentElement.tagName"), "svg", "{name}");
+            assert_eq!(browser.evaluate("getComputedStyle(document.querySelector('rect')).fill"), paper, "{name}");
+            assert_eq!(browser.evaluate("document.querySelectorAll('parsererror').length"), 0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_record_that_went_away_is_said_to_be_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (gone, changed) = (simulated(0, 0, None), simulated(1, 0, None));
+    let path = gone.save(folder.path()).unwrap();
+    let other = changed.save(folder.path()).unwrap();
+    let overview = overview::of(&[folder.path().to_owned()], false);
+    std::fs::remove_file(&path).unwrap();
+    let now = Record { protocol: "another/1".into(), ..changed };
+    std::fs::write(&other, now.to_json()).unwrap();
+    let page = page_of(&overview);
+    assert!(page.contains("Its trace cannot be shown") && page.contains("is not there"), "{page}");
+    assert!(page.contains("Its file has changed since it was read"));
+}
+
+#[test]
+fn an_empty_folder_makes_a_page_that_says_so() {
+    let page = page_of(&Overview::default());
+    assert!(page.contains("No GPU has been measured yet") && page.contains("Published elsewhere"));
+    let markdown = markdown::page(&Overview::default(), Path::new("results"));
+    assert!(markdown.text.contains("No GPU has been measured yet"));
+    assert_eq!(markdown.plots.len(), 1, "what others published");
+}
+
+#[test]
+fn what_was_not_measured_is_not_a_number() {
+    let page = page_of(&overview());
+    let at = page.find("Intel Arc B580").unwrap();
+    let row = &page[at..at + page[at..].find("</tr>").unwrap()];
+    assert_eq!(row.matches("n/a").count(), 4, "energy, its interval, power, above idle: {row}");
+    assert!(row.contains("timing-only"));
+    assert!(!page.contains(">NaN") && !page.contains(">inf") && !page.contains("\"NaN"));
+    assert!(Init::ALL.iter().all(|init| page.contains(init.name())));
+}
