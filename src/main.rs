@@ -4,7 +4,6 @@
 
 use anyhow::Context;
 use clap::Parser;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,7 +23,7 @@ use wattmul::power::sampler::SamplingThread;
 use wattmul::protocol::Sampler;
 use wattmul::record::Record;
 use wattmul::report::terminal::{self, Progress};
-use wattmul::report::{csv, table};
+use wattmul::report::{csv, html, markdown, table};
 use wattmul::run::{HostClock, RealDevice, World, carry_out};
 use wattmul::simulate::{Model, Simulation};
 use wattmul::validate::Depth;
@@ -214,29 +213,55 @@ fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     if overview.runs.is_empty() && overview.problems.is_empty() && overview.left_out == Default::default() {
         anyhow::bail!(no_records(&args.paths));
     }
-    let mut output: Box<dyn Write> = match &args.output {
-        None => Box::new(std::io::stdout().lock()),
-        Some(path) => Box::new(BufWriter::new(create(path)?)),
+    let paint = |output: &mut dyn Write, folder: &Path| -> anyhow::Result<()> {
+        match args.format {
+            Format::Terminal => write!(output, "{}", table::overview(&overview))?,
+            Format::Csv => csv::write(&overview, output)?,
+            Format::Html => html::write(&overview, output)?,
+            Format::Markdown => {
+                let page = markdown::page(&overview, folder);
+                write!(output, "{}", page.text)?;
+                // On a terminal there is no place beside the text.
+                for (name, plot) in page.plots.iter().filter(|_| args.output.is_some()) {
+                    whole_file(&folder.join(name), &mut |output| Ok(write!(output, "{plot}")?))?;
+                }
+            }
+        }
+        Ok(())
     };
-    match args.format {
-        Format::Terminal => write!(output, "{}", table::overview(&overview))?,
-        Format::Csv => csv::write(&overview, &mut output)?,
-        Format::Markdown | Format::Html => todo!(),
+    match &args.output {
+        None => {
+            let mut output = BufWriter::new(std::io::stdout().lock());
+            paint(&mut output, Path::new(""))?;
+            output.flush()?;
+        }
+        Some(path) => {
+            let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+            whole_file(path, &mut |output| paint(output, &folder))?;
+            println!("wrote {}", path.display());
+        }
     }
-    output.flush()?;
     if args.format != Format::Terminal || args.output.is_some() {
         eprint!("{}", table::problems(&overview.problems));
     }
     Ok(ExitCode::from(if overview.problems.is_empty() { 0 } else { 3 }))
 }
 
+/// Writes a file whole or not at all: what was there before stays until the new one is complete.
+fn whole_file(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let cannot = || format!("cannot write {}: name another file with --output", path.display());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = record::temporary_in(folder).with_context(cannot)?;
+    let mut output = BufWriter::new(file);
+    write(&mut output)?;
+    let file = output.into_inner().map_err(|error| error.into_error()).with_context(cannot)?;
+    file.persist(path).with_context(cannot)?;
+    Ok(())
+}
+
 fn no_records(paths: &[PathBuf]) -> String {
     let paths = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     format!("no records in {paths}: `wattmul` makes one; name files or folders that hold some")
-}
-
-fn create(path: &Path) -> anyhow::Result<File> {
-    File::create(path).with_context(|| format!("cannot write {}: name another file with --output", path.display()))
 }
 
 fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {

@@ -228,7 +228,7 @@ impl Record {
     /// The folder cannot be made or written.
     pub fn save(&self, folder: &Path) -> anyhow::Result<PathBuf> {
         std::fs::create_dir_all(folder).with_context(|| cannot_write(folder))?;
-        let mut file = temporary_in(folder)?;
+        let mut file = temporary_in(folder).with_context(|| cannot_write(folder))?;
         file.write_all(self.to_json().as_bytes()).with_context(|| cannot_write(folder))?;
         file.as_file().sync_all().with_context(|| cannot_write(folder))?;
         let path = folder.join(self.file_name());
@@ -243,10 +243,14 @@ impl Record {
 /// The folder cannot be made or written.
 pub fn check_folder(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| cannot_write(folder))?;
-    temporary_in(folder).map(drop)
+    temporary_in(folder).map(drop).with_context(|| cannot_write(folder))
 }
 
-fn temporary_in(folder: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
+/// A file without a name of its own yet, in the folder where it will get one.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn temporary_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".wattmul-").suffix(".tmp");
     #[cfg(unix)]
@@ -255,7 +259,7 @@ fn temporary_in(folder: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o644));
     }
-    builder.tempfile_in(folder).with_context(|| cannot_write(folder))
+    builder.tempfile_in(folder)
 }
 
 fn cannot_write(folder: &Path) -> String {

@@ -1,7 +1,7 @@
 //! The overview, a validation and a comparison in a terminal, in lines of at most 80 columns.
 
 use super::terminal::{WIDTH, printable, wrapped};
-use super::units;
+use super::{published, units};
 use crate::compare::{self, Comparison, Conclusion, Quantity};
 use crate::fleet::{self, Card, Entry, Fleet};
 use crate::folder::Problem;
@@ -28,6 +28,8 @@ pub fn overview(overview: &Overview) -> String {
     if overview.runs.is_empty() {
         text += "\n  no record to show\n";
     }
+    text.push('\n');
+    text += &published::table();
     text.push('\n');
     text + &left_out(overview.left_out) + &problems(&overview.problems)
 }
