@@ -13,6 +13,8 @@ use wattmul::inputs::{Init, Matrix, Operand};
 use wattmul::overview::{self, Overview};
 use wattmul::plan::{Plan, Wishes};
 use wattmul::record::{Inputs, Record};
+use wattmul::report::canvas::{Ink, Shape};
+use wattmul::report::plot::{DotRow, Layout, Rows};
 use wattmul::report::{html, markdown};
 use wattmul::simulate::{MODELS, Simulation, truth};
 use wattmul::validity;
@@ -127,6 +129,74 @@ fn the_records_of_these_tests_are_good_but_for_the_broken_one() {
     assert_eq!(overview.simulated.iter().map(|group| group.rows.len()).sum::<usize>(), 3 + HOSTILE.len());
 }
 
+/// The words in drawings that are seen which lie outside of their drawing, or on each other.
+const MISPLACED: &str = "[...document.querySelectorAll('svg')].filter(svg => svg.getClientRects().length).flatMap(svg => {
+    const box = svg.getBoundingClientRect();
+    const texts = [...svg.querySelectorAll('text')].map(text => [text.textContent.trim(), text.getBoundingClientRect()]);
+    const outside = texts.filter(([, own]) => own.width > 0 && (own.left < box.left - 1 || own.right > box.right + 1
+        || own.top < box.top - 1 || own.bottom > box.bottom + 1)).map(([text]) => text + ' is outside');
+    const overlapping = texts.flatMap(([one, a], i) => texts.slice(i + 1).filter(([, b]) =>
+        Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3).map(([other]) => one + ' is on ' + other));
+    return [...outside, ...overlapping];
+})";
+
+#[test]
+fn one_gpu_and_forty_of_long_names_find_their_room() {
+    if no_browser() {
+        return;
+    }
+    let mut browser = Browser::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plot.svg");
+    for (count, from_zero) in [(1, false), (1, true), (40, false), (40, true)] {
+        let row = |i: usize| {
+            let value = 1.0 + i as f64 / 50.0;
+            DotRow {
+                name: format!("NVIDIA RTX PRO {i}000 BLACKWELL MAX-Q WORKSTATION EDITION (WWW WWW)"),
+                note: (i % 3 == 0).then(|| "unverified-sensor, power-capped, and more that is long".into()),
+                span: Some((value - 0.1, value + 0.1)),
+                points: vec![(value, Shape::Filled, Ink::Text)],
+                figures: vec![format!("{value:.3}"), format!("{:.3} … {:.3}", value - 0.1, value + 0.1)],
+            }
+        };
+        let rows = Rows {
+            title: "Forty GPUs".into(),
+            description: "A dot each.".into(),
+            axis: "energy of gaussian ÷ energy of zeros, with 95 % interval".into(),
+            from_zero,
+            marks: vec![(1.0, "no difference".into()), (1.02, "the slide: 1.020".into())],
+            columns: vec![("ratio".into(), Ink::Text, 56.0), ("95 % interval".into(), Ink::Muted, 106.0)],
+            rows: (0..count).map(row).collect(),
+        };
+        for layout in Layout::BOTH {
+            std::fs::write(&path, rows.draw(layout).unwrap().file()).unwrap();
+            browser.show(&path, 800, "light");
+            assert_eq!(browser.evaluate(MISPLACED), json!([]), "{count} rows, {layout:?}, from zero: {from_zero}");
+            let texts = browser.evaluate("document.querySelectorAll('text').length");
+            assert!(texts.as_u64().unwrap() as usize >= 3 * count, "{texts}");
+        }
+    }
+}
+
+#[test]
+fn what_a_page_asks_for_says_and_throws_would_be_seen() {
+    if no_browser() {
+        return;
+    }
+    let mut browser = Browser::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("loud.html");
+    let loud = "<img src='other.png'><script>console.error('a'); setTimeout(() => { throw 1 })</script>";
+    std::fs::write(&path, loud).unwrap();
+    browser.show(&path, 800, "light");
+    browser.evaluate("new Promise(done => setTimeout(done, 100))");
+    for kind in ["Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"] {
+        assert!(!browser.of_kind(kind).is_empty(), "{kind}");
+    }
+    assert_eq!(browser.of_kind("Network.requestWillBeSent").len(), 2, "the page and the picture");
+}
+
 #[test]
 fn the_page_is_wide_enough_for_a_desk_and_narrow_enough_for_a_phone() {
     if no_browser() {
@@ -138,26 +208,7 @@ fn the_page_is_wide_enough_for_a_desk_and_narrow_enough_for_a_phone() {
         browser.evaluate("document.querySelectorAll('details').forEach(run => { run.open = true })");
         let wide = browser.evaluate("document.documentElement.scrollWidth");
         assert!(wide.as_u64().unwrap() <= u64::from(width), "{width} {scheme}: {wide}");
-        // What is drawn is seen, and lies within its own picture.
-        let outside = browser.evaluate(
-            "[...document.querySelectorAll('svg')].filter(svg => svg.getClientRects().length).flatMap(svg => {
-                const box = svg.getBoundingClientRect();
-                return [...svg.querySelectorAll('text')].filter(text => {
-                    const own = text.getBoundingClientRect();
-                    return own.left < box.left - 1 || own.right > box.right + 1 || own.top < box.top - 1 || own.bottom > box.bottom + 1;
-                }).map(text => text.textContent);
-            })",
-        );
-        assert_eq!(outside, json!([]), "{width} {scheme}");
-        let overlaps = browser.evaluate(
-            "[...document.querySelectorAll('svg')].filter(svg => svg.getClientRects().length).flatMap(svg => {
-                const texts = [...svg.querySelectorAll('text')].map(text => [text.textContent.trim(), text.getBoundingClientRect()]);
-                return texts.flatMap(([one, a], i) => texts.slice(i + 1).filter(([, b]) =>
-                    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
-                    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3).map(([other]) => one + ' / ' + other));
-            })",
-        );
-        assert_eq!(overlaps, json!([]), "{width} {scheme}");
+        assert_eq!(browser.evaluate(MISPLACED), json!([]), "{width} {scheme}");
         let drawings =
             browser.evaluate("[...document.querySelectorAll('svg')].filter(svg => svg.getClientRects().length).length");
         assert!(drawings.as_u64().unwrap() > 20, "{drawings}");

@@ -382,7 +382,7 @@ mod tests {
     fn long_names_lose_their_middle() {
         let pen = Pen::new(Ink::Text, 13.0);
         assert_eq!(pen.fitted("NVIDIA H100", 200.0), "NVIDIA H100");
-        insta::assert_snapshot!(pen.fitted("NVIDIA GeForce RTX 3090 Founders Edition (24 GB)", 160.0), @"");
+        insta::assert_snapshot!(pen.fitted("NVIDIA GeForce RTX 3090 Founders Edition (24 GB)", 160.0), @"NVIDIA GeF…on (24 GB)");
         assert_eq!(pen.fitted("NVIDIA", 1.0), "…");
         assert!(pen.fitted(&"W".repeat(10_000), 160.0).chars().count() < 20);
     }
@@ -413,9 +413,18 @@ mod tests {
     #[test]
     fn a_plot_is_a_whole_file_and_says_nothing_that_was_not_escaped() {
         let plot = draw((40.0, 20.0), "<script>&", "\u{202e}\"x\"", |sheet| {
-            sheet.text(1.0, 10.0, Side::Right, Pen::new(Ink::Text, 12.0), "</text><script>\u{7}")?;
+            sheet.text(1.0, 10.0, Side::Right, Pen::new(Ink::Text, 13.0), "</text><script>\u{7}")?;
             sheet.point(20.0, 10.0, Shape::Filled, Ink::Of(1))
         });
-        insta::assert_snapshot!(plot.unwrap().inline(), @"");
+        insta::assert_snapshot!(plot.unwrap().inline(), @r##"
+        <svg xmlns="http://www.w3.org/2000/svg" width="40" height="20" viewBox="0 0 400 200" role="img" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif">
+        <title>&lt;script&gt;&amp;</title>
+        <desc>"x"</desc>
+        <text x="10" y="47" dy="0.76em" text-anchor="start" font-size="130" fill="#1F2328">
+        &lt;/text&gt;&lt;script&gt;
+        </text>
+        <circle cx="200" cy="100" r="45" fill="#BF4F00" stroke="none" stroke-width="1"/>
+        </svg>
+        "##);
     }
 }

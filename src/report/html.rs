@@ -392,7 +392,7 @@ fn published_section() -> Markup {
             let [zeros, gaussian] = row.figures(&publication.unit);
             let mut cells = vec![
                 row.title().into(),
-                number(Some(row.ratio()), view::figure),
+                number(Some(row.ratio), view::figure),
                 publication.quantity.name().to_owned().into(),
             ];
             let pairs = [zeros, gaussian, Published::pair(row.clock_mhz), Published::pair(row.temperature_c)];

@@ -76,7 +76,7 @@ impl Rows {
         let figures: f64 = self.columns.iter().map(column_width).sum();
         let longest = self.rows.iter().map(|row| NAME.width(&row.name)).fold(0.0, f64::max);
         let names = longest.clamp(90.0, 265.0);
-        let pixels = if narrow { (8.0, width - 8.0) } else { (names + 24.0, width - figures - 20.0) };
+        let pixels = if narrow { (14.0, width - 14.0) } else { (names + 24.0, width - figures - 20.0) };
         let axis = if self.from_zero { Axis::from_zero(values(), pixels) } else { Axis::around(values(), pixels) }?;
 
         let mark_lines = self.mark_lines(&axis, width);
@@ -323,11 +323,11 @@ pub fn published(layout: Layout) -> Option<Plot> {
             note: None,
             span: None,
             points: vec![(
-                row.ratio(),
+                row.ratio,
                 if publication.quantity == Quantity::Energy { Shape::Filled } else { Shape::Hollow },
                 Ink::Text,
             )],
-            figures: vec![format!("{:.3}", row.ratio()), publication.quantity.name().into()],
+            figures: vec![format!("{:.3}", row.ratio), publication.quantity.name().into()],
         })
     });
     let plot = Rows {
@@ -582,4 +582,89 @@ fn thinned(path: &[(f64, f64)]) -> Vec<(f64, f64)> {
         }
     }
     ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Plan, Wishes};
+    use crate::record::Truth;
+    use crate::simulate::{MODELS, Simulation};
+    use std::collections::BTreeMap;
+
+    fn record(model: usize) -> Record {
+        let plan = Plan::new(&Wishes { size: Some(4096), ..Wishes::default() }, false, 20_000, "simulated").unwrap();
+        let nothing = Truth { ratios: BTreeMap::new() };
+        Simulation::new(MODELS[model], plan, false).run(nothing, None, &|| false, &|_| ()).unwrap()
+    }
+
+    #[test]
+    fn thinning_keeps_the_extremes_and_the_ends_of_what_is_level() {
+        let spikes = [(0.0, 5.0), (0.5, 9.0), (1.0, 1.0), (1.5, 5.0), (10.0, 5.0), (20.0, 5.0), (30.0, 5.0)];
+        assert_eq!(thinned(&spikes), [(0.5, 9.0), (1.0, 1.0), (10.0, 5.0), (30.0, 5.0)]);
+        assert_eq!(thinned(&[(0.0, 1.0)]), [(0.0, 1.0)]);
+        assert_eq!(thinned(&[]), []);
+    }
+
+    #[test]
+    fn the_line_is_cut_where_the_sensor_was_silent_and_changes_its_colour_with_the_window() {
+        let stretch = |from_s, to_s, init| Stretch { from_s, to_s, init };
+        let stretches =
+            [stretch(0.0, 10.0, None), stretch(10.0, 20.0, Some(Init::Zeros)), stretch(20.0, f64::INFINITY, None)];
+        let points: Vec<Option<(f64, f64)>> =
+            (0..8).map(|i| (i != 2).then(|| (5.0 * f64::from(i), [50.0, 60.0][i as usize % 2]))).collect();
+        let time = Axis::from_zero([100.0], (0.0, 1040.0)).unwrap();
+        let paths = paths(&points, &stretches, &time, &Axis::from_zero([100.0], (104.0, 0.0)).unwrap());
+        let found: Vec<(Option<Init>, Vec<f64>)> = paths
+            .into_iter()
+            .map(|(init, path)| (init, path.into_iter().map(|place| (place.0 / 10.0).round()).collect()))
+            .collect();
+        // 10 s is missing: its window's line, of one point, is none.
+        assert_eq!(found, [(None, vec![0.0, 5.0]), (None, vec![15.0, 20.0, 25.0, 30.0, 35.0])]);
+    }
+
+    #[test]
+    fn a_counter_that_steps_back_has_no_power() {
+        let trace = Trace {
+            t_s: vec![0.0, 2.0, 4.0, 6.0],
+            power_w: vec![None; 4],
+            energy_j: vec![Some(0.0), Some(20.0), Some(10.0), Some(30.0)],
+            temperature_c: vec![None; 4],
+            clock_mhz: vec![None; 4],
+        };
+        assert_eq!(power_of_counter(&trace), [Some((1.0, 10.0)), None, Some((5.0, 10.0))]);
+    }
+
+    #[test]
+    fn the_course_of_a_run_is_light_and_names_what_it_shows() {
+        for model in 0..MODELS.len() {
+            let record = record(model);
+            let plot = run(&record, Layout::Wide).unwrap();
+            let svg = plot.inline();
+            assert!(svg.len() < 25_000, "{}: {} bytes", MODELS[model].name, svg.len());
+            for text in ["zeros", "gaussian", "warm-up", "idle", "power, W", "clock, MHz", "temperature, °C"] {
+                assert!(svg.contains(text), "{}: {text}", MODELS[model].name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_to_show_is_not_drawn() {
+        let mut record = record(0);
+        record.trace.clock_mhz.fill(None);
+        let panels = run(&record, Layout::Narrow).unwrap().description;
+        assert!(panels.contains("temperature") && !panels.contains("clock"), "{panels}");
+        record.trace = Trace::default();
+        assert_eq!(run(&record, Layout::Wide), None);
+    }
+
+    #[test]
+    fn figures_that_no_axis_can_show_spoil_no_plot() {
+        let mut record = record(0);
+        record.trace.power_w[3] = Some(1e308);
+        record.trace.t_s[5] = f64::MAX;
+        assert!(run(&record, Layout::Wide).is_none_or(|plot| !plot.inline().contains("NaN")));
+        record.source.as_mut().unwrap().power_limit_w = Some(f64::MAX);
+        assert!(run(&record, Layout::Narrow).is_none_or(|plot| !plot.inline().contains("inf")));
+    }
 }
