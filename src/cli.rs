@@ -45,6 +45,9 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Show the matrix-product kernels
     Kernel(KernelArgs),
+    /// What the program starts beside a run with a locked clock
+    #[command(hide = true)]
+    GuardClock { sensor: SensorChoice },
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 /// The version of this layout.
 pub const SCHEMA: u32 = 1;
+/// No record has more bytes.
+const LARGEST: usize = 100_000;
 
 /// One run. A value that was not measured is null.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -210,13 +212,13 @@ impl Record {
     }
 }
 
-/// Finds out whether records can be saved in `folder` before a run that may take minutes.
+/// Finds out whether a record can be saved in `folder` before a run that may take minutes.
 ///
 /// # Errors
-/// The folder cannot be made or written.
+/// The folder cannot be made or written, or its disk is full.
 pub fn check_folder(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| cannot_write(folder))?;
-    temporary_in(folder).map(drop)
+    temporary_in(folder)?.write_all(&vec![0; LARGEST]).with_context(|| cannot_write(folder))
 }
 
 fn temporary_in(folder: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
@@ -237,7 +239,7 @@ fn cannot_write(folder: &Path) -> String {
 
 /// Letters, digits and single hyphens: safe in any file system and on any command line. What stands in parentheses (a
 /// driver's remark) is left out.
-fn slug(text: &str) -> String {
+pub(crate) fn slug(text: &str) -> String {
     let mut depth = 0;
     let text: String = text
         .chars()

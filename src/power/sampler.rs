@@ -2,6 +2,7 @@
 
 use super::{PowerError, PowerReader, Reading, Source};
 use crate::protocol::{Clock, Sampler};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -42,9 +43,14 @@ impl SamplingThread {
         let stopped = stop.clone();
         std::thread::Builder::new().name("sensor".into()).spawn(move || {
             let mut next = Instant::now();
-            while !stopped.load(Ordering::Relaxed) {
+            let mut broken = false;
+            while !stopped.load(Ordering::Relaxed) && !broken {
                 let before_s = clock.now_s();
-                let reading = reader.read();
+                // A panic would end this thread without a word, and the run must say why its sensor fell silent.
+                let reading = catch_unwind(AssertUnwindSafe(|| reader.read())).unwrap_or_else(|_| {
+                    broken = true;
+                    Err(panicked(reader.source()))
+                });
                 let time_s = (before_s + clock.now_s()) / 2.0;
                 // Full only when nobody listens for minutes; then the oldest samples are the ones to keep.
                 let _ = sender.try_send(Sample { time_s, reading });
@@ -54,6 +60,14 @@ impl SamplingThread {
             }
         })?;
         Ok(SamplingThread { source, samples, stop })
+    }
+}
+
+fn panicked(source: &Source) -> PowerError {
+    PowerError::Failed {
+        what: format!("reading {}", source.api),
+        why: "its reader panicked".into(),
+        mend: "please report this with the lines above; --power names another sensor",
     }
 }
 
