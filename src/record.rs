@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 /// The version of this layout.
 pub const SCHEMA: u32 = 1;
-/// No record has more bytes.
+/// Room for a record: but for runs of hours, it has fewer bytes.
 const LARGEST: usize = 100_000;
 
 /// One run. A value that was not measured is null.
