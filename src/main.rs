@@ -2,7 +2,8 @@
 
 #![deny(unsafe_code)]
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 use std::io::Write;
 use std::process::ExitCode;
 use wattmul::cli::{Cli, Command, DevicesArgs, DoctorArgs, KernelArgs, ModelWish, RunArgs};
@@ -35,6 +36,8 @@ fn main() -> ExitCode {
         Some(Command::Devices(args)) => list_devices(&args),
         Some(Command::Doctor(args)) => examine(&args),
         Some(Command::Kernel(args)) => show_kernels(&args),
+        Some(Command::Completions { shell }) => complete(shell),
+        Some(Command::Man) => show_manual(),
         Some(Command::GuardClock { sensor }) => {
             clock_guard::stand_by(&sensor).map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
@@ -224,6 +227,20 @@ fn show_kernels(args: &KernelArgs) -> anyhow::Result<ExitCode> {
             writeln!(output, "{:<22}{threads:>4} threads  {bytes:>6} bytes of workgroup memory", kernel.to_string())?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn complete(shell: Shell) -> anyhow::Result<ExitCode> {
+    let mut script = vec![];
+    clap_complete::generate(shell, &mut Cli::command(), "wattmul", &mut script);
+    std::io::stdout().lock().write_all(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_manual() -> anyhow::Result<ExitCode> {
+    let mut page = vec![];
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    std::io::stdout().lock().write_all(&page)?;
     Ok(ExitCode::SUCCESS)
 }
 
