@@ -12,6 +12,7 @@
 //!   no-counter, no-power, no-permission, step-back, frozen, zero-power, broken-init
 //!   thermal, power-cap the reasons that hold the clock down
 //!   not-persistent, display, programs=N (others on the GPU)
+#![cfg(unix)] // which counts a process's CPU time as this needs it
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 #![expect(unsafe_code, reason = "a C library")]
 

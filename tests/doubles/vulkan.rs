@@ -41,11 +41,11 @@ unsafe fn replaced(name: *const c_char, found: vk::PFN_vkVoidFunction) -> vk::PF
         match CStr::from_ptr(name).to_bytes() {
             b"vkGetDeviceProcAddr" => {
                 DEVICE.get_or_init(|| std::mem::transmute(found));
-                std::mem::transmute(get_device_proc_addr as vk::PFN_vkGetDeviceProcAddr)
+                std::mem::transmute::<vk::PFN_vkGetDeviceProcAddr, vk::PFN_vkVoidFunction>(get_device_proc_addr)
             }
             b"vkQueueSubmit" => {
                 SUBMIT.get_or_init(|| std::mem::transmute(found));
-                std::mem::transmute(queue_submit as vk::PFN_vkQueueSubmit)
+                std::mem::transmute::<vk::PFN_vkQueueSubmit, vk::PFN_vkVoidFunction>(queue_submit)
             }
             _ => found,
         }
