@@ -7,6 +7,7 @@ use crate::plan::Wishes;
 use crate::power::SensorChoice;
 use crate::simulate::models::{Model, ModelError};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::path::{Path, PathBuf};
 
 /// How many joules one matrix product costs a GPU, by the numbers in it.
@@ -14,13 +15,17 @@ use std::path::{Path, PathBuf};
 /// Multiplies n × n matrices of zeros, then of Gaussian numbers, in turns, on one GPU, and compares the energy of a
 /// product: the same code, the same FLOPs, other bits.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_help = EXAMPLES)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(help_template = HELP, after_help = EXAMPLES, max_term_width = 80)]
 pub struct Cli {
     #[command(flatten)]
     pub run: RunArgs,
     #[command(subcommand)]
     pub command: Option<Command>,
 }
+
+/// Examples first: most who ask for help want one of them.
+const HELP: &str = "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,9 +41,17 @@ Examples:
   wattmul report -o page.html --format html
   wattmul compare mine.json theirs.json   do two records differ?
   wattmul validate results                can these records be what they say?
+  wattmul completions bash                for the shell: also fish, zsh, …
+  wattmul man                             the manual page (… | man -l -)
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but the verdict is
 invalid, records have problems, or they do not compare.";
+
+const COMPLETIONS: &str = "\
+Examples:
+  wattmul completions bash >~/.local/share/bash-completion/completions/wattmul
+  wattmul completions fish >~/.config/fish/completions/wattmul.fish
+  wattmul completions zsh >~/.zfunc/_wattmul    with ~/.zfunc in $fpath";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -56,6 +69,14 @@ pub enum Command {
     Compare(CompareArgs),
     /// Check records: their form, their physics, and everything in them that can be computed again
     Validate(ValidateArgs),
+    /// Print what completes the command line in a shell
+    #[command(after_help = COMPLETIONS)]
+    Completions { shell: Shell },
+    /// Print the manual page
+    Man,
+    /// What the program starts beside a run with a locked clock
+    #[command(hide = true)]
+    GuardClock { sensor: SensorChoice },
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - [`inputs`]: the operands. [`gpu`]: adapters, kernels, products, and whether they are right.
-//! - [`power`]: sensors behind one trait, and the thread that reads one.
+//! - [`power`]: sensors behind one trait, the thread that reads one, and the clock that is held and freed again.
 //! - [`protocol`]: idle, warm-up, rounds. Knows a workload, a sensor and a clock by their traits alone, and prints nothing.
 //! - [`trace`], [`energy`]: from samples to the watts of a window. [`stats`]: ratios and their intervals.
 //! - [`summary`], [`validity`], [`record`]: the answer, whether it can be believed, and the file that holds it. Whoever has

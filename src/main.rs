@@ -3,7 +3,8 @@
 #![deny(unsafe_code)]
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,12 +14,14 @@ use wattmul::cli::{
 };
 use wattmul::gpu::adapter::{self, AdapterType};
 use wattmul::gpu::buffers::Shape;
+use wattmul::gpu::claim::Claim;
 use wattmul::gpu::kernel::KERNELS;
 use wattmul::gpu::tune::Candidates;
 use wattmul::gpu::tuning_cache::TuningCache;
 use wattmul::overview::Run;
 use wattmul::plan::{Plan, PlanError};
 use wattmul::power::SensorChoice;
+use wattmul::power::clock_guard;
 use wattmul::power::sampler::SamplingThread;
 use wattmul::protocol::Sampler;
 use wattmul::record::Record;
@@ -44,6 +47,11 @@ fn main() -> ExitCode {
         Some(Command::Report(args)) => report(&args),
         Some(Command::Compare(args)) => compare(&args),
         Some(Command::Validate(args)) => validate(&args),
+        Some(Command::Completions { shell }) => complete(shell),
+        Some(Command::Man) => show_manual(),
+        Some(Command::GuardClock { sensor }) => {
+            clock_guard::stand_by(&sensor).map(|()| ExitCode::SUCCESS).map_err(Into::into)
+        }
     };
     match outcome {
         Ok(code) => code,
@@ -77,6 +85,14 @@ fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
         record::check_folder(folder)?;
     }
 
+    let claim = Claim::new(&adapter.info, chosen);
+    let shared = match &claim {
+        Err(in_use) if !software => anyhow::bail!("{in_use}"),
+        // Programs share a CPU all the time.
+        Err(in_use) => terminal::wrapped(&format!("notice: {in_use}."), "  ", "          "),
+        Ok(_) => String::new(),
+    };
+
     let mut reader = power::choose(&args.power, &adapter.info)?;
     let _clock_lock = match (args.lock_clock, &mut reader) {
         (None, _) => None,
@@ -100,7 +116,7 @@ fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
         String::new()
     };
     let heading = terminal::heading(&adapter.info, &plan, sensor.as_ref().map(|s| s.source()).map_err(String::as_str));
-    show_heading(args, &(heading + &notices))?;
+    show_heading(args, &(heading + &notices + &shared))?;
 
     let progress = Progress::new(&plan);
     let cache = TuningCache::of(&adapter.info, plan.size);
@@ -161,22 +177,39 @@ fn show_heading(args: &RunArgs, heading: &str) -> std::io::Result<()> {
     output.flush()
 }
 
-/// Saves and shows the record.
+/// Saves and shows the record. It is shown all the same where it cannot be saved.
 fn conclude(args: &RunArgs, record: &Record) -> anyhow::Result<ExitCode> {
-    let saved = args.folder().map(|folder| record.save(folder)).transpose()?;
+    let saved = args.folder().map(|folder| record.save(folder));
     let mut output = std::io::stdout().lock();
     if args.json {
         write!(output, "{}", record.to_json())?;
     } else {
         write!(output, "{}", terminal::summary(record))?;
         match &saved {
-            Some(path) => writeln!(output, "  saved {}", path.display())?,
+            Some(Err(_)) => {}
+            Some(Ok(path)) => writeln!(output, "  saved {}", path.display())?,
             None if args.no_save => writeln!(output, "  not saved (--no-save)")?,
             None => writeln!(output, "  not saved: simulated (--results names a folder)")?,
         }
     }
     output.flush()?;
+    drop(output);
+    if let Some(Err(why)) = saved {
+        return Err(rescue(args, record, why));
+    }
     Ok(ExitCode::from(if record.verdict.judgement() == Status::Invalid { 3 } else { 0 }))
+}
+
+/// The error of a record that could not be saved: minutes of work are in it, and it says where they are instead.
+fn rescue(args: &RunArgs, record: &Record, why: anyhow::Error) -> anyhow::Error {
+    match record.save(&std::env::temp_dir()) {
+        Ok(path) => why.context(format!("the record is in {} instead", path.display())),
+        Err(_) if args.json => why,
+        Err(_) => {
+            eprint!("{}", record.to_json());
+            why.context("the record is saved nowhere, and is printed above instead")
+        }
+    }
 }
 
 fn list_devices(args: &DevicesArgs) -> anyhow::Result<ExitCode> {
@@ -300,6 +333,20 @@ fn validate(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     }
     write!(output, "{}", table::validation(&validation))?;
     Ok(ExitCode::from(if validation.problems.is_empty() { 0 } else { 3 }))
+}
+
+fn complete(shell: Shell) -> anyhow::Result<ExitCode> {
+    let mut script = vec![];
+    clap_complete::generate(shell, &mut Cli::command(), "wattmul", &mut script);
+    std::io::stdout().lock().write_all(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_manual() -> anyhow::Result<ExitCode> {
+    let mut page = vec![];
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    std::io::stdout().lock().write_all(&page)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

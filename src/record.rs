@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 
 /// The version of this layout.
 pub const SCHEMA: u32 = 1;
+/// Room for a record: but for runs of hours, it has fewer bytes.
+const LARGEST: usize = 100_000;
 
 /// One run. A value that was not measured is null.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -237,13 +239,14 @@ impl Record {
     }
 }
 
-/// Finds out whether records can be saved in `folder` before a run that may take minutes.
+/// Finds out whether a record can be saved in `folder` before a run that may take minutes.
 ///
 /// # Errors
-/// The folder cannot be made or written.
+/// The folder cannot be made or written, or its disk is full.
 pub fn check_folder(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| cannot_write(folder))?;
-    temporary_in(folder).map(drop).with_context(|| cannot_write(folder))
+    let file = temporary_in(folder).and_then(|mut file| file.write_all(&vec![0; LARGEST]));
+    file.with_context(|| cannot_write(folder))
 }
 
 /// A file without a name of its own yet, in the folder where it will get one.
@@ -268,7 +271,7 @@ fn cannot_write(folder: &Path) -> String {
 
 /// Letters, digits and single hyphens: safe in any file system and on any command line. What stands in parentheses (a
 /// driver's remark) is left out.
-fn slug(text: &str) -> String {
+pub(crate) fn slug(text: &str) -> String {
     let mut depth = 0;
     let text: String = text
         .chars()

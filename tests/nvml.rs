@@ -240,6 +240,7 @@ fn a_locked_clock_is_unlocked_at_the_end_and_when_stopped() {
     assert_eq!(locks(), ["locked 1000 1000", "unlocked"]);
 
     for signal in [libc::SIGINT, libc::SIGTERM] {
+        std::fs::remove_file(&log).unwrap();
         let library = nvml_double();
         let mut child = common::program()
             .env("LD_LIBRARY_PATH", library.path())

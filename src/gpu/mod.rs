@@ -2,6 +2,7 @@
 
 pub mod adapter;
 pub mod buffers;
+pub mod claim;
 pub mod kernel;
 pub mod matmul;
 pub mod tune;

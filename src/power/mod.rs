@@ -2,6 +2,7 @@
 
 #[cfg(all(target_os = "macos", target_arch = "aarch64"))]
 pub mod apple;
+pub mod clock_guard;
 pub mod clock_lock;
 pub mod hwmon;
 pub mod nvml;
@@ -40,6 +41,17 @@ pub trait PowerReader: Send {
         Err(PowerError::Unsupported {
             what: format!("locking the clock through {}", self.source().api),
             mend: "leave out --lock-clock, or set the clock with the vendor's tool",
+        })
+    }
+
+    /// Frees the device's core clock, whoever locked it.
+    ///
+    /// # Errors
+    /// As [`PowerReader::lock_clock`].
+    fn free_clock(&mut self) -> Result<(), PowerError> {
+        Err(PowerError::Unsupported {
+            what: format!("freeing the clock through {}", self.source().api),
+            mend: "free it with the vendor's tool",
         })
     }
 }

@@ -3,6 +3,7 @@
 //! The library is opened at run time, so that the program starts where there is none. Update periods and averaging of its
 //! figures by GPU generation: Yang, Adamek, Armour, "Accurate and Convenient Energy Measurements for GPUs" (SC24).
 
+use super::clock_guard::Guard;
 use super::clock_lock::ClockLock;
 use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, Scope, Source};
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
@@ -231,6 +232,10 @@ impl PowerReader for NvmlReader {
     fn lock_clock(&mut self, mhz: u32) -> Result<ClockLock, PowerError> {
         use nvml_wrapper::enums::device::GpuLockedClocksSetting;
         let what = || format!("locking the clock of {} at {mhz} MHz", self.source.device);
+        let address = self.source.pci_address;
+        let index = self.device.index().ok();
+        let name = address.map(|address| address.to_string()).or(index.map(|index| index.to_string()));
+        let guard = Guard::start(&format!("nvml:{}", name.unwrap_or_default()));
         let setting = GpuLockedClocksSetting::Numeric { min_clock_mhz: mhz, max_clock_mhz: mhz };
         self.device.set_gpu_locked_clocks(setting).map_err(|error| match error {
             NvmlError::NoPermission => PowerError::NoPermission {
@@ -244,19 +249,22 @@ impl PowerReader for NvmlReader {
             other => failure(&what(), other),
         })?;
         let nvml = self.nvml;
-        let address = self.source.pci_address;
-        let index = self.device.index().ok();
-        Ok(ClockLock::new(move || {
+        Ok(ClockLock::new(guard, move || {
             let device = match (address, index) {
                 (_, Some(index)) => nvml.device_by_index(index),
                 (Some(address), None) => nvml.device_by_pci_bus_id(address.to_string()),
-                (None, None) => return,
+                (None, None) => Err(NvmlError::NotFound),
             };
-            // Nothing more can be done where this fails: the program is ending.
-            let _ = device.and_then(|mut device| device.reset_gpu_locked_clocks());
+            device.and_then(|mut device| device.reset_gpu_locked_clocks()).map_err(|error| failure(FREEING, error))
         }))
     }
+
+    fn free_clock(&mut self) -> Result<(), PowerError> {
+        self.device.reset_gpu_locked_clocks().map_err(|error| failure(FREEING, error))
+    }
 }
+
+const FREEING: &str = "freeing the clock through NVML (nvidia-smi --reset-gpu-clocks does the same)";
 
 fn ask<T>(given: bool, call: impl FnOnce() -> Result<T, NvmlError>) -> Option<T> {
     if given { call().ok() } else { None }

@@ -4,6 +4,7 @@
 //! figure that is not given. Calls come from one thread, that which reads: counters were seen to go back when several read.
 //! Setting the clock free at the end is the exception.
 
+use super::clock_guard::Guard;
 use super::clock_lock::ClockLock;
 use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, SYS, Scope, Source, hwmon};
 use crate::pci::PciAddress;
@@ -509,6 +510,12 @@ fn gone(status: rsmi_status_t) -> PowerError {
     failure("reading power through ROCm SMI", if gone { bindings::RSMI_STATUS_NOT_FOUND } else { status })
 }
 
+/// Lets the driver choose the clock again.
+fn free(device: Device) -> Result<(), PowerError> {
+    let what = "freeing the clock through ROCm SMI (`rocm-smi --setperflevel auto` does the same)";
+    device.set_performance_level(bindings::RSMI_DEV_PERF_LEVEL_AUTO).map_err(|status| failure(what, status))
+}
+
 fn watts(microwatts: u64) -> Option<f64> {
     (microwatts > 0 && microwatts != u64::MAX).then_some(microwatts as f64 * 1e-6)
 }
@@ -570,16 +577,18 @@ impl PowerReader for RocmReader {
         let frequencies = device.frequencies().map_err(failed)?;
         let level = level_at(&clocks(&frequencies, device.library.since_6), mhz);
         // From here on something may have been changed, even where a call fails half-way.
-        let lock = ClockLock::new(move || {
-            // Nothing more can be done where this fails: the program is ending.
-            let _ = device.set_performance_level(bindings::RSMI_DEV_PERF_LEVEL_AUTO);
-        });
+        let guard = self.source.pci_address.and_then(|address| Guard::start(&format!("rocm-smi:{address}")));
+        let lock = ClockLock::new(guard, move || free(device));
         match level {
             Some(level) => device.set_clock_level(level),
             None => device.set_determinism(mhz),
         }
         .map_err(failed)?;
         Ok(lock)
+    }
+
+    fn free_clock(&mut self) -> Result<(), PowerError> {
+        free(self.device)
     }
 }
 

@@ -45,6 +45,7 @@ pub fn on_software_driver(mut command: std::process::Command) -> std::process::C
 }
 
 /// Sends a signal to a running child.
+#[cfg(unix)]
 pub fn signal(child: &std::process::Child, signal: i32) {
     // SAFETY: the process is our child and was not waited for, so that its number is its own.
     #[expect(unsafe_code, reason = "std sends no signal but SIGKILL")]
@@ -96,6 +97,7 @@ pub fn no_software_driver() -> bool {
 }
 
 /// A folder in which the stand-in for NVIDIA's library has the real one's name. Give it as `LD_LIBRARY_PATH`.
+#[cfg(unix)]
 pub fn nvml_double() -> tempfile::TempDir {
     let program = assert_cmd::cargo::cargo_bin("wattmul");
     let library = program.with_file_name("examples").join("libnvml_double.so");

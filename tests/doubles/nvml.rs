@@ -7,9 +7,12 @@
 //!   domain=8           PCI addresses with a domain of 8 digits, as NVML writes them
 //!   period_ms=N        time between updates (default 20)
 //!   average            no field 186, and power is a mean over the last second
-//!   no-counter, no-power, no-permission, lost-after=N (reads), step-back, frozen, zero-power, broken-init
+//!   lost-after=N, unloaded-after=N, blocks-after=N   from read N on the GPU is lost, the library is unloaded, or every read takes
+//!                      5 s, and every other call waits for it
+//!   no-counter, no-power, no-permission, step-back, frozen, zero-power, broken-init
 //!   thermal, power-cap the reasons that hold the clock down
 //!   not-persistent, display, programs=N (others on the GPU)
+#![cfg(unix)] // which counts a process's CPU time as this needs it
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 #![expect(unsafe_code, reason = "a C library")]
 
@@ -21,9 +24,10 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong};
 use std::fs::File;
 use std::io::Write;
 use std::sync::{LazyLock, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const OK: nvmlReturn_t = 0;
+const UNINITIALIZED: nvmlReturn_t = 1;
 const INVALID_ARGUMENT: nvmlReturn_t = 2;
 const NOT_SUPPORTED: nvmlReturn_t = 3;
 const NO_PERMISSION: nvmlReturn_t = 4;
@@ -55,7 +59,7 @@ static SENSOR: LazyLock<Mutex<Sensor>> = LazyLock::new(|| {
         std::env::var("NVML_DOUBLE").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     let value = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
     Mutex::new(Sensor {
-        log: value("log").and_then(|path| File::create(path).ok()),
+        log: value("log").and_then(|path| File::options().create(true).append(true).open(path).ok()),
         period_s: value("period_ms").and_then(|ms| ms.parse().ok()).unwrap_or(20.0) / 1000.0,
         begun: Instant::now(),
         updated_s: f64::NEG_INFINITY,
@@ -100,8 +104,15 @@ impl Sensor {
         if self.has("no-permission") {
             return NO_PERMISSION;
         }
-        if self.number("lost-after").is_some_and(|after| self.reads > after) {
+        let after = |word: &str| self.number(word).is_some_and(|after| self.reads > after);
+        if after("lost-after") {
             return GPU_IS_LOST;
+        }
+        if after("unloaded-after") {
+            return UNINITIALIZED;
+        }
+        if after("blocks-after") {
+            std::thread::sleep(Duration::from_secs(5)); // with the library locked
         }
         let now_s = self.begun.elapsed().as_secs_f64();
         if now_s - self.updated_s < self.period_s {
@@ -232,6 +243,18 @@ pub extern "C" fn nvmlDeviceGetPciInfo_v3(device: nvmlDevice_t, info: *mut nvmlP
     give_text(pci.busId.as_mut_ptr(), 32, sensor().address(index_of(device)));
     pci.bus = if index_of(device) == 0 { 0x01 } else { 0x81 };
     give(info, pci)
+}
+
+/// Nobody should ask: it names the card for ever.
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetUUID(_device: nvmlDevice_t, text: *mut c_char, length: c_uint) -> nvmlReturn_t {
+    give_text(text, length, "GPU-5ec2e7a1-0000-4000-8000-00000000cafe")
+}
+
+/// As the UUID.
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetSerial(_device: nvmlDevice_t, text: *mut c_char, length: c_uint) -> nvmlReturn_t {
+    give_text(text, length, "1320021040055")
 }
 
 #[unsafe(no_mangle)]

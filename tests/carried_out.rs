@@ -1,0 +1,202 @@
+//! Runs whose parts fail as no real part here can be made to: the whole protocol in this process, on a device and a sensor of
+//! the test's own.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+use wattmul::gpu::GpuError;
+use wattmul::gpu::adapter::{AdapterInfo, AdapterType};
+use wattmul::plan::{Plan, Wishes};
+use wattmul::power::sampler::SamplingThread;
+use wattmul::power::{PowerError, PowerKind, PowerReader, Reading, Scope, Source};
+use wattmul::protocol::{DeviceSpan, Sampler, Workload};
+use wattmul::record::{KernelChoice, Record};
+use wattmul::run::{HostClock, Prepared, RunError, World, carry_out};
+use wattmul::simulate::Simulation;
+use wattmul::validity::Status;
+
+/// Gives out another workload's answers until its last submission, and then an error.
+struct Failing {
+    work: Box<dyn Workload>,
+    submissions: Rc<Cell<usize>>,
+    last: usize,
+    error: GpuError,
+}
+
+impl Workload for Failing {
+    fn submit(&mut self, init: usize) -> Result<(), GpuError> {
+        if self.submissions.get() == self.last {
+            return Err(self.error.clone());
+        }
+        self.submissions.set(self.submissions.get() + 1);
+        self.work.submit(init)
+    }
+
+    fn wait(&mut self) -> Result<f64, GpuError> {
+        self.work.wait()
+    }
+
+    fn device_spans(&mut self) -> Result<Vec<Option<DeviceSpan>>, GpuError> {
+        self.work.device_spans()
+    }
+
+    fn check_products(&mut self, init: usize) -> Result<bool, GpuError> {
+        self.work.check_products(init)
+    }
+}
+
+fn prepared(work: impl Workload + 'static) -> Prepared {
+    let kernel = KernelChoice { variant: "none".into(), wgsl_digest: String::new(), tuning: vec![], remembered: false };
+    Prepared { work: Box::new(work), inputs: BTreeMap::new(), kernel }
+}
+
+/// A simulated run whose device fails after so many submissions, and how many there were.
+fn failing(last: usize, error: &GpuError) -> (Result<Record, RunError>, usize) {
+    let plan = Plan::new(&Wishes::default(), false, 10_000, "H100").unwrap();
+    let simulation = Simulation::new("h100".parse().unwrap(), plan.clone(), false);
+    let submissions = Rc::new(Cell::new(0));
+    let work = Box::new(simulation.work());
+    let failing = Failing { work, submissions: submissions.clone(), last, error: error.clone() };
+    let failing = Cell::new(Some(failing));
+    let world = World {
+        adapter: simulation.adapter(),
+        clock: &simulation.clock(),
+        sensor: Ok(Box::new(simulation.sampler())),
+        open: &mut || Ok(()),
+        prepare: &mut || Ok(prepared(failing.take().unwrap())),
+        truth: None,
+    };
+    let result = carry_out(plan, world, &|| false, &|_| ());
+    (result, submissions.get())
+}
+
+#[test]
+fn every_error_of_a_device_after_the_first_round_leaves_an_invalid_record_with_its_reason() {
+    let (whole, submissions) = failing(usize::MAX, &GpuError::OutOfMemory);
+    let whole = whole.unwrap();
+    assert_eq!((whole.verdict.status, whole.windows.len()), (Status::Valid, 12));
+    for error in [
+        GpuError::Lost("in the middle".into()),
+        GpuError::Stuck(10),
+        GpuError::OutOfMemory,
+        GpuError::Driver("validation".into()),
+        GpuError::NoRightKernel("all are wrong".into()),
+        GpuError::NotOpened { adapter: "card".into(), why: "gone".into() },
+    ] {
+        // At every tenth part of the run, from the warm-up to its end.
+        let (mut kept, mut refused) = (0, 0);
+        for tenth in 0..10 {
+            match failing(submissions * tenth / 10, &error).0 {
+                Ok(record) => {
+                    kept += 1;
+                    assert!((2..12).contains(&record.windows.len()), "{}", record.windows.len());
+                    assert_eq!(record.verdict.status, Status::Invalid);
+                    let reason = record.verdict.reasons.iter().find(|reason| reason.code == "stopped-early").unwrap();
+                    assert!(reason.message.contains(&error.to_string()), "{reason:?}");
+                    assert_eq!(record.run.halted, Some(error.to_string()));
+                    let energy = record.summary.inits.values().next().unwrap().energy_j;
+                    assert!(energy.is_some(), "the windows so far are summed up");
+                }
+                Err(RunError::Gpu(told)) => {
+                    refused += 1;
+                    assert_eq!(told, error);
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(kept >= 3 && refused >= 1, "{error}: {kept} kept, {refused} refused");
+    }
+}
+
+/// A device that only takes its time.
+struct Idling;
+
+impl Workload for Idling {
+    fn submit(&mut self, _init: usize) -> Result<(), GpuError> {
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<f64, GpuError> {
+        std::thread::sleep(Duration::from_millis(10));
+        Ok(1.0)
+    }
+
+    fn device_spans(&mut self) -> Result<Vec<Option<DeviceSpan>>, GpuError> {
+        Ok(vec![])
+    }
+
+    fn check_products(&mut self, _init: usize) -> Result<bool, GpuError> {
+        Ok(true)
+    }
+}
+
+/// A sensor that answers so often, and then panics.
+struct Panicking {
+    source: Source,
+    reads_left: u32,
+}
+
+impl PowerReader for Panicking {
+    fn source(&self) -> &Source {
+        &self.source
+    }
+
+    fn read(&mut self) -> Result<Reading, PowerError> {
+        assert!(self.reads_left > 0, "this panic is part of a test");
+        self.reads_left -= 1;
+        let power_mw = Some(100_000 + u64::from(self.reads_left % 7));
+        Ok(Reading { power_mw, ..Reading::default() })
+    }
+}
+
+#[test]
+fn a_panic_in_the_sampling_thread_is_a_lost_sensor_and_no_hang() {
+    let source = Source {
+        api: "Toy".into(),
+        api_version: None,
+        device: "toy".into(),
+        pci_address: None,
+        scope: Scope::Board,
+        counter: None,
+        power: Some(PowerKind::Instant),
+        power_limit_w: None,
+        default_power_limit_w: None,
+        shared_with: vec![],
+    };
+    let wishes = Wishes {
+        rounds: Some(2),
+        window_s: Some(0.5),
+        lead_in_s: Some(0.1),
+        warm_up_s: Some(0.3),
+        quick: true,
+        ..Wishes::default()
+    };
+    let plan = Plan::new(&wishes, false, 10_000, "toy").unwrap();
+    let clock = HostClock::start();
+    // Of four windows of half a second, the first has its sensor.
+    let reads = (200.0 * plan.idle_s + 100.0 * (0.3 + 0.1 + 0.7)) as u32;
+    let sensor = SamplingThread::start(Box::new(Panicking { source, reads_left: reads }), clock).unwrap();
+    let world = World {
+        adapter: AdapterInfo {
+            name: "toy".into(),
+            vendor: "toy".into(),
+            kind: AdapterType::Other,
+            backend: "none".into(),
+            driver: None,
+            pci_address: None,
+        },
+        clock: &clock,
+        sensor: Ok(Box::new(sensor) as Box<dyn Sampler>),
+        open: &mut || Ok(()),
+        prepare: &mut || Ok(prepared(Idling)),
+        truth: None,
+    };
+    let record = carry_out(plan, world, &|| false, &|_| ()).unwrap();
+    assert_eq!(record.windows.len(), 4, "the run goes on");
+    assert!(record.windows[3].power_w.polled.is_none());
+    assert_eq!(record.verdict.status, Status::Invalid);
+    assert!(record.verdict.has("sensor-lost"), "{:?}", record.verdict);
+    let why = record.run.last_failure.unwrap();
+    assert!(why.contains("its reader panicked") && why.contains("--power"), "{why}");
+}

@@ -1,0 +1,113 @@
+//! The steps of CONTRIBUTING.md, tried out: its toy reader reads, and measures a run.
+
+/// Where the reader's `crate::` leads to.
+mod power {
+    pub use wattmul::power::*;
+}
+
+#[path = "doubles/toy_reader.rs"]
+mod toy_reader;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use wattmul::energy::Lead;
+use wattmul::gpu::GpuError;
+use wattmul::plan::{Plan, Wishes};
+use wattmul::power::PowerError;
+use wattmul::power::sampler::SamplingThread;
+use wattmul::protocol::{DeviceSpan, Workload};
+use wattmul::record::KernelChoice;
+use wattmul::run::{HostClock, Prepared, World, carry_out};
+use wattmul::simulate::Simulation;
+
+#[test]
+fn the_reader_that_is_printed_is_the_one_that_is_tested() {
+    let (text, reader) = (include_str!("../CONTRIBUTING.md"), include_str!("doubles/toy_reader.rs"));
+    assert!(text.contains(&format!("```rust\n{reader}```")), "copy tests/doubles/toy_reader.rs into CONTRIBUTING.md");
+}
+
+#[test]
+fn the_toy_is_found_by_its_address_and_its_errors_name_the_mend() {
+    let sys = tempfile::tempdir().unwrap();
+    let absent = toy_reader::readers(sys.path()).err().unwrap();
+    assert!(matches!(absent, PowerError::Absent { .. }) && absent.to_string().contains("load the toy driver"));
+    let folder = sys.path().join("class/toy");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("0000:03:00.0"), "nonsense").unwrap();
+    let mut readers = toy_reader::readers(sys.path()).unwrap();
+    assert_eq!(readers[0].source().pci_address.unwrap().to_string(), "0000:03:00.0");
+    let failed = readers[0].read().unwrap_err().to_string();
+    assert!(failed.contains("'nonsense' is no number"), "{failed}");
+    std::fs::write(folder.join("0000:03:00.0"), "0\n").unwrap();
+    assert_eq!(readers[0].read().unwrap().power_mw, Some(0), "a true 0 stays 0");
+}
+
+/// A toy that draws twice as much for the second init.
+struct Toy {
+    sys: PathBuf,
+    init: usize,
+}
+
+impl Workload for Toy {
+    fn submit(&mut self, init: usize) -> Result<(), GpuError> {
+        self.init = init;
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<f64, GpuError> {
+        // A new file in the old one's place: a reader never sees half of a number.
+        let watts = [100, 200][self.init];
+        let next = self.sys.join("next");
+        std::fs::write(&next, format!("{watts}000000")).unwrap();
+        std::fs::rename(next, self.sys.join("class/toy/0000:03:00.0")).unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+        Ok(1.0)
+    }
+
+    fn device_spans(&mut self) -> Result<Vec<Option<DeviceSpan>>, GpuError> {
+        Ok(vec![])
+    }
+
+    fn check_products(&mut self, _init: usize) -> Result<bool, GpuError> {
+        Ok(true)
+    }
+}
+
+#[test]
+fn the_toy_measures_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let sys = folder.path();
+    std::fs::create_dir_all(sys.join("class/toy")).unwrap();
+    std::fs::write(sys.join("class/toy/0000:03:00.0"), "30000000\n").unwrap();
+    let reader = toy_reader::readers(sys).unwrap().remove(0);
+    let wishes = Wishes {
+        rounds: Some(2),
+        window_s: Some(0.5),
+        lead_in_s: Some(0.2),
+        warm_up_s: Some(0.3),
+        quick: true,
+        ..Wishes::default()
+    };
+    let plan = Plan::new(&wishes, false, 10_000, "toy").unwrap();
+    let simulation = Simulation::new("h100".parse().unwrap(), plan.clone(), false);
+    let clock = HostClock::start();
+    let world = World {
+        adapter: simulation.adapter(),
+        clock: &clock,
+        sensor: Ok(Box::new(SamplingThread::start(reader, clock).unwrap())),
+        open: &mut || Ok(()),
+        prepare: &mut || {
+            let (variant, wgsl_digest) = ("none".into(), String::new());
+            let kernel = KernelChoice { variant, wgsl_digest, tuning: vec![], remembered: false };
+            Ok(Prepared { work: Box::new(Toy { sys: sys.into(), init: 0 }), inputs: BTreeMap::new(), kernel })
+        },
+        truth: None,
+    };
+    let record = carry_out(plan, world, &|| false, &|_| ()).unwrap();
+    assert_eq!(record.source.unwrap().api, "Toy");
+    assert_eq!(record.summary.sensor.lead, Some(Lead::Polled));
+    let watts: Vec<f64> = record.plan.inits.iter().map(|init| record.summary.inits[init].power_w.unwrap()).collect();
+    assert_eq!(watts, [100.0, 200.0]);
+    assert_eq!(record.idle.cold.unwrap().power_w, Some(30.0));
+}

@@ -1,0 +1,46 @@
+//! Toy boards: a power figure in µW in a file, one file a board, named by its PCI address.
+
+use crate::power::{PowerError, PowerKind, PowerReader, Reading, Scope, Source};
+use std::path::{Path, PathBuf};
+
+const MEND: &str = "load the toy driver";
+
+/// A reader for every board under `<sys>/class/toy`.
+pub fn readers(sys: &Path) -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
+    let folder = sys.join("class/toy");
+    let files = std::fs::read_dir(folder).map_err(|_| PowerError::Absent { what: "Toy".into(), mend: MEND })?;
+    let open = |file: PathBuf| {
+        let source = Source {
+            api: "Toy".into(),
+            api_version: None, // what is not known is None
+            device: "Toy board".into(),
+            pci_address: file.file_name()?.to_str()?.parse().ok(),
+            scope: Scope::Board,
+            counter: None,
+            power: Some(PowerKind::Instant),
+            power_limit_w: None,
+            default_power_limit_w: None,
+            shared_with: vec![],
+        };
+        Some(Box::new(ToyReader { source, file }) as Box<dyn PowerReader>)
+    };
+    Ok(files.flatten().filter_map(|entry| open(entry.path())).collect())
+}
+
+struct ToyReader {
+    source: Source,
+    file: PathBuf,
+}
+
+impl PowerReader for ToyReader {
+    fn source(&self) -> &Source {
+        &self.source
+    }
+
+    fn read(&mut self) -> Result<Reading, PowerError> {
+        let failed = |why| PowerError::Failed { what: "reading a toy's power".into(), why, mend: MEND };
+        let text = std::fs::read_to_string(&self.file).map_err(|error| failed(error.to_string()))?;
+        let microwatts: u64 = text.trim().parse().map_err(|_| failed(format!("'{}' is no number", text.trim())))?;
+        Ok(Reading { power_mw: Some(microwatts / 1000), ..Reading::default() })
+    }
+}

@@ -1,0 +1,72 @@
+//! Nothing grows while a run goes on: what the heap holds after the warm-up is what it holds at the end, but for the rows of the
+//! trace and the windows, which a record has.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use wattmul::plan::{Plan, Wishes};
+use wattmul::protocol::{Event, Stage};
+use wattmul::record::Truth;
+use wattmul::simulate::Simulation;
+
+/// Counts the bytes that the heap holds. This file is a program of its own, and has one test that runs.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: all of it is the system's allocator, with a count beside.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+const MIB: usize = 1 << 20;
+
+/// Runs so many rounds, of 26 s each, and looks at the heap after the warm-up and after the last window.
+fn is_steady(rounds: u32, real_time: bool) {
+    let wishes = Wishes { rounds: Some(rounds), ..Wishes::default() };
+    let plan = Plan::new(&wishes, false, 10_000, "H100").unwrap();
+    let windows = rounds as usize * plan.inits.len();
+    let simulation = Simulation::new("h100".parse().unwrap(), plan, real_time);
+    let (warm, last, done) = (Cell::new(None), Cell::new(0), Cell::new(0));
+    let watch = |event| match event {
+        Event::Begun(Stage::Round { .. }) if warm.get().is_none() => warm.set(Some(HELD.load(Ordering::Relaxed))),
+        Event::WindowDone(_) => {
+            last.set(HELD.load(Ordering::Relaxed));
+            done.set(done.get() + 1);
+        }
+        _ => {}
+    };
+    let truth = Truth { ratios: BTreeMap::new() };
+    let record = simulation.run(truth, None, &|| false, &watch).unwrap();
+    let (warm, last) = (warm.get().unwrap(), last.get());
+    let seconds = record.windows.last().unwrap().start_s - record.windows[0].start_s;
+    println!("{seconds:.0} s: {warm} bytes after the warm-up, {last} at the end");
+    assert_eq!(done.get(), windows);
+    assert!(last <= warm + MIB, "{warm} bytes after the warm-up, {last} at the end");
+}
+
+/// 17 minutes in virtual time, in no time: 100,000 reads of the sensor.
+#[test]
+fn a_long_simulated_run_holds_no_more_at_its_end_than_after_its_warm_up() {
+    is_steady(40, false);
+}
+
+#[test]
+#[ignore = "takes over ten minutes"]
+fn ten_minutes_of_a_simulated_run_in_real_time_hold_no_more_at_their_end() {
+    is_steady(24, true);
+}
