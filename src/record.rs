@@ -8,6 +8,7 @@ use crate::inputs::Init;
 use crate::plan::Plan;
 use crate::power::{Limiter, Source};
 use crate::protocol::{Idle, WarmUp};
+use crate::slurm::Job;
 use crate::stats::Estimate;
 use crate::trace::Trace;
 use crate::validity::Verdict;
@@ -77,6 +78,12 @@ pub struct Course {
     pub no_sensor: Option<String>,
     pub failed_reads: u64,
     pub last_failure: Option<String>,
+    /// What `--label` said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The job of Slurm in which it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slurm: Option<Job>,
 }
 
 /// Power of the device without work.
@@ -177,11 +184,15 @@ pub struct TrueRatios {
 impl Record {
     /// `<UTC time>-<gpu>-<backend>-<dtype>-n<size>-<6 hex>.json`, the last from the content.
     pub fn file_name(&self) -> String {
+        self.file_name_with(6)
+    }
+
+    fn file_name_with(&self, digits: usize) -> String {
         let stamp: String = self.run.started.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
         let digest = blake3::hash(self.to_json().as_bytes()).to_hex();
         let gpu = slug(&self.adapter.name);
         let Plan { dtype, size, .. } = &self.plan;
-        format!("{stamp}-{gpu}-{}-{}-n{size}-{}.json", slug(&self.adapter.backend), dtype.name(), &digest[..6])
+        format!("{stamp}-{gpu}-{}-{}-n{size}-{}.json", slug(&self.adapter.backend), dtype.name(), &digest[..digits])
     }
 
     /// The record as it is saved: objects on lines of their own, a window a line, columns of the trace a line each.
@@ -195,7 +206,9 @@ impl Record {
     }
 
     /// Saves the record in `folder`, whole or not at all: it is written beside its place and then takes its name, so that
-    /// nobody ever reads half a record, however many write into the folder.
+    /// nobody ever reads half a record, however many write into the folder: a name is taken in one step, on network file
+    /// systems too, and no lock is held. Of the hundreds of runs that a cluster starts in one second, two may well have
+    /// digests that begin alike; the later one then shows more of its own.
     ///
     /// # Errors
     /// The folder cannot be made or written.
@@ -204,7 +217,20 @@ impl Record {
         let mut file = temporary_in(folder)?;
         file.write_all(self.to_json().as_bytes()).with_context(|| cannot_write(folder))?;
         file.as_file().sync_all().with_context(|| cannot_write(folder))?;
-        let path = folder.join(self.file_name());
+        for digits in [6, 16] {
+            let path = folder.join(self.file_name_with(digits));
+            match file.persist_noclobber(&path) {
+                Ok(_) => return Ok(path),
+                Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => file = refused.file,
+                // A file system without hard links cannot take a name in one step and spare another's; it can rename.
+                Err(refused) => {
+                    refused.file.persist(&path).with_context(|| cannot_write(folder))?;
+                    return Ok(path);
+                }
+            }
+        }
+        // By now only the very same record can have the name.
+        let path = folder.join(self.file_name_with(16));
         file.persist(&path).with_context(|| cannot_write(folder))?;
         Ok(path)
     }
@@ -305,6 +331,19 @@ mod tests {
         assert_eq!(slug("../../etc/<script>\n|é"), "etc-script");
         assert_eq!(slug("図"), "unknown");
         assert!(slug(&"long ".repeat(50)).len() <= 60);
+    }
+
+    #[test]
+    fn a_name_that_another_record_has_is_not_taken_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = include_str!("../results/20261122T110339Z-llvmpipe-vulkan-f32-n1024-b6fc27.json");
+        let record: Record = serde_json::from_str(text).unwrap();
+        std::fs::write(folder.path().join(record.file_name()), "another record").unwrap();
+        let path = record.save(folder.path()).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.path().join(record.file_name())).unwrap(), "another record");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), record.to_json());
+        assert_eq!(record.save(folder.path()).unwrap(), path, "the same record again is no other");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
     }
 
     #[test]

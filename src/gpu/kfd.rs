@@ -52,7 +52,11 @@ mod tests {
             }
         };
         node(0, "0\n", Some("cpu_cores_count 64\nlocation_id 0\n"));
-        node(2, "51321\n", Some(&format!("simd_count 480\nlocation_id 33536\ndomain 0\nunique_id {}\n", 0xdbab_eb25_bba3_114e_u64)));
+        node(
+            2,
+            "51321\n",
+            Some(&format!("simd_count 480\nlocation_id 33536\ndomain 0\nunique_id {}\n", 0xdbab_eb25_bba3_114e_u64)),
+        );
         node(3, "4711\n", None); // another job's
         node(10, "2\n", Some("location_id 49931\ndomain 1\nunique_id 0\n"));
         let gpus = gpus(sys.path());

@@ -63,16 +63,8 @@ impl Inventory for ThisMachine {
     }
 }
 
-const NAMES: [&str; 8] = [
-    CUDA,
-    "CUDA_DEVICE_ORDER",
-    ROCR,
-    HIP,
-    ORDINAL,
-    "SLURM_STEP_GPUS",
-    "SLURM_JOB_GPUS",
-    "SLURM_JOB_ID",
-];
+const NAMES: [&str; 8] =
+    [CUDA, "CUDA_DEVICE_ORDER", ROCR, HIP, ORDINAL, "SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "SLURM_JOB_ID"];
 const CUDA: &str = "CUDA_VISIBLE_DEVICES";
 const ROCR: &str = "ROCR_VISIBLE_DEVICES";
 const HIP: &str = "HIP_VISIBLE_DEVICES";
@@ -219,7 +211,9 @@ pub fn grant(
         other => {
             let why = other.err().unwrap_or_else(|| format!("no GPU of {vendor} is shown"));
             match said.or(slurm) {
-                Some(said) if offered(vendor) => Err(said.wrong(format!("cannot be told from other GPUs ({why})"), LOOK)),
+                Some(said) if offered(vendor) => {
+                    Err(said.wrong(format!("cannot be told from other GPUs ({why})"), LOOK))
+                }
                 _ => {
                     absent.push(why);
                     Ok(None)
@@ -660,7 +654,8 @@ mod tests {
 
     #[test]
     fn what_slurm_says_to_all_vendors_alike_is_meant_for_one() {
-        let said = variables(&[("SLURM_JOB_ID", "7"), ("SLURM_JOB_GPUS", "1"), (CUDA, "1"), (ROCR, "1"), (ORDINAL, "1")]);
+        let said =
+            variables(&[("SLURM_JOB_ID", "7"), ("SLURM_JOB_GPUS", "1"), (CUDA, "1"), (ROCR, "1"), (ORDINAL, "1")]);
         let offered = [info("NVIDIA", Some(1)), info("NVIDIA", Some(2)), info("AMD", Some(9)), info("Mesa", None)];
         let processor = Gpu { address: address(9), uuid: None, model: None };
         for amd in [vec![], vec![processor]] {

@@ -1,0 +1,165 @@
+//! A stand-in for a GPU's Vulkan driver: Mesa's software driver, which says that it is a discrete GPU of NVIDIA's at the PCI
+//! address that is the file name of this library. So copies of it are several GPUs, and all of them compute.
+//!
+//! `VULKAN_DOUBLE_DRIVER` in the environment is the path of Mesa's driver. `VULKAN_DOUBLE_BROKEN` holds addresses of GPUs that
+//! cannot be opened.
+#![allow(non_snake_case, clippy::missing_safety_doc)]
+#![expect(unsafe_code, reason = "a C library")]
+
+use ash::vk;
+use std::ffi::{CStr, c_char, c_void};
+use std::path::Path;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+type GetInstanceProcAddr = unsafe extern "system" fn(vk::Instance, *const c_char) -> *mut c_void;
+type Negotiate = unsafe extern "system" fn(*mut u32) -> vk::Result;
+
+static MESA: LazyLock<libloading::Library> = LazyLock::new(|| {
+    let path = std::env::var_os("VULKAN_DOUBLE_DRIVER").expect("VULKAN_DOUBLE_DRIVER is the path of Mesa's driver");
+    // SAFETY: a Vulkan driver, which the loader would open in the same way.
+    unsafe { libloading::Library::new(path) }.expect("Mesa's driver opens")
+});
+
+/// Where this copy says that it is: `0000:81:00.0`.
+static ADDRESS: LazyLock<String> = LazyLock::new(|| {
+    // SAFETY: dladdr fills the struct with pointers that live as long as this library.
+    let path = unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        assert_ne!(libc::dladdr(vk_icdGetInstanceProcAddr as *const c_void, &mut info), 0);
+        CStr::from_ptr(info.dli_fname).to_string_lossy().into_owned()
+    };
+    Path::new(&path).file_stem().unwrap().to_string_lossy().into_owned()
+});
+
+/// Mesa's own function behind one of ours.
+struct Real(AtomicPtr<c_void>);
+
+impl Real {
+    const fn new() -> Self {
+        Real(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    /// # Safety
+    /// `F` is the type of the function.
+    unsafe fn get<F>(&self) -> F {
+        let function = self.0.load(Ordering::Relaxed);
+        // SAFETY: the loader asked for ours, which set this one, before it called ours; the type is the caller's promise.
+        unsafe { std::mem::transmute_copy(&function) }
+    }
+}
+
+static PROPERTIES: Real = Real::new();
+static PROPERTIES_2: Real = Real::new();
+static EXTENSIONS: Real = Real::new();
+static CREATE_DEVICE: Real = Real::new();
+
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn vk_icdNegotiateLoaderICDInterfaceVersion(version: *mut u32) -> vk::Result {
+    // SAFETY: the loader's call, handed on.
+    unsafe { MESA.get::<Negotiate>(b"vk_icdNegotiateLoaderICDInterfaceVersion\0").unwrap()(version) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "system" fn vk_icdGetInstanceProcAddr(instance: vk::Instance, name: *const c_char) -> *mut c_void {
+    // SAFETY: the loader's call, handed on; its name is a C string.
+    let (real, name) = unsafe {
+        let get = MESA.get::<GetInstanceProcAddr>(b"vk_icdGetInstanceProcAddr\0").unwrap();
+        (get(instance, name), CStr::from_ptr(name).to_bytes())
+    };
+    let (ours, keep): (*mut c_void, &Real) = match name {
+        b"vkGetPhysicalDeviceProperties" => (properties as *mut c_void, &PROPERTIES),
+        b"vkGetPhysicalDeviceProperties2" | b"vkGetPhysicalDeviceProperties2KHR" => {
+            (properties_2 as *mut c_void, &PROPERTIES_2)
+        }
+        b"vkEnumerateDeviceExtensionProperties" => (extensions as *mut c_void, &EXTENSIONS),
+        b"vkCreateDevice" => (create_device as *mut c_void, &CREATE_DEVICE),
+        _ => return real,
+    };
+    if real.is_null() {
+        return real;
+    }
+    keep.0.store(real, Ordering::Relaxed);
+    ours
+}
+
+fn disguise(properties: &mut vk::PhysicalDeviceProperties) {
+    properties.vendor_id = 0x10de;
+    properties.device_type = vk::PhysicalDeviceType::DISCRETE_GPU;
+    write_name(&mut properties.device_name, c"NVIDIA Stand-in");
+}
+
+fn write_name(to: &mut [c_char], name: &CStr) {
+    for (to, byte) in to.iter_mut().zip(name.to_bytes_with_nul()) {
+        *to = *byte as c_char;
+    }
+}
+
+unsafe extern "system" fn properties(device: vk::PhysicalDevice, to: *mut vk::PhysicalDeviceProperties) {
+    // SAFETY: the caller's struct, filled by Mesa, and then a little otherwise.
+    unsafe {
+        PROPERTIES.get::<vk::PFN_vkGetPhysicalDeviceProperties>()(device, to);
+        disguise(&mut *to);
+    }
+}
+
+unsafe extern "system" fn properties_2(device: vk::PhysicalDevice, to: *mut vk::PhysicalDeviceProperties2<'_>) {
+    // SAFETY: as above; what follows in the chain begins with its type and the next one, and is what its type says.
+    unsafe {
+        PROPERTIES_2.get::<vk::PFN_vkGetPhysicalDeviceProperties2>()(device, to.cast());
+        disguise(&mut (*to).properties);
+        let mut next = (*to).p_next.cast::<vk::BaseOutStructure<'_>>();
+        while !next.is_null() {
+            if (*next).s_type == vk::StructureType::PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT {
+                let info = &mut *next.cast::<vk::PhysicalDevicePCIBusInfoPropertiesEXT<'_>>();
+                let mut numbers = ADDRESS.split([':', '.']).map(|digits| u32::from_str_radix(digits, 16).unwrap());
+                info.pci_domain = numbers.next().unwrap();
+                info.pci_bus = numbers.next().unwrap();
+                info.pci_device = numbers.next().unwrap();
+                info.pci_function = numbers.next().unwrap();
+            }
+            next = (*next).p_next.cast();
+        }
+    }
+}
+
+unsafe extern "system" fn extensions(
+    device: vk::PhysicalDevice,
+    layer: *const c_char,
+    count: *mut u32,
+    list: *mut vk::ExtensionProperties,
+) -> vk::Result {
+    // SAFETY: the caller says in `count` how many elements its list has, and learns there how many there are; one of them is
+    // ours, and Mesa is told of one less.
+    unsafe {
+        let real = EXTENSIONS.get::<vk::PFN_vkEnumerateDeviceExtensionProperties>();
+        if !layer.is_null() || (!list.is_null() && *count == 0) {
+            return real(device, layer, count, list);
+        }
+        if !list.is_null() {
+            *count -= 1;
+        }
+        let result = real(device, layer, count, list);
+        if !list.is_null() {
+            let ours = &mut *list.add(*count as usize);
+            *ours = vk::ExtensionProperties { spec_version: 2, ..Default::default() };
+            write_name(&mut ours.extension_name, ash::ext::pci_bus_info::NAME);
+        }
+        *count += 1;
+        result
+    }
+}
+
+unsafe extern "system" fn create_device(
+    device: vk::PhysicalDevice,
+    info: *const vk::DeviceCreateInfo<'_>,
+    allocator: *const vk::AllocationCallbacks<'_>,
+    to: *mut vk::Device,
+) -> vk::Result {
+    let broken = std::env::var("VULKAN_DOUBLE_BROKEN").unwrap_or_default();
+    if broken.split_whitespace().any(|address| address == *ADDRESS) {
+        return vk::Result::ERROR_INITIALIZATION_FAILED;
+    }
+    // SAFETY: the caller's call, handed on.
+    unsafe { CREATE_DEVICE.get::<vk::PFN_vkCreateDevice>()(device, info.cast(), allocator.cast(), to) }
+}
