@@ -180,7 +180,7 @@ pub fn conclude(args: &RunArgs, mut record: Record) -> anyhow::Result<Record> {
         match &saved {
             Some(path) => writeln!(output, "  saved {}", path.display())?,
             None if args.no_save => writeln!(output, "  not saved (--no-save)")?,
-            None if dropped => writeln!(output, "  not saved: Slurm stopped the job")?,
+            None if dropped => writeln!(output, "  not saved: stopped in a job of Slurm, which may start it again")?,
             None => writeln!(output, "  not saved: simulated (--results names a folder)")?,
         }
     }

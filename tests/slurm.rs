@@ -87,7 +87,7 @@ impl Cluster {
              SlurmdSpoolDir={folder}/spool\nSlurmctldPidFile={folder}/slurmctld.pid\nSlurmdPidFile={folder}/slurmd.pid\n\
              ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nSelectType=select/cons_tres\n\
              SelectTypeParameters=CR_Core\nSwitchType=switch/none\nMpiDefault=none\nReturnToService=2\nGresTypes=gpu\n\
-             KillWait=30\n\
+             KillWait=30\nSchedulerParameters=sched_interval=1\n\
              NodeName={name} NodeAddr=127.0.0.1 CPUs=2 Gres=gpu:2 State=UNKNOWN\n\
              PartitionName=main Nodes={name} Default=YES MaxTime=INFINITE State=UP\n"
         );

@@ -33,8 +33,22 @@ pub fn program() -> std::process::Command {
     on_software_driver(std::process::Command::new(assert_cmd::cargo::cargo_bin("wattmul")))
 }
 
-/// Shows a command Vulkan's software driver alone, and a cache folder that is not the user's.
+/// Variables that would say which GPUs a test may use.
+const SCHEDULERS: [&str; 7] = [
+    "CUDA_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "SLURM_JOB_GPUS",
+    "SLURM_JOB_ID",
+    "SLURM_STEP_GPUS",
+];
+
+/// Shows a command Vulkan's software driver alone, and a cache folder that is not the user's, in no scheduler's job.
 pub fn on_software_driver(mut command: std::process::Command) -> std::process::Command {
+    SCHEDULERS.iter().for_each(|name| {
+        command.env_remove(name);
+    });
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     if let Some(driver) = software_driver() {
         command.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver); // loaders before 1.3.207 read the second
