@@ -322,6 +322,8 @@ fn write_value(value: &serde_json::Value, depth: usize, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Wishes;
+    use crate::simulate::{self, Model, Simulation};
 
     #[test]
     fn names_of_gpus_become_parts_of_file_names() {
@@ -336,8 +338,10 @@ mod tests {
     #[test]
     fn a_name_that_another_record_has_is_not_taken_from_it() {
         let folder = tempfile::tempdir().unwrap();
-        let text = include_str!("../results/20261122T110339Z-llvmpipe-vulkan-f32-n1024-b6fc27.json");
-        let record: Record = serde_json::from_str(text).unwrap();
+        let model: Model = "h100".parse().unwrap();
+        let plan = Plan::new(&Wishes { quick: true, ..Wishes::default() }, false, 100_000, model.title).unwrap();
+        let truth = simulate::truth(&model, &plan).unwrap();
+        let record = Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| {}).unwrap();
         std::fs::write(folder.path().join(record.file_name()), "another record").unwrap();
         let path = record.save(folder.path()).unwrap();
         assert_eq!(std::fs::read_to_string(folder.path().join(record.file_name())).unwrap(), "another record");

@@ -36,9 +36,9 @@ pub fn each(
 
 /// A line a GPU, 80 columns wide.
 pub fn summary(rows: &[Row]) -> String {
-    let mut text = format!("\n  {:<28}{:<14}{:<8}{:<17}verdict\n", "gpu", "pci", "ratio", "95 % interval");
+    let mut text = format!("\n  {:<22}{:<14}{:<8}{:<15}verdict\n", "gpu", "pci", "ratio", "95 % interval");
     for Row { adapter, outcome } in rows {
-        let name: String = printable(&adapter.name).chars().take(27).collect();
+        let name: String = printable(&adapter.name).chars().take(21).collect();
         let address = adapter.pci_address.map(|address| address.to_string()).unwrap_or_else(|| "n/a".into());
         let (ratio, interval, verdict) = match outcome {
             Ok(Some(record)) => {
@@ -52,7 +52,7 @@ pub fn summary(rows: &[Row]) -> String {
         };
         let missing = || "n/a".to_owned();
         let (ratio, interval) = (ratio.unwrap_or_else(missing), interval.unwrap_or_else(missing));
-        text += format!("  {name:<28}{address:<14}{ratio:<8}{interval:<17}{verdict}").trim_end();
+        text += format!("  {name:<22}{address:<14}{ratio:<8}{interval:<15}{verdict}").trim_end();
         text.push('\n');
     }
     let of = rows.iter().filter_map(|row| row.outcome.as_ref().ok()?.as_ref());
@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn simulated() -> Record {
-        let model: Model = "h100,seed=1".parse().unwrap();
+        let model: Model = "h100".parse().unwrap();
         let plan = Plan::new(&Wishes { quick: true, ..Wishes::default() }, false, 100_000, model.title).unwrap();
         let truth = simulate::truth(&model, &plan).unwrap();
         Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| {}).unwrap()
