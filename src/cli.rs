@@ -5,6 +5,7 @@ use crate::gpu::kernel::Kernel;
 use crate::inputs::Init;
 use crate::plan::Wishes;
 use crate::power::SensorChoice;
+use crate::report::terminal::printable;
 use crate::simulate::models::{Model, ModelError};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -32,6 +33,7 @@ Examples:
   wattmul                                 measure the first GPU
   wattmul --backend vulkan --quick        the same in under a minute
   wattmul --adapter 1 --power nvml:0      choose the GPU and the sensor by hand
+  wattmul --adapter all                   every GPU, one after another
   wattmul --size 10000 --lock-clock 1000  hold the clock: no power limit plays in
   wattmul --simulate h100                 no GPU: what a run shows, on a model
   wattmul devices                         which GPUs and sensors are here
@@ -84,8 +86,9 @@ pub struct RunArgs {
     /// Interface to the GPU
     #[arg(long, value_enum, default_value = "auto")]
     pub backend: Backend,
-    /// Which GPU: its index in `wattmul devices`, part of its name, or its PCI address
-    #[arg(long, value_name = "INDEX|NAME|PCI")]
+    /// Which GPU: its index in `wattmul devices`, part of its name, or its PCI address; auto, the first that this process
+    /// may use (schedulers say so); all, every one of those, one after another
+    #[arg(long, value_name = "auto|all|INDEX|NAME|PCI")]
     pub adapter: Option<String>,
     /// n: the matrices are n × n [default: 10000; 1024 on a software adapter]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -127,6 +130,9 @@ pub struct RunArgs {
     /// Where the record is saved [default: results; nowhere with --simulate]
     #[arg(long, value_name = "FOLDER")]
     pub results: Option<PathBuf>,
+    /// A word for the record: which rack, which card
+    #[arg(long, value_name = "TEXT", value_parser = parse_label)]
+    pub label: Option<String>,
     /// Do not save the record
     #[arg(long)]
     pub no_save: bool,
@@ -172,6 +178,16 @@ fn parse_kernel(text: &str) -> Result<KernelWish, String> {
     match text {
         "auto" => Ok(KernelWish(None)),
         name => Kernel::named(name).map(|kernel| KernelWish(Some(kernel))),
+    }
+}
+
+fn parse_label(text: &str) -> Result<String, String> {
+    const MOST: usize = 100;
+    match text {
+        text if text.trim().is_empty() => Err("it is empty".into()),
+        text if text.chars().count() > MOST => Err(format!("it has more than {MOST} characters")),
+        text if text != printable(text) => Err("it has control characters".into()),
+        text => Ok(text.to_owned()),
     }
 }
 

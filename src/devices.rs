@@ -1,6 +1,7 @@
 //! `wattmul devices`: the adapters of this machine, its sensors with what each says now, and which belongs to which.
 
 use crate::gpu::adapter::{self, AdapterError, AdapterInfo, Backend};
+use crate::gpu::visible::{self, Grant, Standing, ThisMachine, Variables, VisibleError};
 use crate::power::{self, Api, PowerError, PowerReader, Reading, Source};
 use crate::report::terminal::{printable, wrapped};
 use std::fmt::Write;
@@ -13,6 +14,8 @@ const WATCH: Duration = Duration::from_millis(250);
 /// All that was found.
 pub struct Devices {
     pub adapters: Result<Vec<AdapterInfo>, AdapterError>,
+    /// Which of them this process may use.
+    pub grant: Result<Grant, VisibleError>,
     pub sensors: Vec<Sensor>,
     /// Interfaces that are here and do not work. Those that are not here are not listed: most machines lack most.
     pub refusals: Vec<PowerError>,
@@ -36,6 +39,7 @@ pub fn look(backend: Backend) -> Devices {
     let adapters =
         adapter::list(backend).map(|adapters| adapters.into_iter().map(|adapter| adapter.info).collect::<Vec<_>>());
     let infos = adapters.as_deref().unwrap_or(&[]);
+    let grant = visible::grant(&Variables::of_this_process(), infos, &ThisMachine);
     let mut refusals = vec![];
     let mut readers: Vec<(Api, usize, Box<dyn PowerReader>)> = vec![];
     for api in Api::ALL {
@@ -64,12 +68,17 @@ pub fn look(backend: Backend) -> Devices {
         Sensor { api, index, source, reading, power_w, adapter }
     });
     let sensors = sensors.collect();
-    Devices { adapters, sensors, refusals }
+    Devices { adapters, grant, sensors, refusals }
 }
 
 impl Devices {
     fn infos(&self) -> &[AdapterInfo] {
         self.adapters.as_deref().unwrap_or(&[])
+    }
+
+    /// None where the environment cannot be obeyed.
+    fn standing(&self, info: &AdapterInfo) -> Option<Standing> {
+        self.grant.as_ref().ok().map(|grant| grant.standing(info))
     }
 
     /// For people: adapters, sensors, and what does not work, in 80 columns.
@@ -81,6 +90,9 @@ impl Devices {
             text += &wrapped(&line, &format!("{index:>3}  "), "     ");
             if let Some(driver) = &info.driver {
                 let _ = writeln!(text, "     driver {}", printable(driver));
+            }
+            if let Some(why) = self.standing(info).and_then(|standing| standing.why()) {
+                text += &wrapped(&printable(&why), "     use    ", "            ");
             }
             // Sensors stand in the order of preference: the first is the one that a run takes.
             let sensor = self.sensors.iter().find(|s| s.adapter == Some(index) && s.source.gives_something());
@@ -99,6 +111,9 @@ impl Devices {
         if self.sensors.is_empty() {
             text += "     none (`wattmul doctor` says what is missing)\n";
         }
+        if let Err(error) = &self.grant {
+            text += &wrapped(&printable(&error.to_string()), "  notice: ", "          ");
+        }
         let notices =
             self.refusals.iter().map(|error| wrapped(&printable(&error.to_string()), "  notice: ", "          "));
         text += &notices.collect::<String>();
@@ -108,7 +123,15 @@ impl Devices {
     /// For programs.
     pub fn json(&self) -> serde_json::Value {
         let sensors: Vec<_> = self.sensors.iter().map(Sensor::json).collect();
-        serde_json::json!({ "adapters": self.infos(), "sensors": sensors })
+        let adapters = self.infos().iter().map(|info| {
+            let standing = self.standing(info);
+            let mut json = serde_json::json!(info);
+            json["allowed"] = standing.as_ref().map(Standing::is_allowed).into();
+            json["why"] = standing.and_then(|standing| standing.why()).into();
+            json
+        });
+        let refusal = self.grant.as_ref().err().map(|error| error.to_string());
+        serde_json::json!({ "adapters": adapters.collect::<Vec<_>>(), "refusal": refusal, "sensors": sensors })
     }
 }
 
@@ -199,6 +222,7 @@ mod tests {
         let mut gone = sensor(Api::Hwmon, None, None, None);
         gone.reading = Err(PowerError::Failed { what: "reading".into(), why: "gone".into(), mend: "look for it" });
         Devices {
+            grant: Ok(Grant::default()),
             adapters: Ok(vec![info("AMD Radeon", Some("0000:03:00.0")), info("other", None)]),
             sensors: vec![
                 sensor(Api::RocmSmi, Some("0000:03:00.0"), Some(200.04), Some(0)),

@@ -16,6 +16,7 @@
 //! - [`summary`], [`validity`], [`record`]: the answer, whether it can be believed, and the file that holds it. Whoever has
 //!   the file can compute the first two again.
 //! - [`simulate`]: GPUs and sensors whose truth is known, in virtual time, behind the same traits as the real ones.
+//! - [`measure`], [`several`], [`slurm`]: one GPU or all of a machine, and the cluster's job around it.
 //! - [`report`]: what people read. [`devices`], [`doctor`]: what is here, and what is missing.
 
 #![deny(unsafe_code)]
@@ -31,6 +32,7 @@ pub mod gpu;
 pub mod host;
 pub mod inputs;
 pub mod interrupt;
+pub mod measure;
 pub mod overview;
 pub mod pci;
 pub mod plan;
@@ -39,7 +41,9 @@ pub mod protocol;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod several;
 pub mod simulate;
+pub mod slurm;
 pub mod stats;
 pub mod summary;
 pub mod trace;

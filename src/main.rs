@@ -12,26 +12,18 @@ use wattmul::cli::{
     Cli, Command, CompareArgs, DevicesArgs, DoctorArgs, Format, KernelArgs, ModelWish, ReportArgs, RunArgs,
     ValidateArgs,
 };
-use wattmul::gpu::adapter::{self, AdapterType};
-use wattmul::gpu::buffers::Shape;
-use wattmul::gpu::claim::Claim;
+use wattmul::gpu::adapter;
 use wattmul::gpu::kernel::KERNELS;
-use wattmul::gpu::tune::Candidates;
-use wattmul::gpu::tuning_cache::TuningCache;
+use wattmul::measure::{conclude, exit_code, measure, show_heading};
 use wattmul::overview::Run;
 use wattmul::plan::{Plan, PlanError};
-use wattmul::power::SensorChoice;
-use wattmul::power::clock_guard;
-use wattmul::power::sampler::SamplingThread;
-use wattmul::protocol::Sampler;
+use wattmul::power::{SensorChoice, clock_guard};
 use wattmul::record::Record;
 use wattmul::report::terminal::{self, Progress};
 use wattmul::report::{csv, html, markdown, table};
-use wattmul::run::{HostClock, RealDevice, World, carry_out};
 use wattmul::simulate::{Model, Simulation};
 use wattmul::validate::Depth;
-use wattmul::validity::Status;
-use wattmul::{compare, devices, doctor, folder, interrupt, overview, power, record, simulate, validate};
+use wattmul::{compare, devices, doctor, folder, interrupt, overview, record, simulate, validate};
 
 #[expect(unsafe_code, reason = "the environment is changed before there is a second thread")]
 fn main() -> ExitCode {
@@ -75,73 +67,6 @@ fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let adapters = adapter::list(args.backend)?;
-    let chosen = adapter::choose(adapters.iter().map(|adapter| &adapter.info), args.adapter.as_deref())?;
-    let adapter = &adapters[chosen];
-    let software = adapter.info.kind == AdapterType::Software;
-    let mut plan = Plan::new(&args.wishes(), software, Shape::largest(&adapter.limits()), &adapter.info.name)?;
-    if let Some(folder) = args.folder() {
-        record::check_folder(folder)?;
-    }
-
-    let claim = Claim::new(&adapter.info, chosen);
-    let shared = match &claim {
-        Err(in_use) if !software => anyhow::bail!("{in_use}"),
-        // Programs share a CPU all the time.
-        Err(in_use) => terminal::wrapped(&format!("notice: {in_use}."), "  ", "          "),
-        Ok(_) => String::new(),
-    };
-
-    let mut reader = power::choose(&args.power, &adapter.info)?;
-    let _clock_lock = match (args.lock_clock, &mut reader) {
-        (None, _) => None,
-        (Some(mhz), Ok(reader)) => Some(reader.lock_clock(mhz)?),
-        (Some(_), Err(why)) => anyhow::bail!("--lock-clock needs the vendor's interface, and there is none: {why}"),
-    };
-    let clock = HostClock::start();
-    let sensor = match reader {
-        Ok(reader) => Ok(SamplingThread::start(reader, clock)?),
-        Err(why) => Err(why),
-    };
-    if let Ok(sensor) = &sensor {
-        plan.fit_to_sensor(sensor.source(), None);
-    }
-
-    let notices = if software {
-        let why = "notice: this is a software adapter: it computes on the CPU, and what it measures is the CPU. \
-                   No GPU is offered here.";
-        terminal::wrapped(why, "  ", "          ") + &devices::unseen(adapters.iter().map(|adapter| &adapter.info))
-    } else {
-        String::new()
-    };
-    let heading = terminal::heading(&adapter.info, &plan, sensor.as_ref().map(|s| s.source()).map_err(String::as_str));
-    show_heading(args, &(heading + &notices + &shared))?;
-
-    let progress = Progress::new(&plan);
-    let cache = TuningCache::of(&adapter.info, plan.size);
-    let candidates = match args.kernel.0 {
-        Some(kernel) => Candidates::Pinned(kernel),
-        None => Candidates::All(cache.inspect(|cache| {
-            if args.retune {
-                cache.forget()
-            }
-        })),
-    };
-    let device = std::cell::RefCell::new(RealDevice::new(adapter, plan.clone(), candidates));
-    let world = World {
-        adapter: adapter.info.clone(),
-        clock: &clock,
-        sensor: sensor.map(|sensor| Box::new(sensor) as Box<dyn Sampler>),
-        open: &mut || device.borrow_mut().open(),
-        prepare: &mut || device.borrow_mut().prepare(|trial| progress.note(&format!("tried kernel {}", trial.kernel))),
-        truth: None,
-    };
-    let result = carry_out(plan.clone(), world, &interrupt::stopped, &|event| progress.event(&plan, event));
-    progress.finish();
-    conclude(args, &result?)
-}
-
 /// The same run on a simulated board.
 fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<ExitCode> {
     let no_sensor = match args.power {
@@ -161,56 +86,11 @@ fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<ExitCode> {
     let progress = Progress::new(&plan);
     let result = simulation.run(truth, no_sensor, &interrupt::stopped, &|event| progress.event(&plan, event));
     progress.finish();
-    conclude(args, &result?)
+    Ok(exit_code(&conclude(args, result?)?))
 }
 
 /// n, where no memory limits it.
 const LARGEST_SIMULATED: usize = 100_000;
-
-fn show_heading(args: &RunArgs, heading: &str) -> std::io::Result<()> {
-    if args.json {
-        eprint!("{heading}");
-        return Ok(());
-    }
-    let mut output = std::io::stdout().lock();
-    write!(output, "{heading}")?;
-    output.flush()
-}
-
-/// Saves and shows the record. It is shown all the same where it cannot be saved.
-fn conclude(args: &RunArgs, record: &Record) -> anyhow::Result<ExitCode> {
-    let saved = args.folder().map(|folder| record.save(folder));
-    let mut output = std::io::stdout().lock();
-    if args.json {
-        write!(output, "{}", record.to_json())?;
-    } else {
-        write!(output, "{}", terminal::summary(record))?;
-        match &saved {
-            Some(Err(_)) => {}
-            Some(Ok(path)) => writeln!(output, "  saved {}", path.display())?,
-            None if args.no_save => writeln!(output, "  not saved (--no-save)")?,
-            None => writeln!(output, "  not saved: simulated (--results names a folder)")?,
-        }
-    }
-    output.flush()?;
-    drop(output);
-    if let Some(Err(why)) = saved {
-        return Err(rescue(args, record, why));
-    }
-    Ok(ExitCode::from(if record.verdict.judgement() == Status::Invalid { 3 } else { 0 }))
-}
-
-/// The error of a record that could not be saved: minutes of work are in it, and it says where they are instead.
-fn rescue(args: &RunArgs, record: &Record, why: anyhow::Error) -> anyhow::Error {
-    match record.save(&std::env::temp_dir()) {
-        Ok(path) => why.context(format!("the record is in {} instead", path.display())),
-        Err(_) if args.json => why,
-        Err(_) => {
-            eprint!("{}", record.to_json());
-            why.context("the record is saved nowhere, and is printed above instead")
-        }
-    }
-}
 
 fn list_devices(args: &DevicesArgs) -> anyhow::Result<ExitCode> {
     let devices = devices::look(args.backend);

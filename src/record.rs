@@ -8,6 +8,7 @@ use crate::inputs::Init;
 use crate::plan::Plan;
 use crate::power::{Limiter, Source};
 use crate::protocol::{Idle, WarmUp};
+use crate::slurm::Job;
 use crate::stats::Estimate;
 use crate::trace::Trace;
 use crate::validity::Verdict;
@@ -20,6 +21,9 @@ use std::path::{Path, PathBuf};
 
 /// The version of this layout.
 pub const SCHEMA: u32 = 1;
+/// Of its digest, a record's name shows so many digits; where that name is another's, more.
+pub const DIGITS: usize = 6;
+pub const MORE_DIGITS: usize = 16;
 /// Room for a record: but for runs of hours, it has fewer bytes.
 const LARGEST: usize = 100_000;
 
@@ -86,6 +90,12 @@ pub struct Course {
     pub no_sensor: Option<String>,
     pub failed_reads: u64,
     pub last_failure: Option<String>,
+    /// What `--label` said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The job of Slurm in which it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slurm: Option<Job>,
 }
 
 /// Power of the device without work.
@@ -201,16 +211,16 @@ impl Record {
 
     /// `<UTC time>-<gpu>-<backend>-<dtype>-n<size>-<6 hex>.json`, the last from the content.
     pub fn file_name(&self) -> String {
-        self.file_name_of(self.to_json().as_bytes())
+        self.file_name_of(self.to_json().as_bytes(), DIGITS)
     }
 
-    /// The name of a file that holds this record as these bytes.
-    pub fn file_name_of(&self, bytes: &[u8]) -> String {
+    /// The name of a file that holds this record as these bytes, with so many digits of their digest.
+    pub fn file_name_of(&self, bytes: &[u8], digits: usize) -> String {
         let stamp: String = self.run.started.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
         let digest = blake3::hash(bytes).to_hex();
         let gpu = slug(&self.adapter.name);
         let Plan { dtype, size, .. } = &self.plan;
-        format!("{stamp}-{gpu}-{}-{}-n{size}-{}.json", slug(&self.adapter.backend), dtype.name(), &digest[..6])
+        format!("{stamp}-{gpu}-{}-{}-n{size}-{}.json", slug(&self.adapter.backend), dtype.name(), &digest[..digits])
     }
 
     /// The record as it is saved: objects on lines of their own, a window a line, columns of the trace a line each.
@@ -224,16 +234,32 @@ impl Record {
     }
 
     /// Saves the record in `folder`, whole or not at all: it is written beside its place and then takes its name, so that
-    /// nobody ever reads half a record, however many write into the folder.
+    /// nobody ever reads half a record, however many write into the folder: a name is taken in one step, on network file
+    /// systems too, and no lock is held. Of the hundreds of runs that a cluster starts in one second, two may well have
+    /// digests that begin alike; the later one then shows more of its own.
     ///
     /// # Errors
     /// The folder cannot be made or written.
     pub fn save(&self, folder: &Path) -> anyhow::Result<PathBuf> {
         std::fs::create_dir_all(folder).with_context(|| cannot_write(folder))?;
         let mut file = temporary_in(folder).with_context(|| cannot_write(folder))?;
-        file.write_all(self.to_json().as_bytes()).with_context(|| cannot_write(folder))?;
+        let text = self.to_json();
+        file.write_all(text.as_bytes()).with_context(|| cannot_write(folder))?;
         file.as_file().sync_all().with_context(|| cannot_write(folder))?;
-        let path = folder.join(self.file_name());
+        for digits in [DIGITS, MORE_DIGITS] {
+            let path = folder.join(self.file_name_of(text.as_bytes(), digits));
+            match file.persist_noclobber(&path) {
+                Ok(_) => return Ok(path),
+                Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => file = refused.file,
+                // A file system without hard links cannot take a name in one step and spare another's; it can rename.
+                Err(refused) => {
+                    refused.file.persist(&path).with_context(|| cannot_write(folder))?;
+                    return Ok(path);
+                }
+            }
+        }
+        // By now only the very same record can have the name.
+        let path = folder.join(self.file_name_of(text.as_bytes(), MORE_DIGITS));
         file.persist(&path).with_context(|| cannot_write(folder))?;
         Ok(path)
     }
@@ -330,6 +356,8 @@ fn write_value(value: &serde_json::Value, depth: usize, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Wishes;
+    use crate::simulate::{self, Model, Simulation};
 
     #[test]
     fn names_of_gpus_become_parts_of_file_names() {
@@ -339,6 +367,21 @@ mod tests {
         assert_eq!(slug("../../etc/<script>\n|é"), "etc-script");
         assert_eq!(slug("図"), "unknown");
         assert!(slug(&"long ".repeat(50)).len() <= 60);
+    }
+
+    #[test]
+    fn a_name_that_another_record_has_is_not_taken_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let model: Model = "h100".parse().unwrap();
+        let plan = Plan::new(&Wishes { quick: true, ..Wishes::default() }, false, 100_000, model.title).unwrap();
+        let truth = simulate::truth(&model, &plan).unwrap();
+        let record = Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| {}).unwrap();
+        std::fs::write(folder.path().join(record.file_name()), "another record").unwrap();
+        let path = record.save(folder.path()).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.path().join(record.file_name())).unwrap(), "another record");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), record.to_json());
+        assert_eq!(record.save(folder.path()).unwrap(), path, "the same record again is no other");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file is left");
     }
 
     #[test]

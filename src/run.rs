@@ -104,6 +104,8 @@ pub fn carry_out(plan: Plan, world: World, stop: &dyn Fn() -> bool, watch: &dyn 
             no_sensor,
             failed_reads,
             last_failure,
+            label: None,
+            slurm: None,
         },
         idle,
         warm_up,

@@ -111,8 +111,7 @@ mod device {
 
     /// A software driver whose device is lost once a file is there.
     fn losable(command: &mut Command, folder: &Path) -> PathBuf {
-        let library = assert_cmd::cargo::cargo_bin("wattmul").with_file_name("examples").join("libvulkan_double.so");
-        assert!(library.exists(), "cargo test builds {}", library.display());
+        let library = common::double("libvulkan_double.so");
         let real: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(common::software_driver().unwrap()).unwrap()).unwrap();
         let mut ours = real.clone();
@@ -121,7 +120,9 @@ mod device {
         std::fs::write(&manifest, ours.to_string()).unwrap();
         let lost = folder.join("lost");
         command.env("VK_DRIVER_FILES", &manifest).env("VK_ICD_FILENAMES", &manifest);
-        command.env("VULKAN_DOUBLE_OF", real["ICD"]["library_path"].as_str().unwrap()).env("VULKAN_DOUBLE_LOST", &lost);
+        command
+            .env("VULKAN_DOUBLE_DRIVER", real["ICD"]["library_path"].as_str().unwrap())
+            .env("VULKAN_DOUBLE_LOST", &lost);
         lost
     }
 

@@ -147,7 +147,7 @@ fn a_list_that_passes_for_an_object_is_found() {
     let to = from + text[from..].find("\n  }").unwrap() + 4;
     let text = format!("{}\"idle\": {list}{}", &text[..from], &text[to..]);
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join(record.file_name_of(text.as_bytes())), text).unwrap();
+    fs::write(folder.path().join(record.file_name_of(text.as_bytes(), 6)), text).unwrap();
     wattmul(&["validate"], folder.path()).code(3).stdout(contains("idle: is not written as the schema has it"));
 }
 

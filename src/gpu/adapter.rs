@@ -191,15 +191,11 @@ fn loads(library: &str) -> bool {
     unsafe { libloading::Library::new(library) }.is_ok()
 }
 
-/// The adapter meant by `--adapter`: an index into the list, a PCI address or a part of the name; without it the first.
+/// The adapter that was named: by an index into the list, a PCI address or a part of the name.
 ///
 /// # Errors
 /// None or several fit.
-pub fn choose<'a>(
-    infos: impl Iterator<Item = &'a AdapterInfo> + Clone,
-    wanted: Option<&str>,
-) -> Result<usize, AdapterError> {
-    let Some(wanted) = wanted else { return Ok(0) };
+pub fn choose<'a>(infos: impl Iterator<Item = &'a AdapterInfo> + Clone, wanted: &str) -> Result<usize, AdapterError> {
     let count = infos.clone().count();
     if let Ok(index) = wanted.parse::<usize>()
         && index < count
@@ -378,18 +374,17 @@ mod tests {
             info("llvmpipe (LLVM 15)", None),
         ];
         let choose = |wanted| choose(all.iter(), wanted);
-        assert_eq!(choose(None).unwrap(), 0);
-        assert_eq!(choose(Some("2")).unwrap(), 2);
-        assert_eq!(choose(Some("LLVM")).unwrap(), 2);
-        assert_eq!(choose(Some("81:00.0")).unwrap(), 1);
-        assert_eq!(choose(Some("00000000:81:00.0")).unwrap(), 1);
-        let ambiguous = choose(Some("a6000")).unwrap_err().to_string();
+        assert_eq!(choose("2").unwrap(), 2);
+        assert_eq!(choose("LLVM").unwrap(), 2);
+        assert_eq!(choose("81:00.0").unwrap(), 1);
+        assert_eq!(choose("00000000:81:00.0").unwrap(), 1);
+        let ambiguous = choose("a6000").unwrap_err().to_string();
         assert!(ambiguous.contains("fits 2 adapters") && ambiguous.contains("0000:81:00.0"), "{ambiguous}");
         for wanted in ["3", "RTX 4090", "0000:02:00.0", "", " "] {
-            assert!(matches!(choose(Some(wanted)), Err(AdapterError::Unknown { .. })), "{wanted}");
+            assert!(matches!(choose(wanted), Err(AdapterError::Unknown { .. })), "{wanted}");
         }
         // "6000" is no index, but a part of a name
-        assert!(matches!(choose(Some("6000")), Err(AdapterError::Ambiguous { .. })));
+        assert!(matches!(choose("6000"), Err(AdapterError::Ambiguous { .. })));
     }
 
     #[test]

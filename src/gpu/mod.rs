@@ -4,10 +4,12 @@ pub mod adapter;
 pub mod buffers;
 pub mod claim;
 pub mod kernel;
+pub mod kfd;
 pub mod matmul;
 pub mod tune;
 pub mod tuning_cache;
 pub mod verify;
+pub mod visible;
 
 use thiserror::Error;
 

@@ -6,6 +6,7 @@
 use super::clock_guard::Guard;
 use super::clock_lock::ClockLock;
 use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, Scope, Source};
+use crate::gpu::visible::Gpu;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::DeviceArchitecture;
@@ -70,6 +71,26 @@ pub fn readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
     // A GPU that fell off the bus must not hide the others.
     let readers = (0..count).filter_map(|index| NvmlReader::open(nvml, index).ok());
     Ok(readers.map(|reader| Box::new(reader) as Box<dyn PowerReader>).collect())
+}
+
+/// The GPUs that the driver shows this process, in its order, which is that of PCI addresses. One that is kept from the
+/// process is not counted.
+///
+/// # Errors
+/// There is no NVML here, or a GPU does not answer: whoever left it out would count the others wrongly.
+pub fn gpus() -> Result<Vec<Gpu>, PowerError> {
+    let nvml = library()?;
+    let count = nvml.device_count().map_err(|error| failure("counting GPUs through NVML", error))?;
+    let gpu = |index: u32| {
+        let device = match nvml.device_by_index(index) {
+            Err(NvmlError::NoPermission) => return Ok(None),
+            device => device?,
+        };
+        let address = device.pci_info()?.bus_id.parse().map_err(|_| NvmlError::UnexpectedVariant(index))?;
+        Ok(Some(Gpu { address, uuid: device.uuid().ok(), model: device.name().ok() }))
+    };
+    let gpus: Result<Vec<Option<Gpu>>, NvmlError> = (0..count).map(gpu).collect();
+    Ok(gpus.map_err(|error| failure("telling GPUs apart through NVML", error))?.into_iter().flatten().collect())
 }
 
 /// What the driver tells of a GPU beside power. None where it does not tell.

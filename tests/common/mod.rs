@@ -35,8 +35,22 @@ pub fn program() -> std::process::Command {
     on_software_driver(std::process::Command::new(assert_cmd::cargo::cargo_bin("wattmul")))
 }
 
-/// Shows a command Vulkan's software driver alone, and a cache folder that is not the user's.
+/// Variables that would say which GPUs a test may use.
+const SCHEDULERS: [&str; 7] = [
+    "CUDA_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "SLURM_JOB_GPUS",
+    "SLURM_JOB_ID",
+    "SLURM_STEP_GPUS",
+];
+
+/// Shows a command Vulkan's software driver alone, and a cache folder that is not the user's, in no scheduler's job.
 pub fn on_software_driver(mut command: std::process::Command) -> std::process::Command {
+    SCHEDULERS.iter().for_each(|name| {
+        command.env_remove(name);
+    });
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     if let Some(driver) = software_driver() {
         command.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver); // loaders before 1.3.207 read the second
@@ -99,12 +113,55 @@ pub fn no_software_driver() -> bool {
 /// A folder in which the stand-in for NVIDIA's library has the real one's name. Give it as `LD_LIBRARY_PATH`.
 #[cfg(unix)]
 pub fn nvml_double() -> tempfile::TempDir {
-    let program = assert_cmd::cargo::cargo_bin("wattmul");
-    let library = program.with_file_name("examples").join("libnvml_double.so");
-    assert!(library.exists(), "cargo test builds {}", library.display());
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(library, folder.path().join("libnvidia-ml.so.1")).unwrap();
+    std::os::unix::fs::symlink(double("libnvml_double.so"), folder.path().join("libnvidia-ml.so.1")).unwrap();
     folder
+}
+
+/// A stand-in that `cargo test` builds.
+pub fn double(name: &str) -> PathBuf {
+    let library = assert_cmd::cargo::cargo_bin("wattmul").with_file_name("examples").join(name);
+    assert!(library.exists(), "cargo test builds {}", library.display());
+    library
+}
+
+/// Two GPUs of NVIDIA's, played by Mesa's software driver (tests/doubles/vulkan.rs) and by the stand-in for NVIDIA's library.
+pub struct TwoGpus {
+    folder: tempfile::TempDir,
+}
+
+impl TwoGpus {
+    /// Where they are.
+    pub const ADDRESSES: [&str; 2] = ["0000:01:00.0", "0000:81:00.0"];
+
+    /// None where the software driver is missing.
+    pub fn new() -> Option<Self> {
+        let folder = nvml_double();
+        for (i, address) in Self::ADDRESSES.iter().enumerate() {
+            // Copies: of one file, the system would open one library.
+            let library = folder.path().join(format!("{address}.so"));
+            std::fs::copy(double("libvulkan_double.so"), &library).unwrap();
+            let driver = serde_json::json!({ "library_path": library, "api_version": "1.1.230" });
+            let manifest = serde_json::json!({ "file_format_version": "1.0.0", "ICD": driver });
+            std::fs::write(folder.path().join(format!("gpu{i}.json")), manifest.to_string()).unwrap();
+        }
+        software_driver().map(|_| TwoGpus { folder })
+    }
+
+    /// The environment in which they are seen, but for `NVML_DOUBLE`, which must hold `gpus=2`.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let manifest = std::fs::read_to_string(software_driver().unwrap()).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        let folder = self.folder.path().display();
+        let drivers = format!("{folder}/gpu0.json:{folder}/gpu1.json");
+        vec![
+            ("VULKAN_DOUBLE_DRIVER", manifest["ICD"]["library_path"].as_str().unwrap().into()),
+            ("VK_DRIVER_FILES", drivers.clone()),
+            ("VK_ICD_FILENAMES", drivers),
+            ("LD_LIBRARY_PATH", folder.to_string()),
+            ("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR").into()),
+        ]
+    }
 }
 
 /// The records in a folder, and nothing else may be there.

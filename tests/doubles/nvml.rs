@@ -4,6 +4,7 @@
 //! `NVML_DOUBLE` in the environment holds words, separated by spaces:
 //!   log=PATH           every update of the counter (seconds, millijoules) and every clock lock goes there, a line each
 //!   gpus=2             two GPUs, at 0000:01:00.0 and 0000:81:00.0; the first draws a steady 55 W
+//!   only=1             of these only that of index 1, as a device cgroup shows it: numbered 0
 //!   domain=8           PCI addresses with a domain of 8 digits, as NVML writes them
 //!   period_ms=N        time between updates (default 20)
 //!   average            no field 186, and power is a mean over the last second
@@ -82,6 +83,14 @@ impl Sensor {
 
     fn gpus(&self) -> usize {
         self.number("gpus").unwrap_or(1) as usize
+    }
+
+    /// The GPUs that are shown, in order.
+    fn shown(&self) -> Vec<usize> {
+        match self.number("only") {
+            Some(gpu) => vec![gpu as usize],
+            None => (0..self.gpus()).collect(),
+        }
     }
 
     /// Index of the GPU that follows the process's work: the last one.
@@ -200,15 +209,15 @@ pub extern "C" fn nvmlSystemGetNVMLVersion(text: *mut c_char, length: c_uint) ->
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetCount_v2(count: *mut c_uint) -> nvmlReturn_t {
-    give(count, sensor().gpus() as c_uint)
+    give(count, sensor().shown().len() as c_uint)
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, device: *mut nvmlDevice_t) -> nvmlReturn_t {
-    if index as usize >= sensor().gpus() {
-        return INVALID_ARGUMENT;
+    match sensor().shown().get(index as usize) {
+        Some(gpu) => give(device, (gpu + 1) as nvmlDevice_t),
+        None => INVALID_ARGUMENT,
     }
-    give(device, (index as usize + 1) as nvmlDevice_t)
 }
 
 #[unsafe(no_mangle)]
@@ -220,7 +229,7 @@ pub unsafe extern "C" fn nvmlDeviceGetHandleByPciBusId_v2(
     let wanted = unsafe { CStr::from_ptr(address) }.to_string_lossy().to_lowercase();
     let sensor = sensor();
     let ends = |gpu: &usize| wanted.ends_with(sensor.address(*gpu).trim_start_matches('0'));
-    match (0..sensor.gpus()).find(ends) {
+    match sensor.shown().into_iter().find(ends) {
         Some(gpu) => give(device, (gpu + 1) as nvmlDevice_t),
         None => NOT_FOUND,
     }
@@ -228,7 +237,15 @@ pub unsafe extern "C" fn nvmlDeviceGetHandleByPciBusId_v2(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetIndex(device: nvmlDevice_t, index: *mut c_uint) -> nvmlReturn_t {
-    give(index, index_of(device) as c_uint)
+    match sensor().shown().iter().position(|&gpu| gpu == index_of(device)) {
+        Some(place) => give(index, place as c_uint),
+        None => INVALID_ARGUMENT,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetUUID(device: nvmlDevice_t, text: *mut c_char, length: c_uint) -> nvmlReturn_t {
+    give_text(text, length, &format!("GPU-0000000{}-d72c-4106-c12f-20bd9faed9f6", index_of(device)))
 }
 
 #[unsafe(no_mangle)]

@@ -1,0 +1,220 @@
+//! `wattmul run` on real hardware: one adapter, or every one that may be measured, one after another.
+
+use crate::cli::RunArgs;
+use crate::gpu::adapter::{self, Adapter, AdapterInfo, AdapterType};
+use crate::gpu::buffers::Shape;
+use crate::gpu::claim::Claim;
+use crate::gpu::tune::Candidates;
+use crate::gpu::tuning_cache::TuningCache;
+use crate::gpu::visible::{self, Grant, ThisMachine, Variables, VisibleError};
+use crate::plan::Plan;
+use crate::power::sampler::SamplingThread;
+use crate::power::{self, SensorChoice};
+use crate::protocol::Sampler;
+use crate::record::{self, Record};
+use crate::report::terminal::{self, Progress};
+use crate::run::{HostClock, RealDevice, World, carry_out};
+use crate::several::{self, Row};
+use crate::slurm::Job;
+use crate::validity::Status;
+use crate::{devices, interrupt};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Measures what `--adapter` means.
+///
+/// # Errors
+/// No such adapter, or it is another's; one adapter that fails. Of several, each that fails is a row of the summary.
+pub fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let adapters = adapter::list(args.backend)?;
+    let infos: Vec<AdapterInfo> = adapters.iter().map(|adapter| adapter.info.clone()).collect();
+    let grant =
+        || -> Result<Grant, VisibleError> { visible::grant(&Variables::of_this_process(), &infos, &ThisMachine) };
+    match args.adapter.as_deref() {
+        None | Some("auto") => measure_one(args, &adapters, grant()?.allowed(&infos)?[0]),
+        Some("all") => measure_all(args, &adapters, &grant()?.allowed(&infos)?),
+        Some(wanted) => {
+            let chosen = adapter::choose(infos.iter(), wanted)?;
+            // The CPU is no GPU: nobody gives it, and no other job is disturbed in what it was given.
+            if infos[chosen].kind != AdapterType::Software {
+                grant()?.check(&infos, chosen)?;
+            }
+            measure_one(args, &adapters, chosen)
+        }
+    }
+}
+
+fn measure_one(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<ExitCode> {
+    match run(args, adapters, chosen)? {
+        Some(record) => Ok(exit_code(&conclude(args, record)?)),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// One GPU's failure does not lose the others. The exit code is that of the worst: 1 if one failed, else 3 if one is invalid.
+fn measure_all(args: &RunArgs, adapters: &[Adapter], chosen: &[usize]) -> anyhow::Result<ExitCode> {
+    if let (SensorChoice::Named(api, Some(device)), 2..) = (&args.power, chosen.len()) {
+        let api = api.name();
+        anyhow::bail!("--power {api}:{device} is one GPU's sensor: with --adapter all, say --power {api}");
+    }
+    let rows = several::each(
+        chosen,
+        |index| adapters[index].info.clone(),
+        interrupt::stopped,
+        |index| {
+            let record = run(args, adapters, index)?;
+            record.map(|record| conclude(args, record)).transpose()
+        },
+    );
+    let text = several::summary(&rows);
+    if args.json {
+        eprint!("{text}")
+    } else {
+        write!(std::io::stdout().lock(), "{text}")?
+    }
+    let failed = rows.len() < chosen.len() || rows.iter().any(|row| row.outcome.is_err());
+    let invalid = |row: &Row| matches!(&row.outcome, Ok(Some(record)) if record.verdict.judgement() == Status::Invalid);
+    Ok(ExitCode::from(if failed {
+        1
+    } else if rows.iter().any(invalid) {
+        3
+    } else {
+        0
+    }))
+}
+
+/// The record of one adapter, not saved yet; None where an earlier start of this job saved it.
+fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<Option<Record>> {
+    let adapter = &adapters[chosen];
+    let software = adapter.info.kind == AdapterType::Software;
+    let mut plan = Plan::new(&args.wishes(), software, Shape::largest(&adapter.limits()), &adapter.info.name)?;
+    if let Some(folder) = args.folder() {
+        record::check_folder(folder)?;
+        // Of several adapters, each is to be found; else it does not matter which one the job had before it was started again.
+        let adapter = (args.adapter.as_deref() == Some("all")).then_some(&adapter.info);
+        let job = Job::of_this_process();
+        if let Some(path) = job.and_then(|job| job.saved_by_earlier_start(folder, adapter, &plan)) {
+            eprintln!("wattmul: Slurm started this job again, and its record is there: {}", path.display());
+            return Ok(None);
+        }
+    }
+
+    let claim = Claim::new(&adapter.info, chosen);
+    let shared = match &claim {
+        Err(in_use) if !software => anyhow::bail!("{in_use}"),
+        // Programs share a CPU all the time.
+        Err(in_use) => terminal::wrapped(&format!("notice: {in_use}."), "  ", "          "),
+        Ok(_) => String::new(),
+    };
+
+    let mut reader = power::choose(&args.power, &adapter.info)?;
+    let _clock_lock = match (args.lock_clock, &mut reader) {
+        (None, _) => None,
+        (Some(mhz), Ok(reader)) => Some(reader.lock_clock(mhz)?),
+        (Some(_), Err(why)) => anyhow::bail!("--lock-clock needs the vendor's interface, and there is none: {why}"),
+    };
+    let clock = HostClock::start();
+    let sensor = match reader {
+        Ok(reader) => Ok(SamplingThread::start(reader, clock)?),
+        Err(why) => Err(why),
+    };
+    if let Ok(sensor) = &sensor {
+        plan.fit_to_sensor(sensor.source(), None);
+    }
+
+    let notices = if software {
+        let why = "notice: this is a software adapter: it computes on the CPU, and what it measures is the CPU. \
+                   No GPU is offered here.";
+        terminal::wrapped(why, "  ", "          ") + &devices::unseen(adapters.iter().map(|adapter| &adapter.info))
+    } else {
+        String::new()
+    };
+    let heading = terminal::heading(&adapter.info, &plan, sensor.as_ref().map(|s| s.source()).map_err(String::as_str));
+    show_heading(args, &(heading + &notices + &shared))?;
+
+    let progress = Progress::new(&plan);
+    let cache = TuningCache::of(&adapter.info, plan.size);
+    let candidates = match args.kernel.0 {
+        Some(kernel) => Candidates::Pinned(kernel),
+        None => Candidates::All(cache.inspect(|cache| {
+            if args.retune {
+                cache.forget()
+            }
+        })),
+    };
+    let device = std::cell::RefCell::new(RealDevice::new(adapter, plan.clone(), candidates));
+    let world = World {
+        adapter: adapter.info.clone(),
+        clock: &clock,
+        sensor: sensor.map(|sensor| Box::new(sensor) as Box<dyn Sampler>),
+        open: &mut || device.borrow_mut().open(),
+        prepare: &mut || device.borrow_mut().prepare(|trial| progress.note(&format!("tried kernel {}", trial.kernel))),
+        truth: None,
+    };
+    let result = carry_out(plan.clone(), world, &interrupt::stopped, &|event| progress.event(&plan, event));
+    progress.finish();
+    Ok(Some(result?))
+}
+
+/// Prints what is about to run.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn show_heading(args: &RunArgs, heading: &str) -> std::io::Result<()> {
+    if args.json {
+        eprint!("{heading}");
+        return Ok(());
+    }
+    let mut output = std::io::stdout().lock();
+    write!(output, "{heading}")?;
+    output.flush()
+}
+
+/// Saves and shows the record. It is shown all the same where it cannot be saved.
+///
+/// # Errors
+/// The folder cannot be written, or standard output is closed.
+pub fn conclude(args: &RunArgs, mut record: Record) -> anyhow::Result<Record> {
+    record.run.label = args.label.clone();
+    record.run.slurm = Job::of_this_process();
+    // What Slurm ended before its time, it starts again or was told to forget: half of a run would stand beside the whole.
+    let dropped = record.run.slurm.is_some() && record.run.halted.is_some() && interrupt::stopped();
+    let folder = args.folder().filter(|_| !dropped);
+    let saved = folder.map(|folder| record.save(folder));
+    let mut output = std::io::stdout().lock();
+    if args.json {
+        write!(output, "{}", record.to_json())?;
+    } else {
+        write!(output, "{}", terminal::summary(&record))?;
+        match &saved {
+            Some(Err(_)) => {}
+            Some(Ok(path)) => writeln!(output, "  saved {}", path.display())?,
+            None if args.no_save => writeln!(output, "  not saved (--no-save)")?,
+            None if dropped => writeln!(output, "  not saved: stopped in a job of Slurm, which may start it again")?,
+            None => writeln!(output, "  not saved: simulated (--results names a folder)")?,
+        }
+    }
+    output.flush()?;
+    drop(output);
+    if let Some(Err(why)) = saved {
+        return Err(rescue(args, &record, why));
+    }
+    Ok(record)
+}
+
+/// The error of a record that could not be saved: minutes of work are in it, and it says where they are instead.
+fn rescue(args: &RunArgs, record: &Record, why: anyhow::Error) -> anyhow::Error {
+    match record.save(&std::env::temp_dir()) {
+        Ok(path) => why.context(format!("the record is in {} instead", path.display())),
+        Err(_) if args.json => why,
+        Err(_) => {
+            eprint!("{}", record.to_json());
+            why.context("the record is saved nowhere, and is printed above instead")
+        }
+    }
+}
+
+/// 3 if the verdict is invalid, else 0.
+pub fn exit_code(record: &Record) -> ExitCode {
+    ExitCode::from(if record.verdict.judgement() == Status::Invalid { 3 } else { 0 })
+}

@@ -1,0 +1,146 @@
+//! Several GPUs of one machine, one after another: never at once, for the power of neighbours is not independent. One that
+//! fails does not lose the others.
+
+use crate::gpu::adapter::AdapterInfo;
+use crate::record::Record;
+use crate::report::terminal::{printable, wrapped};
+use crate::stats::Estimate;
+
+/// One GPU, and what became of it.
+pub struct Row {
+    pub adapter: AdapterInfo,
+    /// None: an earlier start of this job has measured it.
+    pub outcome: anyhow::Result<Option<Record>>,
+}
+
+/// Measures one adapter after the other until all are done or `stopped`; says on standard error what fails.
+pub fn each(
+    chosen: &[usize],
+    info: impl Fn(usize) -> AdapterInfo,
+    stopped: impl Fn() -> bool,
+    mut measure: impl FnMut(usize) -> anyhow::Result<Option<Record>>,
+) -> Vec<Row> {
+    let mut rows = vec![];
+    for &index in chosen {
+        if stopped() {
+            break;
+        }
+        let row = Row { adapter: info(index), outcome: measure(index) };
+        if let Err(error) = &row.outcome {
+            eprintln!("wattmul: {}: {}", printable(&row.adapter.name), printable(&format!("{error:#}")));
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+/// A line a GPU, 80 columns wide.
+pub fn summary(rows: &[Row]) -> String {
+    let mut text = format!("\n  {:<22}{:<14}{:<8}{:<15}verdict\n", "gpu", "pci", "ratio", "95 % interval");
+    for Row { adapter, outcome } in rows {
+        let name: String = printable(&adapter.name).chars().take(21).collect();
+        let address = adapter.pci_address.map(|address| address.to_string()).unwrap_or_else(|| "n/a".into());
+        let (ratio, interval, verdict) = match outcome {
+            Ok(Some(record)) => {
+                let ratio = ratio(record);
+                let figure = ratio.map(|ratio| format!("{:.3}", ratio.estimate));
+                let interval = ratio.and_then(|ratio| Some(format!("{:.3} … {:.3}", ratio.low?, ratio.high?)));
+                (figure, interval, record.verdict.status.to_string().to_uppercase())
+            }
+            Ok(None) => (None, None, "saved earlier".into()),
+            Err(_) => (None, None, "FAILED".into()),
+        };
+        let missing = || "n/a".to_owned();
+        let (ratio, interval) = (ratio.unwrap_or_else(missing), interval.unwrap_or_else(missing));
+        text += format!("  {name:<22}{address:<14}{ratio:<8}{interval:<15}{verdict}").trim_end();
+        text.push('\n');
+    }
+    let of = rows.iter().filter_map(|row| row.outcome.as_ref().ok()?.as_ref());
+    let (energy, time): (Vec<_>, Vec<_>) = of.partition(|record| energy(record).is_some());
+    let what = match (energy.is_empty(), time.is_empty()) {
+        (true, true) => return text,
+        (false, true) => "ratio: energy of the last init over the first",
+        (true, false) => "ratio: time of the last init over the first (no energy was measured)",
+        (false, false) => "ratio: of energy where it was measured, else of time; last init over the first",
+    };
+    text + &wrapped(what, "  ", "  ")
+}
+
+fn ratio(record: &Record) -> Option<Estimate> {
+    energy(record).or_else(|| record.summary.ratios.get(record.plan.inits.last()?)?.time)
+}
+
+fn energy(record: &Record) -> Option<Estimate> {
+    record.summary.ratios.get(record.plan.inits.last()?)?.energy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::adapter::AdapterType;
+    use crate::plan::{Plan, Wishes};
+    use crate::simulate::{self, Model, Simulation};
+    use std::cell::Cell;
+
+    fn info(index: usize) -> AdapterInfo {
+        AdapterInfo {
+            name: if index == 1 {
+                "NVIDIA \u{1b}[31mwith a name beyond all bounds".into()
+            } else {
+                "NVIDIA H100".into()
+            },
+            vendor: "NVIDIA".into(),
+            kind: AdapterType::Discrete,
+            backend: "vulkan".into(),
+            driver: None,
+            pci_address: (index != 2).then(|| format!("0000:{index}1:00.0").parse().unwrap()),
+        }
+    }
+
+    fn simulated() -> Record {
+        let model: Model = "h100".parse().unwrap();
+        let plan = Plan::new(&Wishes { quick: true, ..Wishes::default() }, false, 100_000, model.title).unwrap();
+        let truth = simulate::truth(&model, &plan).unwrap();
+        Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| {}).unwrap()
+    }
+
+    #[test]
+    fn one_that_fails_does_not_lose_the_others_and_one_that_is_done_is_not_done_again() {
+        let rows = each(
+            &[0, 1, 2, 3],
+            info,
+            || false,
+            |index| match index {
+                1 => anyhow::bail!("the driver refused"),
+                3 => Ok(None),
+                _ => Ok(Some(simulated())),
+            },
+        );
+        assert_eq!(rows.iter().filter(|row| row.outcome.is_ok()).count(), 3);
+        let text = summary(&rows);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[2].contains("0000:01:00.0") && lines[2].contains('…') && lines[2].ends_with("SIMULATED"),
+            "{text}"
+        );
+        assert!(lines[3].contains("0000:11:00.0  n/a     n/a") && lines[3].ends_with("FAILED"), "{text}");
+        assert!(lines[4].contains("n/a") && lines[5].ends_with("saved earlier"), "{text}");
+        assert!(text.ends_with("energy of the last init over the first\n") && !text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn a_stop_ends_the_series() {
+        let done = Cell::new(0);
+        let rows = each(
+            &[0, 1, 2],
+            info,
+            || done.get() == 1,
+            |_| {
+                done.set(done.get() + 1);
+                Ok(None)
+            },
+        );
+        assert_eq!(rows.len(), 1);
+    }
+}
