@@ -265,7 +265,7 @@ fn section(overview: &Overview, group: &Group, id: &str) -> Markup {
     let comparable = &group.comparable;
     let Comparable { reference, init, .. } = comparable;
     let slide = if (*reference, *init) == (Init::Zeros, Init::Gaussian) {
-        " “The slide” is the published measurement that this protocol repeats: see below."
+        " “The slide” is the published measurement that this protocol repeats, under “Published elsewhere”."
     } else {
         ""
     };
