@@ -154,7 +154,7 @@ fn one_gpu_and_forty_of_long_names_find_their_room() {
             let value = 1.0 + i as f64 / 50.0;
             DotRow {
                 name: format!("NVIDIA RTX PRO {i}000 BLACKWELL MAX-Q WORKSTATION EDITION (WWW WWW)"),
-                note: (i % 3 == 0).then(|| "unverified-sensor, power-capped, and more that is long".into()),
+                note: i.is_multiple_of(3).then(|| "unverified-sensor, power-capped, and more that is long".into()),
                 span: Some((value - 0.1, value + 0.1)),
                 points: vec![(value, Shape::Filled, Ink::Text)],
                 figures: vec![format!("{value:.3}"), format!("{:.3} … {:.3}", value - 0.1, value + 0.1)],

@@ -176,9 +176,7 @@ impl Pen {
         let most = letters.len().min((width / (0.3 * self.size)).max(1.0) as usize);
         (1..most).rev().map(shortened).find(|text| self.width(text) <= width).unwrap_or_else(|| "…".into())
     }
-}
 
-impl Pen {
     /// A GPU's name, without the driver's remark in parentheses where that helps, else shortened.
     pub fn fitted_name(self, name: &str, width: f64) -> String {
         let plain = || {

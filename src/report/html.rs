@@ -265,7 +265,7 @@ fn section(overview: &Overview, group: &Group, id: &str) -> Markup {
     let comparable = &group.comparable;
     let Comparable { reference, init, .. } = comparable;
     let slide = if (*reference, *init) == (Init::Zeros, Init::Gaussian) {
-        " “The slide” is the published measurement that this protocol repeats: see below."
+        " “The slide” is the published measurement that this protocol repeats, under “Published elsewhere”."
     } else {
         ""
     };
@@ -356,14 +356,19 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
     };
     let rows: Vec<Vec<Cell>> = lines.iter().filter(|line| line.scope() == Some(scope)).map(row).collect();
     let title = view::scope_title(scope);
+    let more = if rows.len() > MOST_ROWS {
+        format!(" The first {MOST_ROWS} of {} are drawn; the table has all.", rows.len())
+    } else {
+        String::new()
+    };
     html! {
         h4 { "Watts and joules of " (title) }
         (figure(
-            &format!("Mean power: idle, on {reference}, and on {init}. Sensors of {title}."),
+            &format!("Mean power: idle, on {reference}, and on {init}. Sensors of {title}.{more}"),
             |layout| plot::power(comparable, lines, scope, layout),
         ))
         (figure(
-            &format!("Operations a joule, on {reference} and on {init}. Sensors of {title}."),
+            &format!("Operations a joule, on {reference} and on {init}. Sensors of {title}.{more}"),
             |layout| plot::efficiency(comparable, lines, scope, layout),
         ))
         (table(

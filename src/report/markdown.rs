@@ -73,7 +73,7 @@ const CONTRIBUTING: &str = "
 
 What a record tells of a machine: the GPU, its driver and PCI address, its sensor and power limit; the operating system, its
 kernel, the CPU's name and number of cores; the time of the run. What it does not tell: the machine's or the user's name, serial
-numbers, UUIDs, paths, addresses. Read it before you send it: it is one JSON file.
+numbers, UUIDs, network addresses. Read it before you send it: it is one JSON file.
 ";
 
 impl Page {

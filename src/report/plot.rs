@@ -444,9 +444,9 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
                 let text = format!("limit {limit_w:.0} W");
                 sheet.text(pixels.1, y - 8.0, Side::Left, SMALL, &text)?;
             }
-            for (init, path) in paths(&panel.points, &stretches, &time, &axis) {
+            for Piece { init, places } in pieces(&panel.points, &stretches, &time, &axis) {
                 let (ink, thick) = init.map_or((Ink::Muted, 1.0), |init| (Ink::of(init), 1.5));
-                sheet.path(&path, ink, thick)?;
+                sheet.path(&places, ink, thick)?;
             }
         }
         Ok(())
@@ -517,15 +517,17 @@ fn label_stretches(sheet: &Sheet, record: &Record, stretches: &[Stretch], time: 
     Ok(())
 }
 
+/// A piece of a panel's line, of one colour.
+#[derive(Clone, Debug, PartialEq)]
+struct Piece {
+    init: Option<Init>,
+    places: Vec<(f64, f64)>,
+}
+
 /// The line through the points, cut where it changes its colour and where the sensor was silent, and thinned out to what can
-/// be seen: the least and the greatest of each pixel.
-fn paths(
-    points: &[Option<(f64, f64)>],
-    stretches: &[Stretch],
-    time: &Axis,
-    axis: &Axis,
-) -> Vec<(Option<Init>, Vec<(f64, f64)>)> {
-    let mut paths: Vec<(Option<Init>, Vec<(f64, f64)>)> = vec![];
+/// be seen.
+fn pieces(points: &[Option<(f64, f64)>], stretches: &[Stretch], time: &Axis, axis: &Axis) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = vec![];
     let mut joins = false;
     let mut stretch = 0;
     for point in points {
@@ -536,28 +538,29 @@ fn paths(
         if !(time.shows(t_s) && value.abs() < 1e9) {
             continue;
         }
-        let mut changed = false;
+        let before = stretch;
         while stretch + 1 < stretches.len() && t_s >= stretches[stretch].to_s {
             stretch += 1;
-            changed = true;
         }
-        let place = (time.at(t_s), axis.at(value));
         let init = stretches[stretch].init;
-        match paths.last_mut() {
-            Some((_, path)) if joins && !changed => path.push(place),
-            Some((before, path)) if joins => {
-                // The last of one colour is where the next one begins; a window's own line begins in it.
-                let from = path.last().copied().filter(|_| init.is_none());
-                if before.is_none() {
-                    path.push(place);
+        let place = (time.at(t_s), axis.at(value));
+        match pieces.last_mut().filter(|_| joins) {
+            Some(piece) if stretch == before => piece.places.push(place),
+            Some(piece) => {
+                // What leads from a window to the next is neither's.
+                let from = piece.places.last().copied().filter(|_| init.is_none());
+                if piece.init.is_none() {
+                    piece.places.push(place);
                 }
-                paths.push((init, from.into_iter().chain([place]).collect()));
+                pieces.push(Piece { init, places: from.into_iter().chain([place]).collect() });
             }
-            _ => paths.push((init, vec![place])),
+            None => pieces.push(Piece { init, places: vec![place] }),
         }
         joins = true;
     }
-    paths.into_iter().map(|(init, path)| (init, thinned(&path))).filter(|(_, path)| path.len() >= 2).collect()
+    pieces.iter_mut().for_each(|piece| piece.places = thinned(&piece.places));
+    pieces.retain(|piece| piece.places.len() >= 2);
+    pieces
 }
 
 /// Of all points within a few pixels' width, the least and the greatest, in their order; and of a level stretch, its ends.
@@ -614,10 +617,10 @@ mod tests {
         let points: Vec<Option<(f64, f64)>> =
             (0..8).map(|i| (i != 2).then(|| (5.0 * f64::from(i), [50.0, 60.0][i as usize % 2]))).collect();
         let time = Axis::from_zero([100.0], (0.0, 1040.0)).unwrap();
-        let paths = paths(&points, &stretches, &time, &Axis::from_zero([100.0], (104.0, 0.0)).unwrap());
-        let found: Vec<(Option<Init>, Vec<f64>)> = paths
+        let pieces = pieces(&points, &stretches, &time, &Axis::from_zero([100.0], (104.0, 0.0)).unwrap());
+        let found: Vec<(Option<Init>, Vec<f64>)> = pieces
             .into_iter()
-            .map(|(init, path)| (init, path.into_iter().map(|place| (place.0 / 10.0).round()).collect()))
+            .map(|piece| (piece.init, piece.places.into_iter().map(|place| (place.0 / 10.0).round()).collect()))
             .collect();
         // 10 s is missing: its window's line, of one point, is none.
         assert_eq!(found, [(None, vec![0.0, 5.0]), (None, vec![15.0, 20.0, 25.0, 30.0, 35.0])]);
@@ -637,13 +640,11 @@ mod tests {
 
     #[test]
     fn the_course_of_a_run_is_light_and_names_what_it_shows() {
-        for model in 0..MODELS.len() {
-            let record = record(model);
-            let plot = run(&record, Layout::Wide).unwrap();
-            let svg = plot.inline();
-            assert!(svg.len() < 25_000, "{}: {} bytes", MODELS[model].name, svg.len());
+        for (number, model) in MODELS.iter().enumerate() {
+            let svg = run(&record(number), Layout::Wide).unwrap().inline();
+            assert!(svg.len() < 25_000, "{}: {} bytes", model.name, svg.len());
             for text in ["zeros", "gaussian", "warm-up", "idle", "power, W", "clock, MHz", "temperature, °C"] {
-                assert!(svg.contains(text), "{}: {text}", MODELS[model].name);
+                assert!(svg.contains(text), "{}: {text}", model.name);
             }
         }
     }
