@@ -9,7 +9,7 @@
 //! power ───────┘          trace ───────────────┘            (stats)
 //! ```
 //!
-//! - [`inputs`]: the operands. [`gpu`]: adapters, kernels, products, and whether they are right.
+//! - [`inputs`]: the operands. [`dtype`]: the type of their elements. [`gpu`]: adapters, kernels, products, and whether they are right.
 //! - [`power`]: sensors behind one trait, and the thread that reads one.
 //! - [`protocol`]: idle, warm-up, rounds. Knows a workload, a sensor and a clock by their traits alone, and prints nothing.
 //! - [`trace`], [`energy`]: from samples to the watts of a window. [`stats`]: ratios and their intervals.
@@ -23,6 +23,7 @@
 pub mod cli;
 pub mod devices;
 pub mod doctor;
+pub mod dtype;
 pub mod energy;
 pub mod gpu;
 pub mod host;

@@ -61,7 +61,12 @@ fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let chosen = adapter::choose(adapters.iter().map(|adapter| &adapter.info), args.adapter.as_deref())?;
     let adapter = &adapters[chosen];
     let software = adapter.info.kind == AdapterType::Software;
-    let mut plan = Plan::new(&args.wishes(), software, Shape::largest(&adapter.limits()), &adapter.info.name)?;
+    let (dtype, has) = (args.dtype, adapter.dtypes());
+    if !has.contains(&dtype) {
+        return Err(PlanError::NoDtype { dtype, adapter: adapter.info.name.clone(), has }.into());
+    }
+    let largest = Shape::largest(&adapter.limits(), dtype);
+    let mut plan = Plan::new(&args.wishes(), software, largest, &adapter.info.name)?;
     if let Some(folder) = args.folder() {
         record::check_folder(folder)?;
     }
@@ -92,7 +97,7 @@ fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
     show_heading(args, &(heading + &notices))?;
 
     let progress = Progress::new(&plan);
-    let cache = TuningCache::of(&adapter.info, plan.size);
+    let cache = TuningCache::of(&adapter.info, plan.dtype, plan.size);
     let candidates = match args.kernel.0 {
         Some(kernel) => Candidates::Pinned(kernel),
         None => Candidates::All(cache.inspect(|cache| {
@@ -187,10 +192,10 @@ fn examine(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
 fn show_kernels(args: &KernelArgs) -> anyhow::Result<ExitCode> {
     let mut output = std::io::stdout().lock();
     if let Some(kernel) = args.print {
-        write!(output, "{}", kernel.wgsl())?;
+        write!(output, "{}", kernel.wgsl(args.dtype))?;
     } else {
         for kernel in KERNELS {
-            let (threads, bytes) = (kernel.threads(), kernel.workgroup_bytes());
+            let (threads, bytes) = (kernel.threads(), kernel.workgroup_bytes(args.dtype));
             writeln!(output, "{:<22}{threads:>4} threads  {bytes:>6} bytes of workgroup memory", kernel.to_string())?;
         }
     }

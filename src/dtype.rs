@@ -1,0 +1,181 @@
+//! Types of elements: what the numbers of a [`Matrix`] become on the device.
+//!
+//! A matrix is made in f32, the same whatever the type, and each element is rounded to the type that is multiplied:
+//!
+//! | type | A and B | C | elements |
+//! | --- | --- | --- | --- |
+//! | `f32` | f32 | f32 | as they are |
+//! | `f16` | f16 | f32 | rounded to the nearest, ties to even |
+//! | `f64` | f64 | f64 | `gaussian`: the sampler's own f64, of which f32 has the rounded ones; others: as they are |
+//! | `i8` | i8 | i32 | whole numbers within ±127 as they are; a matrix with others × its scale, rounded to the nearest, ties to even |
+//!
+//! f32 widened to f64 would leave 29 of 52 bits of each mantissa zero, and so change what is measured: the bits that
+//! switch. The scale of an i8 matrix is 127 over its largest magnitude, as tensors are commonly quantised.
+
+use crate::inputs::{Init, Matrix};
+use half::f16;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The type of the elements of A and B, which decides that of C.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    #[default]
+    F32,
+    F16,
+    F64,
+    I8,
+}
+
+impl Dtype {
+    /// Every type, in the order in which help texts list them.
+    pub const ALL: [Dtype; 4] = [Dtype::F32, Dtype::F16, Dtype::F64, Dtype::I8];
+
+    /// The name on the command line, in records and in names of files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "f32",
+            Dtype::F16 => "f16",
+            Dtype::F64 => "f64",
+            Dtype::I8 => "i8",
+        }
+    }
+
+    /// Elements of a row of A, or a column of B, that the device takes as one: its integer instructions multiply four at a time.
+    pub fn elements_in_word(self) -> usize {
+        match self {
+            Dtype::F32 | Dtype::F16 | Dtype::F64 => 1,
+            Dtype::I8 => 4,
+        }
+    }
+
+    /// Bytes of what the device takes of A and B as one.
+    pub fn word_bytes(self) -> usize {
+        match self {
+            Dtype::F32 | Dtype::I8 => 4,
+            Dtype::F16 => 2,
+            Dtype::F64 => 8,
+        }
+    }
+
+    /// Bytes of an element of C.
+    pub fn sum_bytes(self) -> usize {
+        match self {
+            Dtype::F32 | Dtype::F16 | Dtype::I8 => 4,
+            Dtype::F64 => 8,
+        }
+    }
+
+    /// What one of the 2n³ operations of a product is called.
+    pub fn operation(self) -> &'static str {
+        match self {
+            Dtype::F32 | Dtype::F16 | Dtype::F64 => "FLOP",
+            Dtype::I8 => "OP",
+        }
+    }
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// An element of A or B as the device gets it.
+pub trait Element: bytemuck::Pod + Send + Sync {
+    /// What a matrix is multiplied by before it is rounded.
+    fn scale(_matrix: &Matrix) -> Option<f64> {
+        None
+    }
+
+    /// Fills `out` with the elements of a row, as [`Matrix::row`] does.
+    fn row(matrix: &Matrix, scale: Option<f64>, row: usize, out: &mut [Self]);
+
+    /// The element as the device sees it: every type is exact in f64.
+    fn value(self) -> f64;
+}
+
+impl Element for f32 {
+    fn row(matrix: &Matrix, _: Option<f64>, row: usize, out: &mut [f32]) {
+        matrix.row(row, out);
+    }
+
+    fn value(self) -> f64 {
+        self.into()
+    }
+}
+
+impl Element for f16 {
+    fn row(matrix: &Matrix, _: Option<f64>, row: usize, out: &mut [f16]) {
+        converted(matrix, row, out, f16::from_f32);
+    }
+
+    fn value(self) -> f64 {
+        self.to_f64()
+    }
+}
+
+impl Element for f64 {
+    fn row(matrix: &Matrix, _: Option<f64>, row: usize, out: &mut [f64]) {
+        match matrix.init {
+            Init::Gaussian => {
+                let mut stream = matrix.stream(row);
+                let (elements, padding) = out.split_at_mut(matrix.size.min(out.len()));
+                elements.fill_with(|| StandardNormal.sample(&mut stream));
+                padding.fill(0.0);
+            }
+            _ => converted(matrix, row, out, f64::from),
+        }
+    }
+
+    fn value(self) -> f64 {
+        self
+    }
+}
+
+/// The largest magnitude of an i8 element: −128 has no counterpart.
+const LARGEST_I8: f64 = 127.0;
+
+impl Element for i8 {
+    fn scale(matrix: &Matrix) -> Option<f64> {
+        let of_row = |row: usize, elements: &mut Vec<f32>| {
+            matrix.row(row, elements);
+            let largest = elements.iter().fold(0.0f32, |largest, element| largest.max(element.abs()));
+            (f64::from(largest), elements.iter().all(|element| element.fract() == 0.0))
+        };
+        let (largest, whole) = (0..matrix.size)
+            .into_par_iter()
+            .map_init(|| vec![0.0; matrix.size], |elements, row| of_row(row, elements))
+            .reduce(|| (0.0, true), |a, b| (a.0.max(b.0), a.1 && b.1));
+        Some(if whole && largest <= LARGEST_I8 { 1.0 } else { LARGEST_I8 / largest })
+    }
+
+    fn row(matrix: &Matrix, scale: Option<f64>, row: usize, out: &mut [i8]) {
+        let scale = scale.unwrap_or(1.0);
+        // `as` takes what is beyond to the end of the range, though nothing is.
+        converted(matrix, row, out, |element| (f64::from(element) * scale).round_ties_even() as i8);
+    }
+
+    fn value(self) -> f64 {
+        self.into()
+    }
+}
+
+fn converted<T>(matrix: &Matrix, row: usize, out: &mut [T], convert: impl Fn(f32) -> T) {
+    let mut elements = vec![0.0; out.len()];
+    matrix.row(row, &mut elements);
+    for (out, element) in out.iter_mut().zip(elements) {
+        *out = convert(element);
+    }
+}
+
+/// Makes `rows.len() / stride` rows of a matrix from `first` on, as [`Matrix::rows`] does.
+pub fn rows<T: Element>(matrix: &Matrix, scale: Option<f64>, first: usize, stride: usize, rows: &mut [T]) {
+    rows.par_chunks_mut(stride).enumerate().for_each(|(i, out)| match first + i {
+        row if row < matrix.size => T::row(matrix, scale, row, out),
+        _ => out.fill(T::zeroed()),
+    });
+}
