@@ -203,8 +203,12 @@ impl<'a> RealDevice<'a> {
         let inputs = buffers.operands.iter().map(|operands| (operands.init, digests(operands))).collect();
         let Tuned { matmul, trials, remembered } = tune::fastest(buffers, *seed, &self.candidates, tried)?;
         let kernel = matmul.kernel();
-        let kernel =
-            KernelChoice { variant: kernel.to_string(), wgsl_digest: kernel.digest(*dtype), tuning: trials, remembered };
+        let kernel = KernelChoice {
+            variant: kernel.to_string(),
+            wgsl_digest: kernel.digest(*dtype),
+            tuning: trials,
+            remembered,
+        };
         Ok(Prepared { work: Box::new(matmul), inputs, kernel })
     }
 }

@@ -293,12 +293,15 @@ mod tests {
         let mut limits = wgpu::Limits { max_storage_buffer_binding_size: 134_217_728, ..Default::default() };
         limits.max_buffer_size = u64::MAX;
         assert_eq!(Dtype::ALL.map(|dtype| Shape::largest(&limits, dtype)), [5760, 5760, 4096, 5760]);
-        for (limit, dtype) in [134_217_728, u64::MAX].into_iter().flat_map(|limit| Dtype::ALL.map(|dtype| (limit, dtype))) {
+        for (limit, dtype) in
+            [134_217_728, u64::MAX].into_iter().flat_map(|limit| Dtype::ALL.map(|dtype| (limit, dtype)))
+        {
             limits.max_storage_buffer_binding_size = limit;
             let largest = Shape::largest(&limits, dtype);
             let bytes = |size| {
                 let shape = Shape::new(dtype, size);
-                let all = [shape.mn * shape.a_row_bytes(), shape.k * shape.b_row_bytes(), shape.mn * shape.c_row_bytes()];
+                let all =
+                    [shape.mn * shape.a_row_bytes(), shape.k * shape.b_row_bytes(), shape.mn * shape.c_row_bytes()];
                 all.into_iter().max().unwrap() as u64
             };
             let limit = limit.min((1 << 31) - 1);

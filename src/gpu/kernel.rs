@@ -189,7 +189,9 @@ mod tests {
     #[test]
     fn every_adapter_has_kernels_that_suit_it() {
         let limits = wgpu::Limits::default();
-        for (software, dtype) in [true, false].into_iter().flat_map(|software| Dtype::ALL.map(|dtype| (software, dtype))) {
+        for (software, dtype) in
+            [true, false].into_iter().flat_map(|software| Dtype::ALL.map(|dtype| (software, dtype)))
+        {
             let fits = |kernel: &&Kernel| kernel.fits(&limits, software, dtype).is_ok();
             let suitable = KERNELS.iter().filter(|kernel| kernel.suits(software, dtype)).filter(fits);
             assert!(suitable.count() >= 4, "software: {software}, {dtype}");

@@ -58,7 +58,11 @@ fn in_a_process_of_its_own(family: &str, dtype: Dtype, only: Option<Kernel>) -> 
 fn of_family(family: &str, dtype: Dtype, only: Option<Kernel>) -> Result<()> {
     let gpu = radv::NullGpu::open(family)?;
     if let Some(kernel) = only {
-        println!("; {dtype} {kernel} for {family} by {}\n{}", gpu.driver, gpu.compile(&spirv::write(&kernel, dtype)?)?.assembly);
+        println!(
+            "; {dtype} {kernel} for {family} by {}\n{}",
+            gpu.driver,
+            gpu.compile(&spirv::write(&kernel, dtype)?)?.assembly
+        );
         return Ok(());
     }
     if family == FAMILIES[0] {

@@ -188,7 +188,8 @@ mod tests {
     #[test]
     fn a_reference_in_f64_is_good_enough_for_f64() {
         for size in [1, 5, 64, 301] {
-            let [a, b] = [Operand::A, Operand::B].map(|operand| Matrix { init: Init::Gaussian, operand, seed: 0, size });
+            let [a, b] =
+                [Operand::A, Operand::B].map(|operand| Matrix { init: Init::Gaussian, operand, seed: 0, size });
             let mut rounded = Rounded::<f64>::new::<f64>(&a, &b);
             for (_, bound) in &mut rounded.rows {
                 *bound /= 2.0;
@@ -208,7 +209,9 @@ mod tests {
                 Dtype::F64 => c[at * 8..at * 8 + 8].copy_from_slice(&wrong.to_ne_bytes()),
                 _ => c[at * 4..at * 4 + 4].copy_from_slice(&(wrong as f32).to_ne_bytes()),
             };
-            for (at, wrong) in [(0, 0.0), (size * size - 1, f64::NAN), (77 * size + 5, f64::INFINITY), (123 * size, 1.5)] {
+            for (at, wrong) in
+                [(0, 0.0), (size * size - 1, f64::NAN), (77 * size + 5, f64::INFINITY), (123 * size, 1.5)]
+            {
                 let mut c = right.clone();
                 put(&mut c, at, wrong);
                 let found = expectation.check(0, &c, size).unwrap_err().to_string();
