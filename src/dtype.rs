@@ -150,7 +150,7 @@ impl Element for i8 {
             .into_par_iter()
             .map_init(|| vec![0.0; matrix.size], |elements, row| of_row(row, elements))
             .reduce(|| (0.0, true), |a, b| (a.0.max(b.0), a.1 && b.1));
-        Some(if whole && largest <= LARGEST_I8 { 1.0 } else { LARGEST_I8 / largest })
+        Some(i8_scale(largest, whole))
     }
 
     fn row(matrix: &Matrix, scale: Option<f64>, row: usize, out: &mut [i8]) {
@@ -162,6 +162,11 @@ impl Element for i8 {
     fn value(self) -> f64 {
         self.into()
     }
+}
+
+/// The scale of a matrix of this largest magnitude; `whole` when all its elements are whole numbers.
+fn i8_scale(largest: f64, whole: bool) -> f64 {
+    if whole && largest <= LARGEST_I8 { 1.0 } else { LARGEST_I8 / largest }
 }
 
 fn converted<T>(matrix: &Matrix, row: usize, out: &mut [T], convert: impl Fn(f32) -> T) {
@@ -178,4 +183,91 @@ pub fn rows<T: Element>(matrix: &Matrix, scale: Option<f64>, first: usize, strid
         row if row < matrix.size => T::row(matrix, scale, row, out),
         _ => out.fill(T::zeroed()),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::{Digest, Operand};
+
+    fn matrix(init: Init, size: usize) -> Matrix {
+        Matrix { init, operand: Operand::A, seed: 0, size }
+    }
+
+    fn whole<T: Element>(matrix: &Matrix) -> Vec<T> {
+        let mut elements = vec![T::zeroed(); matrix.size * matrix.size];
+        rows(matrix, T::scale(matrix), 0, matrix.size, &mut elements);
+        elements
+    }
+
+    /// The bits themselves, as those of f32 are held in `inputs`.
+    #[test]
+    fn the_bits_of_every_type_are_the_same_on_every_machine_and_for_ever() {
+        fn digest<T: Element>() -> String {
+            let mut digest = Digest::new(100);
+            digest.update(&whole::<T>(&matrix(Init::Gaussian, 100)), 100);
+            digest.finish()
+        }
+        assert_eq!(digest::<f32>(), matrix(Init::Gaussian, 100).digest());
+        insta::assert_snapshot!(digest::<f16>(), @"1f9c2c1c0accdec08bd47c53e43eb38f8778621888ce8989aabca79fb74d5539");
+        insta::assert_snapshot!(digest::<f64>(), @"50399ce39d3746f9667f9ea72d3d993e7c93d829ebe60f21c020fdfa8ae522c2");
+        insta::assert_snapshot!(digest::<i8>(), @"33a63a314fb873827a62f23a077734c500d90f0feb04a7c77c30fdd1fd109d67");
+        let gaussian = matrix(Init::Gaussian, 100);
+        insta::assert_snapshot!(format!("{:?}", &whole::<f64>(&gaussian)[..3]), @"[1.3776972067507913, 0.4053468246470284, -1.196268893387068]");
+        insta::assert_snapshot!(format!("{:?}", &whole::<f32>(&gaussian)[..3]), @"[1.3776972, 0.4053468, -1.1962689]");
+        insta::assert_snapshot!(format!("{:?}", &whole::<f16>(&gaussian)[..3]), @"[1.3779297, 0.40527344, -1.1962891]");
+        insta::assert_snapshot!(format!("{:?}", &whole::<i8>(&gaussian)[..3]), @"[43, 13, -38]");
+    }
+
+    #[test]
+    fn f32_and_f16_are_the_rounded_f64_whose_mantissas_are_full() {
+        let gaussian = matrix(Init::Gaussian, 64);
+        let (f64s, f32s) = (whole::<f64>(&gaussian), whole::<f32>(&gaussian));
+        assert!(f64s.iter().zip(&f32s).all(|(&wide, &narrow)| wide as f32 == narrow));
+        assert!(whole::<f16>(&gaussian).iter().zip(&f32s).all(|(half, &single)| *half == f16::from_f32(single)));
+        let low_bits: u32 = f64s.iter().map(|wide| (wide.to_bits() & ((1 << 29) - 1)).count_ones()).sum();
+        let mean = f64::from(low_bits) / f64s.len() as f64;
+        assert!((14.0..15.0).contains(&mean), "half of 29: {mean}");
+    }
+
+    #[test]
+    fn a_gaussian_matrix_fills_i8_from_end_to_end_and_zeros_stay_zeros() {
+        for size in [1, 64, 300] {
+            let gaussian = matrix(Init::Gaussian, size);
+            let (scaled, elements) = (whole::<i8>(&gaussian), whole::<f32>(&gaussian));
+            assert_eq!(scaled.iter().map(|element| element.unsigned_abs()).max(), Some(127));
+            let scale = i8::scale(&gaussian).unwrap();
+            for (scaled, element) in scaled.iter().zip(elements) {
+                assert!((f64::from(*scaled) - f64::from(element) * scale).abs() <= 0.5, "{element} became {scaled}");
+            }
+            let zeros = matrix(Init::Zeros, size);
+            assert_eq!((i8::scale(&zeros), whole::<i8>(&zeros)), (Some(1.0), vec![0; size * size]));
+        }
+    }
+
+    #[test]
+    fn whole_numbers_that_fit_i8_keep_their_value() {
+        assert_eq!([0.0, 1.0, 127.0].map(|largest| i8_scale(largest, true)), [1.0; 3]);
+        assert_eq!(i8_scale(254.0, true), 0.5);
+        assert_eq!(i8_scale(0.5, false), 254.0);
+        assert_eq!(i8_scale(100.5, false), 127.0 / 100.5);
+    }
+
+    #[test]
+    fn padding_is_zeros_in_every_type() {
+        fn padded<T: Element>() {
+            let matrix = matrix(Init::Gaussian, 5);
+            let mut elements = vec![T::zeroed(); 6 * 8];
+            bytemuck::cast_slice_mut::<T, u8>(&mut elements).fill(0xff);
+            rows(&matrix, T::scale(&matrix), 0, 8, &mut elements);
+            for (i, element) in elements.iter().enumerate() {
+                let inside = i % 8 < 5 && i / 8 < 5;
+                assert!(inside || bytemuck::bytes_of(element).iter().all(|&byte| byte == 0), "{i}");
+            }
+        }
+        padded::<f32>();
+        padded::<f16>();
+        padded::<f64>();
+        padded::<i8>();
+    }
 }
