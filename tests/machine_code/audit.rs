@@ -67,7 +67,7 @@ fn of_family(family: &str, dtype: Dtype, only: Option<Kernel>) -> Result<()> {
     }
     if family == FAMILIES[0] {
         println!(
-            "| {dtype}, {} | family | registers | spilled | LDS bytes | waves a SIMD | hot block | K loop | share |",
+            "\n| {dtype}, {} | family | registers | spilled | LDS bytes | waves a SIMD | hot block | K loop | share |",
             gpu.driver
         );
         println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
