@@ -1,11 +1,12 @@
 //! Products of every kernel on the first adapter, Gaussian operands. The items are FLOP: Gitem/s are GFLOP/s.
 //!
-//!     cargo bench --bench products                       # all kernels
-//!     cargo bench --bench products -- direct             # those whose names contain it
+//!     cargo bench --bench products                       # all kernels in all types
+//!     cargo bench --bench products -- f32                # those whose names contain it
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use std::time::Duration;
+use wattmul::dtype::Dtype;
 use wattmul::gpu::adapter::{self, Backend};
 use wattmul::gpu::buffers::Buffers;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
@@ -22,15 +23,22 @@ fn main() {
     divan::main();
 }
 
+/// `i8 direct/8x8`, say.
 fn names() -> impl Iterator<Item = String> {
-    KERNELS.iter().map(Kernel::to_string)
+    Dtype::ALL.into_iter().flat_map(|dtype| KERNELS.iter().map(move |kernel| format!("{dtype} {kernel}")))
 }
 
 #[divan::bench(args = names(), consts = [512, 1024], sample_count = 5, sample_size = 1)]
 fn product<const SIZE: usize>(bencher: Bencher, name: &str) {
-    let gpu = adapter::list(Backend::Auto).unwrap()[0].open().unwrap();
-    let buffers = Buffers::new(gpu, SIZE, &[Init::Gaussian], 0).unwrap();
-    let compiled = match Compiled::new(&buffers.gpu, Kernel::named(name).unwrap()).unwrap() {
+    let (dtype, kernel) = name.split_once(' ').unwrap();
+    let dtype = Dtype::ALL.into_iter().find(|known| known.name() == dtype).unwrap();
+    let adapter = &adapter::list(Backend::Auto).unwrap()[0];
+    if !adapter.dtypes().contains(&dtype) {
+        return println!("skipped: no {dtype} here");
+    }
+    let gpu = adapter.open().unwrap();
+    let buffers = Buffers::new(gpu, dtype, SIZE, &[Init::Gaussian], 0).unwrap();
+    let compiled = match Compiled::new(&buffers.gpu, Kernel::named(kernel).unwrap(), dtype).unwrap() {
         Ok(compiled) => compiled,
         Err(why) => return println!("skipped: {name} {why}"),
     };

@@ -5,6 +5,7 @@
 mod common;
 
 use divan::Bencher;
+use wattmul::dtype::Dtype;
 use wattmul::gpu::verify::Expectation;
 use wattmul::inputs::{CHUNK_BYTES, Init};
 
@@ -17,15 +18,15 @@ fn main() {
 
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn expectation() -> Expectation {
-    Expectation::new(Init::Gaussian, 0, SIZE)
+    Expectation::new(Dtype::F32, Init::Gaussian, 0, SIZE)
 }
 
 /// All rows of C, a chunk at a time as they come from the GPU. Of zeros, whose product is known without a GPU.
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn check(bencher: Bencher) {
-    let expectation = Expectation::new(Init::Zeros, 0, SIZE);
+    let expectation = Expectation::new(Dtype::F32, Init::Zeros, 0, SIZE);
     let rows_at_once = CHUNK_BYTES / 4 / SIZE;
-    let chunk = vec![0.0; rows_at_once * SIZE];
+    let chunk = vec![0; rows_at_once * SIZE * 4];
     bencher.bench_local(|| {
         for first in (0..SIZE).step_by(rows_at_once) {
             expectation.check(first, &chunk, SIZE).unwrap();

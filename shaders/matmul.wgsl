@@ -1,6 +1,7 @@
-// C = A·B, row-major f32, tiled through workgroup memory.
+// C = A·B, row-major, tiled through workgroup memory.
 //
 // The program puts these on top:
+//   Word, Sum             what A and B, and what C consist of, and multiply_add(): shaders/types/
 //   TILE_M × TILE_N       the tile of C that a workgroup makes, TILE_K deep at a time
 //   THREAD_M × THREAD_N   the part of that tile that a thread sums up in registers
 //   GROUP                 tile rows that are walked together (see tile_of)
@@ -10,12 +11,12 @@
 
 struct Shape { m: u32, n: u32, k: u32, pad: u32 }
 
-@group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> c: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> a: array<vec4<Word>>;
+@group(0) @binding(1) var<storage, read> b: array<vec4<Word>>;
+@group(0) @binding(2) var<storage, read_write> c: array<vec4<Sum>>;
 @group(0) @binding(3) var<uniform> shape: Shape;
 
-// A 4 in a name counts vec4s: all memory is read and written by 16 bytes.
+// A 4 in a name counts vec4s: all memory is read and written by four words.
 const TILE_K4 = TILE_K / 4u;
 const TILE_N4 = TILE_N / 4u;
 const THREAD_N4 = THREAD_N / 4u;
@@ -34,15 +35,15 @@ const_assert ROWS_A % 8u == 0u && THREADS % TILE_N4 == 0u && THREADS_X % 8u == 0
 // A's tile is [k4][row]: a vec4 holds four k of one row of A, and the next vec4 is the next row's.
 // B's tile is [k][column4], as B itself. So neighbouring threads read neighbouring vec4s: banks do not
 // collide, nothing is padded, and A needs no transposing.
-var<workgroup> tile_a: array<vec4<f32>, TILE_K4 * TILE_M>;
-var<workgroup> tile_b: array<vec4<f32>, TILE_K * TILE_N4>;
+var<workgroup> tile_a: array<vec4<Word>, TILE_K4 * TILE_M>;
+var<workgroup> tile_b: array<vec4<Word>, TILE_K * TILE_N4>;
 
 // A thread's registers. Its rows are THREADS_Y apart, its vec4s of columns THREADS_X.
-var<private> sum: array<array<vec4<f32>, THREAD_N4>, THREAD_M>;
-var<private> rows: array<vec4<f32>, THREAD_M>; // four k of each row
-var<private> columns: array<vec4<f32>, THREAD_N4>; // one k
-var<private> next_a: array<vec4<f32>, FETCH_A>;
-var<private> next_b: array<vec4<f32>, FETCH_B>;
+var<private> sum: array<array<vec4<Sum>, THREAD_N4>, THREAD_M>;
+var<private> rows: array<vec4<Word>, THREAD_M>; // four k of each row
+var<private> columns: array<vec4<Word>, THREAD_N4>; // one k
+var<private> next_a: array<vec4<Word>, FETCH_A>;
+var<private> next_b: array<vec4<Word>, FETCH_B>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) id: u32) {
@@ -134,7 +135,7 @@ fn outer_product(k4: u32, kk: u32, x: u32) {
 }
 
 fn add_row(i: u32, kk: u32) {
-    for (var j = 0u; j < THREAD_N4; j++) { sum[i][j] = fma(vec4(rows[i][kk]), columns[j], sum[i][j]); }
+    for (var j = 0u; j < THREAD_N4; j++) { sum[i][j] = multiply_add(rows[i][kk], columns[j], sum[i][j]); }
 }
 
 // Walks the tiles of C in bands of GROUP rows, down each column of a band: workgroups that run at the same

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::dtype::Dtype;
 use crate::gpu::adapter::Backend;
 use crate::gpu::kernel::Kernel;
 use crate::inputs::Init;
@@ -93,6 +94,9 @@ pub struct RunArgs {
     /// n: the matrices are n × n [default: 10000; 1024 on a software adapter]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub size: Option<usize>,
+    /// Type of the elements of A and B; f16 is summed in f32, i8 in i32
+    #[arg(long, value_enum, default_value = "f32")]
+    pub dtype: Dtype,
     /// What is in the matrices, the reference first: zeros, gaussian
     #[arg(long, value_name = "INIT,INIT", value_delimiter = ',', default_value = "zeros,gaussian")]
     pub init: Vec<Init>,
@@ -140,7 +144,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub json: bool,
     /// Run on a simulated board instead of a GPU: its name, then faults and parameters (h100,drift,noise_w=3); `list` shows all
-    #[arg(long, value_name = "MODEL|list", value_parser = parse_model, conflicts_with_all = ["adapter", "kernel", "backend"])]
+    #[arg(long, value_name = "MODEL|list", value_parser = parse_model, conflicts_with_all = ["adapter", "kernel", "backend", "dtype"])]
     pub simulate: Option<ModelWish>,
     /// Let the simulated run take as long as a real one
     #[arg(long, requires = "simulate")]
@@ -158,6 +162,7 @@ impl RunArgs {
     pub fn wishes(&self) -> Wishes {
         Wishes {
             size: self.size,
+            dtype: self.dtype,
             inits: self.init.clone(),
             seed: self.seed,
             rounds: self.rounds,
@@ -220,7 +225,7 @@ pub struct DoctorArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["list", "print"]))]
 pub struct KernelArgs {
     /// A kernel a line, its name first
     #[arg(long)]
@@ -228,6 +233,9 @@ pub struct KernelArgs {
     /// The exact WGSL of one kernel
     #[arg(long, value_name = "NAME", value_parser = Kernel::named)]
     pub print: Option<Kernel>,
+    /// Type of the elements of A and B
+    #[arg(long, value_enum, default_value = "f32")]
+    pub dtype: Dtype,
 }
 
 #[derive(Debug, Args)]

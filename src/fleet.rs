@@ -2,6 +2,7 @@
 
 use crate::overview::{Group, Row, Run};
 use crate::record::Record;
+use crate::slurm::Job;
 use crate::stats::{self, Spread};
 
 /// The cards of one model in a group of records that compare.
@@ -76,10 +77,18 @@ pub struct Card<'a> {
     pub outlier: bool,
 }
 
-/// What is known of which card it was: a record names neither machine nor serial number.
+/// What is known of which card it was: a record names neither machine nor serial number. Without a label, cards at one
+/// address are told apart by the job that measured them.
 pub fn name(record: &Record) -> String {
+    let job = |job: &Job| {
+        let numbers = [Some(job.job), job.array_task, job.task.filter(|&task| task > 0)];
+        let numbers: Vec<String> = numbers.iter().flatten().map(u32::to_string).collect();
+        format!("job {}", numbers.join("/"))
+    };
+    let run = &record.run;
+    let whose = run.label.clone().or_else(|| run.slurm.as_ref().map(job));
     let address = record.adapter.pci_address.map(|address| address.to_string());
-    let parts: Vec<String> = address.into_iter().collect();
+    let parts: Vec<String> = whose.into_iter().chain(address).collect();
     if parts.is_empty() { "card".into() } else { parts.join(" · ") }
 }
 

@@ -71,19 +71,24 @@ pub struct Matrix {
 }
 
 impl Matrix {
+    /// The random stream of row `row`: stream 2·row + (0 for A, 1 for B) of ChaCha8, keyed with the seed (8 bytes, little
+    /// endian, then zeros).
+    pub fn stream(&self, row: usize) -> ChaCha8Rng {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&self.seed.to_le_bytes());
+        let mut stream = ChaCha8Rng::from_seed(key);
+        stream.set_stream(2 * row as u64 + u64::from(self.operand == Operand::B));
+        stream
+    }
+
     /// Fills `out` with the elements of row `row`. `out` may be longer than a row: what is left becomes zero padding.
-    ///
-    /// Stream 2·row + (0 for A, 1 for B) of ChaCha8, keyed with the seed (8 bytes, little endian, then zeros).
     pub fn row(&self, row: usize, out: &mut [f32]) {
         let (elements, padding) = out.split_at_mut(self.size.min(out.len()));
         padding.fill(0.0);
         match self.init {
             Init::Zeros => elements.fill(0.0),
             Init::Gaussian => {
-                let mut key = [0; 32];
-                key[..8].copy_from_slice(&self.seed.to_le_bytes());
-                let mut stream = ChaCha8Rng::from_seed(key);
-                stream.set_stream(2 * row as u64 + u64::from(self.operand == Operand::B));
+                let mut stream = self.stream(row);
                 for element in elements {
                     *element = StandardNormal.sample(&mut stream);
                 }
@@ -103,15 +108,7 @@ impl Matrix {
     /// BLAKE3 over the elements, row-major, little endian, without padding: what stands in a record, so that two
     /// records of equal digests multiplied the same numbers.
     pub fn digest(&self) -> String {
-        let mut digest = Digest::new(self.size);
-        let rows_at_once = (CHUNK_BYTES / 4 / self.size).clamp(1, self.size);
-        let mut chunk = vec![0.0; rows_at_once * self.size];
-        for first in (0..self.size).step_by(rows_at_once) {
-            let rows = rows_at_once.min(self.size - first);
-            self.rows(first, self.size, &mut chunk[..rows * self.size]);
-            digest.update(&chunk[..rows * self.size], self.size);
-        }
-        digest.finish()
+        Digest::of(self.size, |first, rows: &mut [f32]| self.rows(first, self.size, rows))
     }
 }
 
@@ -131,15 +128,29 @@ impl Digest {
         Digest { hasher: blake3::Hasher::new(), size, rows_left: size }
     }
 
+    /// Of the n × n matrix whose rows `make` makes: it is given the first of them, and room for some.
+    pub fn of<T: bytemuck::Pod>(size: usize, make: impl Fn(usize, &mut [T])) -> String {
+        let mut digest = Digest::new(size);
+        let rows_at_once = (CHUNK_BYTES / size_of::<T>() / size).clamp(1, size);
+        let mut chunk = vec![T::zeroed(); rows_at_once * size];
+        for first in (0..size).step_by(rows_at_once) {
+            let rows = &mut chunk[..rows_at_once.min(size - first) * size];
+            make(first, rows);
+            digest.update(rows, size);
+        }
+        digest.finish()
+    }
+
     /// Takes the next rows, each `stride` elements apart; rows past the n-th are padding and do not count.
-    pub fn update(&mut self, rows: &[f32], stride: usize) {
+    pub fn update<T: bytemuck::NoUninit>(&mut self, rows: &[T], stride: usize) {
         for row in rows.chunks_exact(stride).take(self.rows_left) {
             self.rows_left -= 1;
             if cfg!(target_endian = "little") {
                 self.hasher.update(bytemuck::cast_slice(&row[..self.size]));
             } else {
                 for element in &row[..self.size] {
-                    self.hasher.update(&element.to_le_bytes());
+                    let bytes: Vec<u8> = bytemuck::bytes_of(element).iter().rev().copied().collect();
+                    self.hasher.update(&bytes);
                 }
             }
         }

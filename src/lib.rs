@@ -9,7 +9,8 @@
 //! power ───────┘          trace ───────────────┘            (stats)
 //! ```
 //!
-//! - [`inputs`]: the operands. [`gpu`]: adapters, kernels, products, and whether they are right.
+//! - [`inputs`]: the operands. [`dtype`]: the type of their elements. [`gpu`]: adapters, kernels, products, and whether they
+//!   are right.
 //! - [`power`]: sensors behind one trait, the thread that reads one, and the clock that is held and freed again.
 //! - [`protocol`]: idle, warm-up, rounds. Knows a workload, a sensor and a clock by their traits alone, and prints nothing.
 //! - [`trace`], [`energy`]: from samples to the watts of a window. [`stats`]: ratios and their intervals.
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod compare;
 pub mod devices;
 pub mod doctor;
+pub mod dtype;
 pub mod energy;
 pub mod fleet;
 pub mod folder;

@@ -111,10 +111,10 @@ fn examine(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
 fn show_kernels(args: &KernelArgs) -> anyhow::Result<ExitCode> {
     let mut output = std::io::stdout().lock();
     if let Some(kernel) = args.print {
-        write!(output, "{}", kernel.wgsl())?;
+        write!(output, "{}", kernel.wgsl(args.dtype))?;
     } else {
         for kernel in KERNELS {
-            let (threads, bytes) = (kernel.threads(), kernel.workgroup_bytes());
+            let (threads, bytes) = (kernel.threads(), kernel.workgroup_bytes(args.dtype));
             writeln!(output, "{:<22}{threads:>4} threads  {bytes:>6} bytes of workgroup memory", kernel.to_string())?;
         }
     }

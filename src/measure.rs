@@ -7,7 +7,7 @@ use crate::gpu::claim::Claim;
 use crate::gpu::tune::Candidates;
 use crate::gpu::tuning_cache::TuningCache;
 use crate::gpu::visible::{self, Grant, ThisMachine, Variables, VisibleError};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanError};
 use crate::power::sampler::SamplingThread;
 use crate::power::{self, SensorChoice};
 use crate::protocol::Sampler;
@@ -87,7 +87,12 @@ fn measure_all(args: &RunArgs, adapters: &[Adapter], chosen: &[usize]) -> anyhow
 fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<Option<Record>> {
     let adapter = &adapters[chosen];
     let software = adapter.info.kind == AdapterType::Software;
-    let mut plan = Plan::new(&args.wishes(), software, Shape::largest(&adapter.limits()), &adapter.info.name)?;
+    let (dtype, has) = (args.dtype, adapter.dtypes());
+    if !has.contains(&dtype) {
+        return Err(PlanError::NoDtype { dtype, adapter: adapter.info.name.clone(), has }.into());
+    }
+    let largest = Shape::largest(&adapter.limits(), dtype);
+    let mut plan = Plan::new(&args.wishes(), software, largest, &adapter.info.name)?;
     if let Some(folder) = args.folder() {
         record::check_folder(folder)?;
         // Of several adapters, each is to be found; else it does not matter which one the job had before it was started again.
@@ -133,7 +138,7 @@ fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<Op
     show_heading(args, &(heading + &notices + &shared))?;
 
     let progress = Progress::new(&plan);
-    let cache = TuningCache::of(&adapter.info, plan.size);
+    let cache = TuningCache::of(&adapter.info, plan.dtype, plan.size);
     let candidates = match args.kernel.0 {
         Some(kernel) => Candidates::Pinned(kernel),
         None => Candidates::All(cache.inspect(|cache| {

@@ -1,9 +1,9 @@
 //! Many records laid side by side: what compares stands together, the best run of each GPU in front.
 
+use crate::dtype::Dtype;
 use crate::fleet;
 use crate::folder::{self, Problem};
 use crate::inputs::Init;
-use crate::plan::Dtype;
 use crate::record::{InitSummary, Ratios, Record};
 use crate::stats::Estimate;
 use crate::trace::Trace;

@@ -1,5 +1,6 @@
 //! What will be measured: the arguments, completed by what the adapter and its sensor are.
 
+use crate::dtype::Dtype;
 use crate::inputs::Init;
 use crate::power::Source;
 use schemars::JsonSchema;
@@ -37,25 +38,11 @@ pub struct Plan {
     pub window_fixed: bool,
 }
 
-/// Element types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtype {
-    F32,
-}
-
-impl Dtype {
-    pub fn name(self) -> &'static str {
-        match self {
-            Dtype::F32 => "f32",
-        }
-    }
-}
-
 /// What the command line says of the plan; None where it is silent.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
     pub size: Option<usize>,
+    pub dtype: Dtype,
     pub inits: Vec<Init>,
     pub seed: u64,
     pub rounds: Option<u32>,
@@ -73,12 +60,18 @@ pub enum PlanError {
     NoSize,
     #[error("--size {size} does not fit {adapter}: the largest that does is --size {largest}")]
     TooLarge { size: usize, largest: usize, adapter: String },
+    #[error("--dtype {dtype} is not for {adapter}: its driver has no such type; choose from {}", names(.has))]
+    NoDtype { dtype: Dtype, adapter: String, has: Vec<Dtype> },
     #[error("--init needs at least two inits, each once, such as zeros,gaussian: their ratio is what is measured")]
     Inits,
     #[error("--rounds {0} is outside 1 to 1000")]
     Rounds(u32),
     #[error("{option} {value} is outside {least} to {most} seconds")]
     Seconds { option: &'static str, value: f64, least: f64, most: f64 },
+}
+
+fn names(dtypes: &[Dtype]) -> String {
+    dtypes.iter().map(|dtype| dtype.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// n without `--size`: the size of the experiment that this protocol repeats, and one that a CPU can do.
@@ -121,7 +114,7 @@ impl Plan {
         let warm_up_s = if wishes.warm_up_s.is_some() { (longest_s.min(usual.0), longest_s) } else { usual };
         Ok(Plan {
             size,
-            dtype: Dtype::F32,
+            dtype: wishes.dtype,
             inits,
             seed: wishes.seed,
             rounds,
@@ -146,7 +139,7 @@ impl Plan {
         }
     }
 
-    /// FLOP of one product.
+    /// FLOP of one product; operations on integers count as such.
     pub fn flop(&self) -> f64 {
         2.0 * (self.size as f64).powi(3)
     }

@@ -57,12 +57,17 @@ pub struct Record {
     pub truth: Option<Truth>,
 }
 
-/// BLAKE3 digests of the operands, as [`crate::inputs::Matrix::digest`] makes them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// BLAKE3 digests of the operands, as [`crate::inputs::Matrix::digest`] makes them, of the elements in the plan's type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inputs {
     pub digest_a: String,
     pub digest_b: String,
+    /// What A was multiplied by before it was rounded to i8. Not there in the other types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_a: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_b: Option<f64>,
 }
 
 /// The kernel that ran, and how those that were tried did.

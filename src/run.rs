@@ -198,17 +198,23 @@ impl<'a> RealDevice<'a> {
             Some(gpu) => gpu,
             None => self.adapter.open()?,
         };
-        let Plan { size, inits, seed, .. } = &self.plan;
-        let buffers = Rc::new(Buffers::new(gpu, *size, inits, *seed)?);
+        let Plan { size, dtype, inits, seed, .. } = &self.plan;
+        let buffers = Rc::new(Buffers::new(gpu, *dtype, *size, inits, *seed)?);
         let digests = |operands: &crate::gpu::buffers::Operands| Inputs {
-            digest_a: operands.digest_a.clone(),
-            digest_b: operands.digest_b.clone(),
+            digest_a: operands.uploaded_a.digest.clone(),
+            digest_b: operands.uploaded_b.digest.clone(),
+            scale_a: operands.uploaded_a.scale,
+            scale_b: operands.uploaded_b.scale,
         };
         let inputs = buffers.operands.iter().map(|operands| (operands.init, digests(operands))).collect();
         let Tuned { matmul, trials, remembered } = tune::fastest(buffers, *seed, &self.candidates, tried)?;
         let kernel = matmul.kernel();
-        let kernel =
-            KernelChoice { variant: kernel.to_string(), wgsl_digest: kernel.digest(), tuning: trials, remembered };
+        let kernel = KernelChoice {
+            variant: kernel.to_string(),
+            wgsl_digest: kernel.digest(*dtype),
+            tuning: trials,
+            remembered,
+        };
         Ok(Prepared { work: Box::new(matmul), inputs, kernel })
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! What this cannot find: a record whose maker invented a trace and computed the rest from it by this very program.
 
+use crate::dtype::Dtype;
 use crate::energy;
 use crate::folder::{self, Problem};
 use crate::inputs::{Init, Matrix, Operand};
@@ -344,7 +345,7 @@ fn values_differ(place: &str, what: &str, expected: &Value, found: &Value, findi
     }
 }
 
-/// Are the digests those of the numbers that init and seed mean?
+/// Are the digests those of the numbers that init, seed and type mean, and the scales?
 fn inputs(record: &Record, depth: Depth, findings: &mut Findings) {
     let plan = &record.plan;
     if record.truth.is_some() {
@@ -355,15 +356,19 @@ fn inputs(record: &Record, depth: Depth, findings: &mut Findings) {
             findings.add(format!("inputs.{init}"), "is missing", "digests of A and B", "null");
             continue;
         };
-        for (operand, name, found) in
-            [(Operand::A, "digest_a", &inputs.digest_a), (Operand::B, "digest_b", &inputs.digest_b)]
+        for (operand, name, digest, scale) in
+            [(Operand::A, "a", &inputs.digest_a, inputs.scale_a), (Operand::B, "b", &inputs.digest_b, inputs.scale_b)]
         {
             let matrix = Matrix { init, operand, seed: plan.seed, size: plan.size };
-            let expected = known(&matrix).or_else(|| (depth == Depth::Full).then(|| computed(matrix)).flatten());
-            if let Some(expected) = expected.filter(|expected| expected != found) {
+            let known = known(plan.dtype, &matrix).map(|digest| (digest, None));
+            let expected = known.or_else(|| if depth == Depth::Full { computed(plan.dtype, matrix) } else { None });
+            let Some((expected_digest, expected_scale)) = expected else { continue };
+            if expected_digest != *digest {
                 let what = "is not the digest of these numbers";
-                findings.add(format!("inputs.{init}.{name}"), what, expected, found);
+                findings.add(format!("inputs.{init}.digest_{name}"), what, expected_digest, digest);
             }
+            let place = format!("inputs.{init}.scale_{name}");
+            difference(&place, "is not the scale of these numbers", &expected_scale, &scale, findings);
         }
     }
 }
@@ -388,9 +393,10 @@ const KNOWN: [(usize, [&str; 3]); 2] = [
     ),
 ];
 
-/// The digest of a matrix of a usual size, seed 0.
-pub fn known(matrix: &Matrix) -> Option<String> {
-    let (_, [zeros, a, b]) = KNOWN.iter().find(|(size, _)| *size == matrix.size && matrix.seed == 0)?;
+/// The digest of a matrix of a usual size and type, seed 0.
+pub fn known(dtype: Dtype, matrix: &Matrix) -> Option<String> {
+    let usual = |size: usize| size == matrix.size && matrix.seed == 0 && dtype == Dtype::F32;
+    let (_, [zeros, a, b]) = KNOWN.iter().find(|(size, _)| usual(*size))?;
     let digest = match (matrix.init, matrix.operand) {
         (Init::Zeros, _) => zeros,
         (Init::Gaussian, Operand::A) => a,
@@ -399,16 +405,17 @@ pub fn known(matrix: &Matrix) -> Option<String> {
     Some((*digest).to_owned())
 }
 
-/// The digest of a matrix, made once. None if it is too large for that.
-fn computed(matrix: Matrix) -> Option<String> {
-    type Key = (Init, bool, u64, usize);
-    static MADE: LazyLock<Mutex<HashMap<Key, Arc<OnceLock<String>>>>> = LazyLock::new(Mutex::default);
+/// The digest and the scale of a matrix, found out once. None if it is too large for that.
+fn computed(dtype: Dtype, matrix: Matrix) -> Option<(String, Option<f64>)> {
+    type Key = (Dtype, Init, bool, u64, usize);
+    type Made = HashMap<Key, Arc<OnceLock<(String, Option<f64>)>>>;
+    static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
     if matrix.size > LARGEST_COMPUTED {
         return None;
     }
-    let key = (matrix.init, matrix.operand == Operand::A, matrix.seed, matrix.size);
+    let key = (dtype, matrix.init, matrix.operand == Operand::A, matrix.seed, matrix.size);
     let cell = MADE.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
-    Some(cell.get_or_init(|| matrix.digest()).clone())
+    Some(cell.get_or_init(|| dtype.digest(&matrix)).clone())
 }
 
 /// The text must be what the record is written as: a reader of JSON takes a list for an object, and a key that is there twice,

@@ -3,10 +3,12 @@
 
 mod common;
 
+use half::f16;
 use std::rc::Rc;
+use wattmul::dtype::{self, Dtype, Element};
 use wattmul::gpu::GpuError;
 use wattmul::gpu::adapter::{self, AdapterType, Backend, Gpu};
-use wattmul::gpu::buffers::Buffers;
+use wattmul::gpu::buffers::{Buffers, Uploaded};
 use wattmul::gpu::kernel::KERNELS;
 use wattmul::gpu::matmul::{Compiled, Matmul};
 use wattmul::gpu::tune::{self, Candidates};
@@ -26,54 +28,73 @@ fn gpu() -> Option<Gpu> {
     }
 }
 
-fn buffers(gpu: &Gpu, size: usize) -> Rc<Buffers> {
-    Rc::new(Buffers::new(gpu.clone(), size, &Init::ALL, 0).unwrap())
+fn buffers(gpu: &Gpu, dtype: Dtype, size: usize) -> Rc<Buffers> {
+    Rc::new(Buffers::new(gpu.clone(), dtype, size, &Init::ALL, 0).unwrap())
 }
 
-fn expectations(size: usize) -> Vec<Expectation> {
-    Init::ALL.iter().map(|&init| Expectation::new(init, 0, size)).collect()
+fn expectations(dtype: Dtype, size: usize) -> Vec<Expectation> {
+    Init::ALL.iter().map(|&init| Expectation::new(dtype, init, 0, size)).collect()
 }
 
-#[test]
-fn every_kernel_computes_the_product_of_every_size() {
+fn every_kernel_computes_every_size(dtype: Dtype) {
     let Some(gpu) = gpu() else { return };
-    let compiled: Vec<_> = KERNELS.iter().map(|&kernel| Compiled::new(&gpu, kernel).unwrap().unwrap()).collect();
+    let compiled: Vec<_> = KERNELS.iter().map(|&kernel| Compiled::new(&gpu, kernel, dtype).unwrap().unwrap()).collect();
     for size in [1, 2, 63, 64, 65, 100, 1000, 1024] {
-        let (buffers, expectations) = (buffers(&gpu, size), expectations(size));
+        let (buffers, expectations) = (buffers(&gpu, dtype, size), expectations(dtype, size));
         for compiled in &compiled {
             let kernel = compiled.kernel;
             let mut matmul = Matmul::new(buffers.clone(), compiled.clone(), 0.01);
-            assert_eq!(matmul.verify(&expectations), Ok(Ok(())), "{kernel}, n = {size}");
+            assert_eq!(matmul.verify(&expectations), Ok(Ok(())), "{dtype} {kernel}, n = {size}");
         }
     }
 }
 
-/// The verifier itself, against every element in plain f64.
 #[test]
-fn every_element_of_a_small_product_is_right() {
+fn every_kernel_computes_the_product_of_every_size() {
+    every_kernel_computes_every_size(Dtype::F32);
+}
+
+#[test]
+fn every_kernel_computes_the_product_of_every_size_in_f16() {
+    every_kernel_computes_every_size(Dtype::F16);
+}
+
+#[test]
+fn every_kernel_computes_the_product_of_every_size_in_f64() {
+    every_kernel_computes_every_size(Dtype::F64);
+}
+
+#[test]
+fn every_kernel_computes_the_product_of_every_size_in_i8() {
+    every_kernel_computes_every_size(Dtype::I8);
+}
+
+/// The verifier itself, against every element in plain f64: `T` is the type of A and B, `S` that of C.
+fn every_element_is_right<T: Element, S: bytemuck::Pod + Into<f64>>(dtype: Dtype, unit_roundoff: f64) {
     let Some(gpu) = gpu() else { return };
     for size in [1, 2, 63, 64, 65, 100] {
-        let buffers = buffers(&gpu, size);
-        let compiled = Compiled::new(&gpu, KERNELS[0]).unwrap().unwrap();
+        let buffers = buffers(&gpu, dtype, size);
+        let compiled = Compiled::new(&gpu, KERNELS[0], dtype).unwrap().unwrap();
         let band = compiled.band(&buffers, 0..buffers.shape.mn);
         let gaussian = 1;
         buffers.gpu.finish(compiled.submit(&buffers, &band, gaussian, 1, None)).unwrap();
 
         let whole = |operand| {
-            let mut elements = vec![0.0; size * size];
-            Matrix { init: Init::Gaussian, operand, seed: 0, size }.rows(0, size, &mut elements);
+            let matrix = Matrix { init: Init::Gaussian, operand, seed: 0, size };
+            let mut elements = vec![T::zeroed(); size * size];
+            dtype::rows(&matrix, T::scale(&matrix), 0, size, &mut elements);
             elements
         };
         let (a, b) = (whole(Operand::A), whole(Operand::B));
         buffers
             .read_rows(0, size, |first, rows| {
-                for (i, row) in rows.chunks(buffers.shape.mn).enumerate() {
-                    let i = first + i;
+                for (i, row) in rows.chunks(buffers.shape.c_row_bytes()).enumerate() {
+                    let (i, row) = (first + i, bytemuck::pod_collect_to_vec::<u8, S>(row));
                     for j in 0..size {
-                        let terms = || (0..size).map(|k| f64::from(a[i * size + k]) * f64::from(b[k * size + j]));
+                        let terms = || (0..size).map(|k| a[i * size + k].value() * b[k * size + j].value());
                         let (exact, most) = (terms().sum::<f64>(), terms().map(f64::abs).sum::<f64>());
-                        let worst = most * size as f64 / f64::from(1 << 24); // γₙ of f32, to first order
-                        assert!((f64::from(row[j]) - exact).abs() <= worst, "C[{i}, {j}] of n = {size}");
+                        let worst = most * size as f64 * unit_roundoff; // γₙ, to first order
+                        assert!((row[j].into() - exact).abs() <= worst, "C[{i}, {j}] of n = {size}");
                     }
                 }
                 Ok::<_, GpuError>(())
@@ -83,11 +104,48 @@ fn every_element_of_a_small_product_is_right() {
 }
 
 #[test]
+fn every_element_of_a_small_product_is_right_in_every_type() {
+    every_element_is_right::<f32, f32>(Dtype::F32, f64::from(f32::EPSILON) / 2.0);
+    every_element_is_right::<f16, f32>(Dtype::F16, f64::from(f32::EPSILON) / 2.0);
+    every_element_is_right::<f64, f64>(Dtype::F64, f64::EPSILON); // half is the device's, half of the sum here
+    every_element_is_right::<i8, i32>(Dtype::I8, 0.0);
+}
+
+/// Twice, from one seed: what was uploaded is told by its digest, and the digest by the elements alone.
+#[test]
+fn the_digest_and_the_scale_are_of_the_elements_in_their_type() {
+    fn digest<T: Element>(operand: Operand) -> (String, Option<f64>) {
+        let matrix = Matrix { init: Init::Gaussian, operand, seed: 0, size: 65 };
+        let mut elements = vec![T::zeroed(); 65 * 65];
+        dtype::rows(&matrix, T::scale(&matrix), 0, 65, &mut elements);
+        (blake3::hash(bytemuck::cast_slice(&elements)).to_hex().to_string(), T::scale(&matrix))
+    }
+    let Some(gpu) = gpu() else { return };
+    for (dtype, digest) in [
+        (Dtype::F32, digest::<f32> as fn(_) -> _),
+        (Dtype::F16, digest::<f16>),
+        (Dtype::F64, digest::<f64>),
+        (Dtype::I8, digest::<i8>),
+    ] {
+        let gaussian = &buffers(&gpu, dtype, 65).operands[1];
+        let uploaded = |uploaded: &Uploaded| (uploaded.digest.clone(), uploaded.scale);
+        assert_eq!(uploaded(&gaussian.uploaded_a), digest(Operand::A), "{dtype}");
+        assert_eq!(uploaded(&gaussian.uploaded_b), digest(Operand::B), "{dtype}");
+    }
+}
+
+#[test]
 fn a_long_product_is_cut_into_bands_and_nothing_that_was_not_computed_passes() {
+    for dtype in Dtype::ALL {
+        cut_into_bands(dtype);
+    }
+}
+
+fn cut_into_bands(dtype: Dtype) {
     let Some(gpu) = gpu() else { return };
     let size = 300; // three tiles of rows
-    let (buffers, expectations) = (buffers(&gpu, size), expectations(size));
-    let compiled = Compiled::new(&gpu, KERNELS[0]).unwrap().unwrap();
+    let (buffers, expectations) = (buffers(&gpu, dtype, size), expectations(dtype, size));
+    let compiled = Compiled::new(&gpu, KERNELS[0], dtype).unwrap().unwrap();
     let mut matmul = Matmul::new(buffers, compiled, 10.0);
     assert_eq!(matmul.verify(&expectations), Ok(Ok(())));
 
@@ -116,7 +174,7 @@ fn a_long_product_is_cut_into_bands_and_nothing_that_was_not_computed_passes() {
 fn a_kernel_whose_product_is_wrong_is_named_and_not_used() {
     let Some(gpu) = gpu() else { return };
     // To a verifier that expects the products of another seed, every product is wrong.
-    let others = buffers(&gpu, 64);
+    let others = buffers(&gpu, Dtype::F32, 64);
     let Err(error) = tune::fastest(others.clone(), 1, &Candidates::Pinned(KERNELS[0]), |_| {}) else {
         panic!("a wrong product was taken");
     };
@@ -126,4 +184,9 @@ fn a_kernel_whose_product_is_wrong_is_named_and_not_used() {
 
     let tuned = tune::fastest(others, 0, &Candidates::Pinned(KERNELS[0]), |_| {}).unwrap();
     assert_eq!((tuned.matmul.kernel(), tuned.trials.len(), tuned.remembered), (KERNELS[0], 1, false));
+
+    let whole_numbers = buffers(&gpu, Dtype::I8, 64);
+    let tuned = tune::fastest(whole_numbers, 1, &Candidates::Pinned(KERNELS[0]), |_| {});
+    let text = tuned.map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("row 0 of C is not that of A·B, which integers must be exactly"), "{text}");
 }

@@ -36,7 +36,10 @@ fn measured(name: &str, mut record: Record) -> Record {
     record.truth = None;
     for &init in &record.plan.inits {
         let digest = |operand| Matrix { init, operand, seed: record.plan.seed, size: SIZE }.digest();
-        record.inputs.insert(init, Inputs { digest_a: digest(Operand::A), digest_b: digest(Operand::B) });
+        record.inputs.insert(
+            init,
+            Inputs { digest_a: digest(Operand::A), digest_b: digest(Operand::B), scale_a: None, scale_b: None },
+        );
     }
     record.verdict = validity::of(&record);
     record

@@ -7,10 +7,11 @@ mod spirv;
 mod common;
 
 use naga::back::{hlsl, msl};
+use wattmul::dtype::Dtype;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
 
-fn metal(kernel: &Kernel) -> String {
-    let (module, info) = spirv::parse(kernel).unwrap();
+fn metal(kernel: &Kernel, dtype: Dtype) -> String {
+    let (module, info) = spirv::parse(kernel, dtype).unwrap();
     let options = msl::Options {
         lang_version: (2, 4),
         bounds_check_policies: spirv::UNCHECKED,
@@ -20,22 +21,28 @@ fn metal(kernel: &Kernel) -> String {
         ..Default::default()
     };
     let (text, entries) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default()).unwrap();
-    assert!(entries.entry_point_names.iter().all(Result::is_ok), "{kernel}: {:?}", entries.entry_point_names);
+    assert!(entries.entry_point_names.iter().all(Result::is_ok), "{dtype} {kernel}: {:?}", entries.entry_point_names);
     text
 }
 
-fn directx(kernel: &Kernel) -> String {
-    let (module, info) = spirv::parse(kernel).unwrap();
+fn directx(kernel: &Kernel, dtype: Dtype) -> String {
+    let (module, info) = spirv::parse(kernel, dtype).unwrap();
     let options = hlsl::Options {
         zero_initialize_workgroup_memory: false,
         restrict_indexing: false,
         force_loop_bounding: false,
+        shader_model: hlsl::ShaderModel::V6_4, // since 2019; wgpu takes what the driver has
         ..Default::default()
     };
     let (mut text, pipeline) = (String::new(), hlsl::PipelineOptions::default());
     let entries = hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None).unwrap();
-    assert!(entries.entry_point_names.iter().all(Result::is_ok), "{kernel}: {:?}", entries.entry_point_names);
+    assert!(entries.entry_point_names.iter().all(Result::is_ok), "{dtype} {kernel}: {:?}", entries.entry_point_names);
     text
+}
+
+/// Every kernel in these types.
+fn every(dtypes: &[Dtype]) -> impl Iterator<Item = (&'static Kernel, Dtype)> {
+    dtypes.iter().flat_map(|&dtype| KERNELS.iter().map(move |kernel| (kernel, dtype)))
 }
 
 /// How often a text contains a word.
@@ -43,19 +50,27 @@ fn count(text: &str, word: &str) -> usize {
     text.matches(word).count()
 }
 
+/// Neither has f64.
 #[test]
 fn every_kernel_can_be_said_in_metal_and_directx() {
-    for kernel in KERNELS {
-        let (metal, directx) = (metal(kernel), directx(kernel));
-        assert!(metal.contains("kernel void main_("), "{kernel}: {metal}");
-        assert!(directx.contains(&format!("[numthreads({}, 1, 1)]", kernel.threads())), "{kernel}: {directx}");
-        // Fused multiply-adds stay such; and nothing is cleared, bounded or counted that the kernel does not ask for.
-        let fmas = count(&kernel.wgsl(), "fma(");
-        assert_eq!((count(&metal, "metal::fma("), count(&directx, "mad(")), (fmas, fmas), "{kernel}");
-        assert_eq!(count(&metal, "loop_bound") + count(&directx, "loop_bound"), 0, "{kernel}");
-        let barriers = count(&kernel.wgsl(), "workgroupBarrier()");
-        assert_eq!(count(&metal, "threadgroup_barrier("), barriers, "{kernel}");
-        assert_eq!(count(&directx, "GroupMemoryBarrierWithGroupSync("), barriers, "{kernel}");
+    for (kernel, dtype) in every(&[Dtype::F32, Dtype::F16, Dtype::I8]) {
+        let (wgsl, metal, directx) = (kernel.wgsl(dtype), metal(kernel, dtype), directx(kernel, dtype));
+        assert!(metal.contains("kernel void main_("), "{dtype} {kernel}: {metal}");
+        assert!(directx.contains(&format!("[numthreads({}, 1, 1)]", kernel.threads())), "{dtype} {kernel}: {directx}");
+        // Fused multiply-adds stay such, and so do products of four.
+        let fmas = count(&wgsl, "fma(");
+        assert_eq!((count(&metal, "metal::fma("), count(&directx, "mad(")), (fmas, fmas), "{dtype} {kernel}");
+        let dots = count(&wgsl, "dot4I8Packed(");
+        assert_eq!(count(&directx, "dot4add_i8packed("), dots, "{dtype} {kernel}");
+        assert_eq!(count(&metal, "packed_char4") > 0, dots > 0, "{dtype} {kernel}");
+        // Elements keep their width until they are multiplied.
+        let halves = (count(&metal, "half4") > 0, count(&directx, "half4") > 0);
+        assert_eq!(halves, (dtype == Dtype::F16, dtype == Dtype::F16), "{dtype} {kernel}: {directx}");
+        // And nothing is cleared, bounded or counted that the kernel does not ask for.
+        assert_eq!(count(&metal, "loop_bound") + count(&directx, "loop_bound"), 0, "{dtype} {kernel}");
+        let barriers = count(&wgsl, "workgroupBarrier()");
+        assert_eq!(count(&metal, "threadgroup_barrier("), barriers, "{dtype} {kernel}");
+        assert_eq!(count(&directx, "GroupMemoryBarrierWithGroupSync("), barriers, "{dtype} {kernel}");
     }
 }
 
@@ -68,10 +83,10 @@ fn every_kernels_spirv_is_valid() {
     if common::skipped(missing, "spirv-val is not installed (Debian: apt install spirv-tools)") {
         return;
     }
-    for kernel in KERNELS {
+    for (kernel, dtype) in every(&Dtype::ALL) {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytemuck::cast_slice(&spirv::write(kernel).unwrap())).unwrap();
+        std::fs::write(file.path(), bytemuck::cast_slice(&spirv::write(kernel, dtype).unwrap())).unwrap();
         let output = Command::new("spirv-val").args(["--target-env", "vulkan1.3"]).arg(file.path()).output().unwrap();
-        assert!(output.status.success(), "{kernel}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{dtype} {kernel}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -1,6 +1,7 @@
 //! Adapters: which there are, which one is meant, and how its device is opened.
 
 use super::GpuError;
+use crate::dtype::Dtype;
 use crate::pci::PciAddress;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -290,15 +291,22 @@ impl Adapter {
         self.wgpu.limits()
     }
 
-    /// Opens the device with all that the adapter can: its own limits, not the portable ones, and timestamps if it has them.
+    /// The types of elements that the adapter can multiply.
+    pub fn dtypes(&self) -> Vec<Dtype> {
+        let features = self.wgpu.features();
+        Dtype::ALL.into_iter().filter(|&dtype| features.contains(needed(dtype))).collect()
+    }
+
+    /// Opens the device with all that the adapter can: its own limits, not the portable ones, timestamps and types if it has them.
     ///
     /// # Errors
     /// [`GpuError::NotOpened`] when the driver refuses.
     pub fn open(&self) -> Result<Gpu, GpuError> {
-        let timestamps = self.wgpu.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let wanted = Dtype::ALL.into_iter().fold(wgpu::Features::TIMESTAMP_QUERY, |all, dtype| all | needed(dtype));
+        let features = self.wgpu.features() & wanted;
         let (device, queue) = pollster::block_on(self.wgpu.request_device(&wgpu::DeviceDescriptor {
             label: Some("wattmul"),
-            required_features: timestamps,
+            required_features: features,
             required_limits: self.wgpu.limits(),
             ..Default::default()
         }))
@@ -321,8 +329,19 @@ impl Adapter {
                 note(&lost, GpuError::Lost(one_line(&message)));
             }
         });
-        let tick_s = (!timestamps.is_empty()).then(|| f64::from(queue.get_timestamp_period()) * 1e-9);
+        let timestamps = features.contains(wgpu::Features::TIMESTAMP_QUERY);
+        let tick_s = timestamps.then(|| f64::from(queue.get_timestamp_period()) * 1e-9);
         Ok(Gpu { device, queue, tick_s, software: self.info.kind == AdapterType::Software, fault })
+    }
+}
+
+/// What an adapter must have for a type. Integers need nothing: where there is no instruction for four products at once,
+/// wgpu writes them out.
+fn needed(dtype: Dtype) -> wgpu::Features {
+    match dtype {
+        Dtype::F32 | Dtype::I8 => wgpu::Features::empty(),
+        Dtype::F16 => wgpu::Features::SHADER_F16,
+        Dtype::F64 => wgpu::Features::SHADER_F64,
     }
 }
 

@@ -3,38 +3,60 @@
 use super::GpuError;
 use super::adapter::Gpu;
 use super::kernel::{PAD_K, PAD_MN};
+use crate::dtype::{self, Dtype, Element};
 use crate::inputs::{CHUNK_BYTES, Digest, Init, Matrix, Operand};
+use half::f16;
+use rayon::prelude::*;
 use std::time::Duration;
 
 /// The longest that one piece of work may take before the device counts as hung. Drivers give up earlier.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Sizes of the padded matrices: A is m × k, B is k × n, C is m × n, all row-major.
+/// Sizes of the padded matrices: A is m × k words, B is k × n words, C is m × n elements, all row-major. A word is what the
+/// device multiplies at once: an element, or four i8 that follow each other along k, in A as in B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
+    pub dtype: Dtype,
     /// n of the product, without padding.
     pub size: usize,
     /// m and n of the padded matrices.
     pub mn: usize,
-    /// k of the padded matrices.
+    /// k of the padded matrices, in words.
     pub k: usize,
 }
 
 impl Shape {
-    pub fn new(size: usize) -> Self {
-        Shape { size, mn: size.next_multiple_of(PAD_MN), k: size.next_multiple_of(PAD_K) }
+    pub fn new(dtype: Dtype, size: usize) -> Self {
+        let words = size.div_ceil(dtype.elements_in_word());
+        Shape { dtype, size, mn: size.next_multiple_of(PAD_MN), k: words.next_multiple_of(PAD_K) }
     }
 
     /// The largest n whose matrices each fit one buffer and one binding of the adapter.
-    pub fn largest(limits: &wgpu::Limits) -> usize {
+    pub fn largest(limits: &wgpu::Limits, dtype: Dtype) -> usize {
         // Vulkan and DirectX 12 count a binding's bytes in 31 bits, whatever they report.
         let bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min((1 << 31) - 1);
-        let elements = bytes / 4;
+        // No element of A or B is larger than one of C, and k is padded no further than n.
+        let elements = bytes / dtype.sum_bytes() as u64;
         (elements.isqrt() as usize) / PAD_MN * PAD_MN
     }
 
+    /// Bytes of a row of A.
+    pub fn a_row_bytes(&self) -> usize {
+        self.k * self.dtype.word_bytes()
+    }
+
+    /// Bytes of a row of B, of words.
+    pub fn b_row_bytes(&self) -> usize {
+        self.mn * self.dtype.word_bytes()
+    }
+
+    /// Bytes of a row of C.
+    pub fn c_row_bytes(&self) -> usize {
+        self.mn * self.dtype.sum_bytes()
+    }
+
     fn c_bytes(&self) -> u64 {
-        (self.mn * self.mn * 4) as u64
+        (self.mn * self.c_row_bytes()) as u64
     }
 }
 
@@ -43,8 +65,16 @@ pub struct Operands {
     pub init: Init,
     pub a: wgpu::Buffer,
     pub b: wgpu::Buffer,
-    pub digest_a: String,
-    pub digest_b: String,
+    pub uploaded_a: Uploaded,
+    pub uploaded_b: Uploaded,
+}
+
+/// What a matrix became on its way to the device.
+pub struct Uploaded {
+    /// BLAKE3 over the elements in their type, as [`Matrix::digest`] in f32.
+    pub digest: String,
+    /// What the numbers were multiplied by, where the type asks for it.
+    pub scale: Option<f64>,
 }
 
 /// All matrices of a run, resident at once, so that a switch of init moves no data.
@@ -62,14 +92,15 @@ impl Buffers {
     ///
     /// # Errors
     /// [`GpuError::OutOfMemory`], or whatever the driver raises meanwhile.
-    pub fn new(gpu: Gpu, size: usize, inits: &[Init], seed: u64) -> Result<Self, GpuError> {
-        let shape = Shape::new(size);
+    pub fn new(gpu: Gpu, dtype: Dtype, size: usize, inits: &[Init], seed: u64) -> Result<Self, GpuError> {
+        let shape = Shape::new(dtype, size);
         let storage = wgpu::BufferUsages::STORAGE;
         let empty: Vec<_> = inits
             .iter()
             .map(|&init| {
-                let a = allocate(&gpu, "A", (shape.mn * shape.k * 4) as u64, storage | wgpu::BufferUsages::COPY_DST)?;
-                let b = allocate(&gpu, "B", (shape.k * shape.mn * 4) as u64, storage | wgpu::BufferUsages::COPY_DST)?;
+                let filled = storage | wgpu::BufferUsages::COPY_DST;
+                let a = allocate(&gpu, "A", (shape.mn * shape.a_row_bytes()) as u64, filled)?;
+                let b = allocate(&gpu, "B", (shape.k * shape.b_row_bytes()) as u64, filled)?;
                 Ok((init, a, b))
             })
             .collect::<Result<_, GpuError>>()?;
@@ -79,15 +110,21 @@ impl Buffers {
             .into_iter()
             .map(|(init, a, b)| {
                 let matrix = |operand| Matrix { init, operand, seed, size };
-                let digest_a = upload(&gpu, &matrix(Operand::A), &a, shape.mn, shape.k)?;
-                let digest_b = upload(&gpu, &matrix(Operand::B), &b, shape.k, shape.mn)?;
-                Ok(Operands { init, a, b, digest_a, digest_b })
+                let upload = match dtype {
+                    Dtype::F32 => upload::<f32>,
+                    Dtype::F16 => upload::<f16>,
+                    Dtype::F64 => upload::<f64>,
+                    Dtype::I8 => upload::<i8>,
+                };
+                let uploaded_a = upload(&gpu, &matrix(Operand::A), &a, shape)?;
+                let uploaded_b = upload(&gpu, &matrix(Operand::B), &b, shape)?;
+                Ok(Operands { init, a, b, uploaded_a, uploaded_b })
             })
             .collect::<Result<_, GpuError>>()?;
 
         let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some("fill"),
-            source: wgpu::ShaderSource::Wgsl(include_str!("../../shaders/fill.wgsl").into()),
+            source: wgpu::ShaderSource::Wgsl(fill_wgsl(dtype).into()),
         });
         let fill = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some("fill"),
@@ -106,7 +143,7 @@ impl Buffers {
         Ok(Buffers { gpu, shape, operands, c, fill, fill_group })
     }
 
-    /// Fills C with NaN. Waits until it is done.
+    /// Fills C with what no product can hold. Waits until it is done.
     ///
     /// # Errors
     /// Whatever the driver raises.
@@ -120,8 +157,8 @@ impl Buffers {
         self.gpu.finish(self.gpu.queue.submit([encoder.finish()]))
     }
 
-    /// Reads `count` rows of C from row `first` on, a chunk at a time; `each` gets the first row's number and the rows,
-    /// each `shape.mn` elements long. Stops at the first error of `each`.
+    /// Reads `count` rows of C from row `first` on, a chunk at a time; `each` gets the first row's number and the bytes of
+    /// the rows, each `shape.mn` elements long. Stops at the first error of `each`.
     ///
     /// # Errors
     /// Whatever the driver raises, or `each` returns.
@@ -129,9 +166,9 @@ impl Buffers {
         &self,
         first: usize,
         count: usize,
-        mut each: impl FnMut(usize, &[f32]) -> Result<(), E>,
+        mut each: impl FnMut(usize, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let row_bytes = self.shape.mn * 4;
+        let row_bytes = self.shape.c_row_bytes();
         let rows_at_once = (CHUNK_BYTES / row_bytes).clamp(1, count.max(1));
         let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
         let staging = allocate(&self.gpu, "rows of C", (rows_at_once * row_bytes) as u64, usage)?;
@@ -141,7 +178,7 @@ impl Buffers {
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
             encoder.copy_buffer_to_buffer(&self.c, (start * row_bytes) as u64, &staging, 0, bytes);
             let submission = self.gpu.queue.submit([encoder.finish()]);
-            self.gpu.read(&staging, bytes, submission, |data| each(start, bytemuck::cast_slice(data)))??;
+            self.gpu.read(&staging, bytes, submission, |data| each(start, data))??;
         }
         Ok(())
     }
@@ -161,20 +198,53 @@ fn allocate(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> Res
     }
 }
 
-/// Makes a matrix in chunks of rows and writes it, padded to rows × stride. Waits after each chunk: the driver's staging
-/// memory stays small, and running out of it (which loses the device) is avoided. Returns the digest.
-fn upload(gpu: &Gpu, matrix: &Matrix, to: &wgpu::Buffer, rows: usize, stride: usize) -> Result<String, GpuError> {
+/// Makes a matrix in chunks of rows and writes it, padded. Waits after each chunk: the driver's staging memory stays small,
+/// and running out of it (which loses the device) is avoided.
+fn upload<T: Element>(gpu: &Gpu, matrix: &Matrix, to: &wgpu::Buffer, shape: Shape) -> Result<Uploaded, GpuError> {
+    let k = shape.k * shape.dtype.elements_in_word();
+    let (rows, stride) = if matrix.operand == Operand::A { (shape.mn, k) } else { (k, shape.mn) };
+    let scale = T::scale(matrix);
     let mut digest = Digest::new(matrix.size);
-    let rows_at_once = (CHUNK_BYTES / 4 / stride).clamp(1, rows);
-    let mut chunk = vec![0.0; rows_at_once * stride];
+    // Both sizes are multiples of PAD_K, and so is a chunk: no word of B is cut.
+    let rows_at_once = (CHUNK_BYTES / size_of::<T>() / stride / PAD_K * PAD_K).clamp(PAD_K, rows);
+    let mut chunk = vec![T::zeroed(); rows_at_once * stride];
     for first in (0..rows).step_by(rows_at_once) {
         let chunk = &mut chunk[..rows_at_once.min(rows - first) * stride];
-        matrix.rows(first, stride, chunk);
+        dtype::rows(matrix, scale, first, stride, chunk);
         digest.update(chunk, stride);
-        gpu.queue.write_buffer(to, (first * stride * 4) as u64, bytemuck::cast_slice(chunk));
+        if matrix.operand == Operand::B {
+            gather_words(chunk, stride, shape.dtype.elements_in_word());
+        }
+        gpu.queue.write_buffer(to, (first * stride * size_of::<T>()) as u64, bytemuck::cast_slice(chunk));
         gpu.finish(gpu.queue.submit([]))?;
     }
-    Ok(digest.finish())
+    Ok(Uploaded { digest: digest.finish(), scale })
+}
+
+/// Turns rows of elements into rows of words: `in_word` elements of one column, which lay a stride apart, come to lie side
+/// by side.
+fn gather_words<T: Element>(rows: &mut [T], stride: usize, in_word: usize) {
+    if in_word == 1 {
+        return;
+    }
+    rows.par_chunks_exact_mut(in_word * stride).for_each(|rows| {
+        let elements = rows.to_vec();
+        for (column, word) in rows.chunks_exact_mut(in_word).enumerate() {
+            for (i, element) in word.iter_mut().enumerate() {
+                *element = elements[i * stride + column];
+            }
+        }
+    });
+}
+
+/// The shader that poisons C, with a word that no product leaves there: NaN of f32 and f64 alike, or the lowest i32. A sum
+/// of i8 products cannot reach that: it is at most 127² · n, and n under 2³¹ / 127² = 133,144 (`Shape::largest`).
+fn fill_wgsl(dtype: Dtype) -> String {
+    let word = match dtype {
+        Dtype::F32 | Dtype::F16 | Dtype::F64 => u32::MAX,
+        Dtype::I8 => 1 << 31,
+    };
+    format!("const POISON = {word:#x}u;\n\n{}", include_str!("../../shaders/fill.wgsl"))
 }
 
 impl Gpu {
@@ -222,11 +292,32 @@ mod tests {
     fn the_largest_size_fits_and_one_more_does_not() {
         let mut limits = wgpu::Limits { max_storage_buffer_binding_size: 134_217_728, ..Default::default() };
         limits.max_buffer_size = u64::MAX;
-        let largest = Shape::largest(&limits);
-        assert_eq!(largest, 5760);
-        let bytes = |size| Shape::new(size).c_bytes();
-        assert!(bytes(largest) <= 134_217_728 && bytes(largest + 1) > 134_217_728);
-        limits.max_storage_buffer_binding_size = u64::MAX;
-        assert!(bytes(Shape::largest(&limits)) < 1 << 31 && bytes(Shape::largest(&limits) + 1) >= 1 << 31);
+        assert_eq!(Dtype::ALL.map(|dtype| Shape::largest(&limits, dtype)), [5760, 5760, 4096, 5760]);
+        for (limit, dtype) in
+            [134_217_728, u64::MAX].into_iter().flat_map(|limit| Dtype::ALL.map(|dtype| (limit, dtype)))
+        {
+            limits.max_storage_buffer_binding_size = limit;
+            let largest = Shape::largest(&limits, dtype);
+            let bytes = |size| {
+                let shape = Shape::new(dtype, size);
+                let all =
+                    [shape.mn * shape.a_row_bytes(), shape.k * shape.b_row_bytes(), shape.mn * shape.c_row_bytes()];
+                all.into_iter().max().unwrap() as u64
+            };
+            let limit = limit.min((1 << 31) - 1);
+            assert!(bytes(largest) <= limit && bytes(largest + 1) > limit, "{dtype} {limit}");
+        }
+        let largest = Shape::largest(&limits, Dtype::I8) as i64;
+        assert!(127 * 127 * largest < -i64::from(i32::MIN), "no sum of i8 products is what C is poisoned with");
+    }
+
+    #[test]
+    fn words_hold_what_follows_along_k() {
+        let mut rows: Vec<i8> = (0..24).collect(); // 8 × 3
+        gather_words(&mut rows, 3, 4);
+        assert_eq!(rows, [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, 12, 15, 18, 21, 13, 16, 19, 22, 14, 17, 20, 23]);
+        let mut floats = [1.0f32, 2.0, 3.0];
+        gather_words(&mut floats, 3, 1);
+        assert_eq!(floats, [1.0, 2.0, 3.0]);
     }
 }

@@ -1,11 +1,16 @@
-//! The kernels: two algorithms in WGSL (`shaders/`), and the table of tile sizes worth trying.
+//! The kernels: two algorithms in WGSL (`shaders/`), what each type of element is in them (`shaders/types/`), and the table of
+//! tile sizes worth trying.
 
+use crate::dtype::Dtype;
 use std::fmt;
 
-/// Elements by which rows and columns of C, and the inner dimension, are padded: every tile of the table divides them.
+/// Elements by which rows and columns of C are padded: every tile of the table divides them.
 pub const PAD_MN: usize = 128;
-/// See [`PAD_MN`].
+/// Words (see [`Dtype::elements_in_word`]) by which the inner dimension is padded, likewise.
 pub const PAD_K: usize = 16;
+
+/// What a thread of a GPU can sum up in registers: half of what the largest hardware gives a thread.
+const MOST_SUMS_BYTES: usize = 128 * 4;
 
 /// Where a kernel keeps what its threads share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +80,8 @@ impl Kernel {
         })
     }
 
-    /// The very text that the driver gets: constants on top, the algorithm below.
-    pub fn wgsl(&self) -> String {
+    /// The very text that the driver gets: type and constants on top, the algorithm below.
+    pub fn wgsl(&self, dtype: Dtype) -> String {
         let Kernel { algorithm, thread_m, thread_n } = self;
         let (constants, body): (Vec<(&str, u32)>, &str) = match *algorithm {
             Algorithm::Tiled { tile_m, tile_n, tile_k, group } => (
@@ -87,12 +92,18 @@ impl Kernel {
         };
         let threads = [("THREAD_M", *thread_m), ("THREAD_N", *thread_n)];
         let lines = constants.into_iter().chain(threads).map(|(name, value)| format!("const {name} = {value}u;\n"));
-        lines.collect::<String>() + "\n" + body
+        let types = match dtype {
+            Dtype::F32 => include_str!("../../shaders/types/f32.wgsl"),
+            Dtype::F16 => include_str!("../../shaders/types/f16.wgsl"),
+            Dtype::F64 => include_str!("../../shaders/types/f64.wgsl"),
+            Dtype::I8 => include_str!("../../shaders/types/i8.wgsl"),
+        };
+        types.to_owned() + "\n" + &lines.collect::<String>() + "\n" + body
     }
 
     /// BLAKE3 of [`Kernel::wgsl`].
-    pub fn digest(&self) -> String {
-        blake3::hash(self.wgsl().as_bytes()).to_hex().to_string()
+    pub fn digest(&self, dtype: Dtype) -> String {
+        blake3::hash(self.wgsl(dtype).as_bytes()).to_hex().to_string()
     }
 
     /// Threads in a workgroup.
@@ -104,9 +115,9 @@ impl Kernel {
     }
 
     /// Bytes of workgroup memory.
-    pub fn workgroup_bytes(&self) -> u32 {
+    pub fn workgroup_bytes(&self, dtype: Dtype) -> u32 {
         match self.algorithm {
-            Algorithm::Tiled { tile_m, tile_n, tile_k, .. } => (tile_m + tile_n) * tile_k * 4,
+            Algorithm::Tiled { tile_m, tile_n, tile_k, .. } => (tile_m + tile_n) * tile_k * dtype.word_bytes() as u32,
             Algorithm::Direct { .. } => 0,
         }
     }
@@ -126,9 +137,14 @@ impl Kernel {
     }
 
     /// Is the kernel worth a trial on such an adapter? To a CPU workgroup memory is memory like any other: tiled kernels take
-    /// twice the time of direct ones there, and many seconds to compile. They run if they are pinned.
-    pub fn suits(&self, software: bool) -> bool {
-        matches!(self.algorithm, Algorithm::Direct { .. }) == software
+    /// twice the time of direct ones there, and many seconds to compile. And a GPU has no registers for 128 sums in f64 a thread:
+    /// they would take all 256. Such kernels run if they are pinned.
+    pub fn suits(&self, software: bool, dtype: Dtype) -> bool {
+        let sums_bytes = self.thread_m as usize * self.thread_n as usize * dtype.sum_bytes();
+        match self.algorithm {
+            Algorithm::Direct { .. } => software,
+            Algorithm::Tiled { .. } => !software && sums_bytes <= MOST_SUMS_BYTES,
+        }
     }
 
     /// Can the kernel run on an adapter with these limits? The direct kernels are for software adapters alone: their
@@ -136,12 +152,12 @@ impl Kernel {
     ///
     /// # Errors
     /// What is missing.
-    pub fn fits(&self, limits: &wgpu::Limits, software: bool) -> Result<(), String> {
+    pub fn fits(&self, limits: &wgpu::Limits, software: bool, dtype: Dtype) -> Result<(), String> {
         if matches!(self.algorithm, Algorithm::Direct { .. }) && !software {
             return Err("is for software adapters".into());
         }
         let more = |what: &str, needs: u32, has: u32| Err(format!("needs {needs} {what}, the adapter has {has}"));
-        let (bytes, threads) = (self.workgroup_bytes(), self.threads());
+        let (bytes, threads) = (self.workgroup_bytes(dtype), self.threads());
         if bytes > limits.max_compute_workgroup_storage_size {
             return more("bytes of workgroup memory", bytes, limits.max_compute_workgroup_storage_size);
         }
@@ -172,11 +188,13 @@ mod tests {
 
     #[test]
     fn every_adapter_has_kernels_that_suit_it() {
-        for software in [true, false] {
-            let limits = wgpu::Limits::default();
-            let count =
-                KERNELS.iter().filter(|kernel| kernel.suits(software) && kernel.fits(&limits, software).is_ok());
-            assert!(count.count() >= 4, "software: {software}");
+        let limits = wgpu::Limits::default();
+        for (software, dtype) in
+            [true, false].into_iter().flat_map(|software| Dtype::ALL.map(|dtype| (software, dtype)))
+        {
+            let fits = |kernel: &&Kernel| kernel.fits(&limits, software, dtype).is_ok();
+            let suitable = KERNELS.iter().filter(|kernel| kernel.suits(software, dtype)).filter(fits);
+            assert!(suitable.count() >= 4, "software: {software}, {dtype}");
         }
     }
 
@@ -184,16 +202,18 @@ mod tests {
     fn what_does_not_fit_says_why() {
         let mut limits = wgpu::Limits::default(); // 16 KiB, 256 threads
         let kernel = tiled(128, 128, 16, 8, 8);
-        assert_eq!(kernel.fits(&limits, false), Ok(()));
-        assert_eq!(direct(8, 16).fits(&limits, true), Ok(()));
-        assert_eq!(direct(8, 16).fits(&limits, false).unwrap_err(), "is for software adapters");
+        let fits = |kernel: Kernel, limits: &wgpu::Limits, software| kernel.fits(limits, software, Dtype::F32);
+        assert_eq!(fits(kernel, &limits, false), Ok(()));
+        assert!(kernel.fits(&limits, false, Dtype::F64).unwrap_err().starts_with("needs 32768 bytes"));
+        assert_eq!(fits(direct(8, 16), &limits, true), Ok(()));
+        assert_eq!(fits(direct(8, 16), &limits, false).unwrap_err(), "is for software adapters");
         limits.max_compute_workgroup_storage_size = 16_000;
         assert_eq!(
-            kernel.fits(&limits, false).unwrap_err(),
+            fits(kernel, &limits, false).unwrap_err(),
             "needs 16384 bytes of workgroup memory, the adapter has 16000"
         );
         limits.max_compute_invocations_per_workgroup = 128;
         limits.max_compute_workgroup_storage_size = 1 << 20;
-        assert_eq!(kernel.fits(&limits, false).unwrap_err(), "needs 256 threads in a workgroup, the adapter has 128");
+        assert_eq!(fits(kernel, &limits, false).unwrap_err(), "needs 256 threads in a workgroup, the adapter has 128");
     }
 }

@@ -2,9 +2,10 @@
 
 use super::GpuError;
 use super::adapter::Gpu;
-use super::buffers::Buffers;
+use super::buffers::{Buffers, Shape};
 use super::kernel::{Kernel, PAD_MN};
 use super::verify::{Expectation, WrongProduct};
+use crate::dtype::Dtype;
 use crate::protocol::{DeviceSpan, Workload};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -40,15 +41,14 @@ impl Compiled {
     ///
     /// # Errors
     /// The outer: the device fails. The inner: the kernel does not fit the adapter, or the driver refuses it.
-    pub fn new(gpu: &Gpu, kernel: Kernel) -> Result<Result<Self, String>, GpuError> {
+    pub fn new(gpu: &Gpu, kernel: Kernel, dtype: Dtype) -> Result<Result<Self, String>, GpuError> {
         let device = &gpu.device;
-        if let Err(why) = kernel.fits(&device.limits(), gpu.software) {
+        if let Err(why) = kernel.fits(&device.limits(), gpu.software, dtype) {
             return Ok(Err(why));
         }
         let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let name = kernel.to_string();
-        let compiled = compile(device, kernel, &name);
+        let compiled = compile(device, kernel, dtype);
         let errors = [pollster::block_on(validation.pop()), pollster::block_on(internal.pop())];
         gpu.check()?;
         Ok(match errors.into_iter().flatten().next() {
@@ -67,12 +67,12 @@ impl Compiled {
             contents: bytemuck::cast_slice(&sizes),
             usage: wgpu::BufferUsages::UNIFORM,
         });
-        // PAD_MN rows of at least PAD_K elements: far coarser than any alignment that a device asks of an offset.
-        let rows_of = |buffer, stride: usize| {
+        // PAD_MN rows of at least PAD_K words: far coarser than any alignment that a device asks of an offset.
+        let rows_of = |buffer, row_bytes: usize| {
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
-                offset: (rows.start * stride * 4) as u64,
-                size: wgpu::BufferSize::new((rows.len() * stride * 4) as u64),
+                offset: (rows.start * row_bytes) as u64,
+                size: wgpu::BufferSize::new((rows.len() * row_bytes) as u64),
             })
         };
         let groups = buffers
@@ -80,9 +80,9 @@ impl Compiled {
             .iter()
             .map(|operands| {
                 let resources = [
-                    rows_of(&operands.a, shape.k),
+                    rows_of(&operands.a, shape.a_row_bytes()),
                     operands.b.as_entire_binding(),
-                    rows_of(&buffers.c, shape.mn),
+                    rows_of(&buffers.c, shape.c_row_bytes()),
                     sizes.as_entire_binding(),
                 ];
                 let entry = |(i, resource)| wgpu::BindGroupEntry { binding: i as u32, resource };
@@ -121,9 +121,10 @@ impl Compiled {
 }
 
 #[expect(unsafe_code, reason = "shaders of this program alone are compiled without run-time checks")]
-fn compile(device: &wgpu::Device, kernel: Kernel, name: &str) -> Compiled {
-    let descriptor =
-        wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(kernel.wgsl().into()) };
+fn compile(device: &wgpu::Device, kernel: Kernel, dtype: Dtype) -> Compiled {
+    let name = kernel.to_string();
+    let source = wgpu::ShaderSource::Wgsl(kernel.wgsl(dtype).into());
+    let descriptor = wgpu::ShaderModuleDescriptor { label: Some(&name), source };
     // SAFETY: without checks, an index out of bounds or an endless loop would be undefined behaviour. The shaders are
     // this program's own. Every buffer is padded to whole tiles (`Shape`, tested with `kernel::KERNELS`), so that no index
     // leaves its buffer; every loop runs to a constant or to k / TILE_K. Checks would cost what is measured: a bounds check
@@ -152,7 +153,7 @@ fn compile(device: &wgpu::Device, kernel: Kernel, name: &str) -> Compiled {
         entries: &[storage(0, true), storage(1, true), storage(2, false), uniform],
     });
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some(name),
+        label: Some(&name),
         layout: Some(&device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: None,
             bind_group_layouts: &[Some(&layout)],
@@ -182,7 +183,7 @@ pub struct Matmul {
     in_flight: VecDeque<(wgpu::SubmissionIndex, f64)>,
     timestamps: Option<Timestamps>,
     /// Rows of the verified products, to the bit: one list an init.
-    verified: Vec<Vec<(usize, Vec<u32>)>>,
+    verified: Vec<Vec<(usize, Vec<u8>)>>,
     /// Bands finished since C was poisoned.
     bands_done: usize,
 }
@@ -243,13 +244,13 @@ impl Matmul {
     }
 
     /// A few rows of C as it is now, spread from the first to the last.
-    fn spot_rows(&self) -> Result<Vec<(usize, Vec<u32>)>, GpuError> {
-        let size = self.buffers.shape.size;
+    fn spot_rows(&self) -> Result<Vec<(usize, Vec<u8>)>, GpuError> {
+        let Shape { dtype, size, .. } = self.buffers.shape;
         let count = SPOT_ROWS.min(size);
         let mut rows = vec![];
         for row in (0..count).map(|i| i * (size - 1) / (count - 1).max(1)) {
-            self.buffers.read_rows(row, 1, |_, elements| {
-                rows.push((row, elements[..size].iter().map(|element| element.to_bits()).collect()));
+            self.buffers.read_rows(row, 1, |_, bytes| {
+                rows.push((row, bytes[..size * dtype.sum_bytes()].to_vec()));
                 Ok::<_, GpuError>(())
             })?;
         }

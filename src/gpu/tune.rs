@@ -1,7 +1,7 @@
 //! Which kernel is fastest here, and right.
 
 use super::GpuError;
-use super::buffers::Buffers;
+use super::buffers::{Buffers, Shape};
 use super::kernel::{KERNELS, Kernel, PAD_MN};
 use super::matmul::{Compiled, Matmul};
 use super::tuning_cache::TuningCache;
@@ -57,7 +57,8 @@ pub fn fastest(
     candidates: &Candidates,
     mut tried: impl FnMut(&Trial),
 ) -> Result<Tuned, GpuError> {
-    let expect = |init| Expectation::new(init, seed, buffers.shape.size);
+    let Shape { dtype, size, .. } = buffers.shape;
+    let expect = |init| Expectation::new(dtype, init, seed, size);
     let expectations: Vec<_> = buffers.operands.iter().map(|operands| expect(operands.init)).collect();
     let cache = match candidates {
         Candidates::Pinned(kernel) => {
@@ -73,7 +74,8 @@ pub fn fastest(
         trials.retain(|trial| trial.kernel != winner.to_string());
         return Ok(Tuned { matmul, trials: [again, trials].concat(), remembered: true });
     }
-    let suitable: Vec<Kernel> = KERNELS.iter().copied().filter(|kernel| kernel.suits(buffers.gpu.software)).collect();
+    let suits = |kernel: &Kernel| kernel.suits(buffers.gpu.software, dtype);
+    let suitable: Vec<Kernel> = KERNELS.iter().copied().filter(suits).collect();
     let (matmul, trials) = fastest_of(&suitable, &buffers, &expectations, &mut tried)?;
     cache.inspect(|cache| cache.store(&trials));
     Ok(Tuned { matmul, trials, remembered: false })
@@ -131,7 +133,7 @@ fn try_kernel(
     expectations: &[Expectation],
     best_s: f64,
 ) -> Result<Result<(f64, Compiled), String>, GpuError> {
-    let compiled = match Compiled::new(&buffers.gpu, kernel)? {
+    let compiled = match Compiled::new(&buffers.gpu, kernel, buffers.shape.dtype)? {
         Ok(compiled) => compiled,
         Err(why) => return Ok(Err(why)),
     };

@@ -1,14 +1,15 @@
-//! Remembers which kernel won, so that the next run on the same adapter, driver and size need not try them all.
+//! Remembers which kernel won, so that the next run on the same adapter, driver, type and size need not try them all.
 //!
 //! A cache is a convenience: whatever goes wrong with it means that the kernels are tried again.
 
 use super::kernel::KERNELS;
 use super::tune::Trial;
+use crate::dtype::Dtype;
 use crate::gpu::adapter::AdapterInfo;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The trials of one adapter, driver, size and set of kernels.
+/// The trials of one adapter, driver, type, size and set of kernels.
 #[derive(Clone, Debug)]
 pub struct TuningCache {
     file: PathBuf,
@@ -17,17 +18,18 @@ pub struct TuningCache {
 
 impl TuningCache {
     /// In the user's cache folder. None where the system has no such folder.
-    pub fn of(adapter: &AdapterInfo, size: usize) -> Option<Self> {
-        Some(Self::within(dirs::cache_dir()?.join("wattmul"), adapter, size))
+    pub fn of(adapter: &AdapterInfo, dtype: Dtype, size: usize) -> Option<Self> {
+        Some(Self::within(dirs::cache_dir()?.join("wattmul"), adapter, dtype, size))
     }
 
-    fn within(folder: PathBuf, adapter: &AdapterInfo, size: usize) -> Self {
+    fn within(folder: PathBuf, adapter: &AdapterInfo, dtype: Dtype, size: usize) -> Self {
         // Any change of any kernel, or of the program, asks for a new trial.
-        let kernels: String = KERNELS.iter().map(|kernel| kernel.wgsl()).collect();
+        let kernels: String = KERNELS.iter().map(|kernel| kernel.wgsl(dtype)).collect();
         let kernels = blake3::hash(kernels.as_bytes()).to_hex();
         let AdapterInfo { name, backend, driver, .. } = adapter;
         let driver = driver.as_deref().unwrap_or_default();
-        let key = format!("{name} | {backend} | {driver} | n{size} | {} {}", env!("CARGO_PKG_VERSION"), &kernels[..16]);
+        let version = env!("CARGO_PKG_VERSION");
+        let key = format!("{name} | {backend} | {driver} | {dtype} n{size} | {version} {}", &kernels[..16]);
         TuningCache { file: folder.join("tuning.json"), key }
     }
 
@@ -83,15 +85,17 @@ mod tests {
     }
 
     #[test]
-    fn trials_are_kept_by_adapter_driver_and_size() {
+    fn trials_are_kept_by_adapter_driver_type_and_size() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = |driver, size| TuningCache::within(folder.path().join("new"), &adapter(driver), size);
+        let of = |driver, dtype, size| TuningCache::within(folder.path().join("new"), &adapter(driver), dtype, size);
+        let cache = |driver, size| of(driver, Dtype::F32, size);
         let trials = vec![Trial { kernel: KERNELS[0].to_string(), time_s: Some(0.5), note: None }];
         assert_eq!(cache("1", 64).load(), None);
         cache("1", 64).store(&trials);
         assert_eq!(cache("1", 64).load(), Some(trials.clone()));
         assert_eq!(cache("2", 64).load(), None, "another driver");
         assert_eq!(cache("1", 65).load(), None, "another size");
+        assert_eq!(of("1", Dtype::F16, 64).load(), None, "another type");
         cache("2", 64).store(&[Trial { time_s: None, ..trials[0].clone() }]);
         assert_eq!(cache("2", 64).load(), None, "nothing that worked");
         assert_eq!(cache("1", 64).load(), Some(trials), "entries live side by side");
@@ -103,9 +107,9 @@ mod tests {
     fn a_broken_cache_is_no_cache() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("tuning.json"), "{").unwrap();
-        let cache = TuningCache::within(folder.path().into(), &adapter("1"), 64);
+        let cache = TuningCache::within(folder.path().into(), &adapter("1"), Dtype::F32, 64);
         assert_eq!(cache.load(), None);
-        let nowhere = TuningCache::within("/proc/nowhere".into(), &adapter("1"), 64);
+        let nowhere = TuningCache::within("/proc/nowhere".into(), &adapter("1"), Dtype::F32, 64);
         nowhere.store(&[]);
         assert_eq!(nowhere.load(), None);
     }

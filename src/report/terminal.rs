@@ -209,9 +209,10 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
         let _ = writeln!(text, "  {:<11}{:>16}", "power", format!("n/a ({why})"));
         let _ = writeln!(text, "  {:<11}{:>16}", "energy", format!("n/a ({why})"));
     }
+    let operation = record.plan.dtype.operation();
     let pace = |init: &InitSummary| match init.gflop_per_j {
-        Some(per_j) => units::significant(per_j, "GFLOP/J"),
-        None => units::significant(init.gflop_per_s, "GFLOP/s"),
+        Some(per_j) => units::significant(per_j, &format!("G{operation}/J")),
+        None => units::significant(init.gflop_per_s, &format!("G{operation}/s")),
     };
     let name = if base.gflop_per_j.is_some() { "efficiency" } else { "speed" };
     let _ = writeln!(text, "  {name:<11}{:>16}{:>16}{}", pace(base), pace(other), idle(record));

@@ -55,9 +55,12 @@ fn is_instruction(word: &str) -> bool {
     ["s_", "v_", "ds_", "buffer_", "global_", "flat_", "scratch_"].iter().any(|prefix| word.starts_with(prefix))
 }
 
-/// v_mac and v_mad round the product before they add: as fast, on GPUs where RADV prefers them to v_fma.
+/// v_mac and v_mad round the product before they add: as fast, on GPUs where RADV prefers them to v_fma. v_fma_mix takes
+/// operands in f16, v_dot4 four pairs of i8.
 fn is_fma(operation: &str) -> bool {
-    ["v_fma", "v_mac_f", "v_mad_f", "v_pk_fma", "v_dual_fma"].iter().any(|prefix| operation.starts_with(prefix))
+    ["v_fma", "v_mac_f", "v_mad_f", "v_pk_fma", "v_dual_fma", "v_dot4"]
+        .iter()
+        .any(|prefix| operation.starts_with(prefix))
 }
 
 /// The straight piece of code with the most fused multiply-adds.

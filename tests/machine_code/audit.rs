@@ -1,7 +1,8 @@
-//! What AMD's compiler makes of every tiled kernel, on a machine without an AMD GPU: the table of docs/KERNEL.md.
+//! What AMD's compiler makes of every tiled kernel, on a machine without an AMD GPU: the tables of docs/KERNEL.md.
 //!
-//!     cargo run --example machine_code                       # the table
-//!     cargo run --example machine_code -- 128x128x16/8x8     # the machine code of one kernel, for every family
+//!     cargo run --example machine_code                           # the tables
+//!     cargo run --example machine_code -- f16                    # that of one type
+//!     cargo run --example machine_code -- f16 128x128x16/8x8     # the machine code of one kernel, for every family
 //!
 //! Mesa's driver RADV compiles for a GPU that is not there when `RADV_FORCE_FAMILY` names one (its null hardware). It reads
 //! that once a process, so that each family has one of its own.
@@ -12,6 +13,7 @@ mod spirv;
 
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
+use wattmul::dtype::Dtype;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
 
 /// RDNA 2, RDNA 3, GCN 5 (Vega 20, Radeon VII) and CDNA 2 (MI200, which no Vulkan driver opens, but the compiler knows).
@@ -20,14 +22,20 @@ const FAMILIES: [&str; 4] = ["NAVI21", "GFX1100", "VEGA20", "ALDEBARAN"];
 const MANIFEST: &str = "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json";
 
 fn main() -> Result<()> {
-    let only = std::env::args().nth(1).map(|name| Kernel::named(&name).map_err(anyhow::Error::msg)).transpose()?;
+    let (wanted, only) = (std::env::args().nth(1), std::env::args().nth(2));
+    let of_type = |dtype: &Dtype| wanted.as_ref().is_none_or(|wanted| dtype.name() == wanted);
+    let dtypes: Vec<Dtype> = Dtype::ALL.into_iter().filter(of_type).collect();
+    ensure!(!dtypes.is_empty(), "no such type: choose from {}", Dtype::ALL.map(Dtype::name).join(", "));
+    let only = only.map(|name| Kernel::named(&name).map_err(anyhow::Error::msg)).transpose()?;
     match std::env::var("RADV_FORCE_FAMILY") {
-        Ok(family) => of_family(&family, only),
-        Err(_) => FAMILIES.into_iter().try_for_each(in_a_process_of_its_own),
+        Ok(family) => dtypes.iter().try_for_each(|&dtype| of_family(&family, dtype, only)),
+        Err(_) => dtypes.iter().try_for_each(|&dtype| {
+            FAMILIES.into_iter().try_for_each(|family| in_a_process_of_its_own(family, dtype, only))
+        }),
     }
 }
 
-fn in_a_process_of_its_own(family: &str) -> Result<()> {
+fn in_a_process_of_its_own(family: &str, dtype: Dtype, only: Option<Kernel>) -> Result<()> {
     let manifest = std::env::var_os("VK_DRIVER_FILES").unwrap_or(MANIFEST.into());
     ensure!(
         std::path::Path::new(&manifest).exists(),
@@ -35,7 +43,8 @@ fn in_a_process_of_its_own(family: &str) -> Result<()> {
         manifest.display()
     );
     let status = Command::new(std::env::current_exe()?)
-        .args(std::env::args_os().skip(1))
+        .arg(dtype.name())
+        .args(only.map(|kernel| kernel.to_string()))
         .env("RADV_FORCE_FAMILY", family)
         .env("VK_DRIVER_FILES", &manifest)
         .env("VK_ICD_FILENAMES", &manifest) // loaders before 1.3.207 read this one
@@ -46,21 +55,25 @@ fn in_a_process_of_its_own(family: &str) -> Result<()> {
 }
 
 /// Prints the rows of a family, or the machine code of one kernel.
-fn of_family(family: &str, only: Option<Kernel>) -> Result<()> {
+fn of_family(family: &str, dtype: Dtype, only: Option<Kernel>) -> Result<()> {
     let gpu = radv::NullGpu::open(family)?;
     if let Some(kernel) = only {
-        println!("; {kernel} for {family} by {}\n{}", gpu.driver, gpu.compile(&spirv::write(&kernel)?)?.assembly);
+        println!(
+            "; {dtype} {kernel} for {family} by {}\n{}",
+            gpu.driver,
+            gpu.compile(&spirv::write(&kernel, dtype)?)?.assembly
+        );
         return Ok(());
     }
     if family == FAMILIES[0] {
         println!(
-            "| {} | family | registers | spilled | LDS bytes | waves a SIMD | hot block | K loop | share |",
+            "\n| {dtype}, {} | family | registers | spilled | LDS bytes | waves a SIMD | hot block | K loop | share |",
             gpu.driver
         );
         println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     }
-    for kernel in KERNELS.iter().filter(|kernel| kernel.workgroup_bytes() > 0) {
-        let compiled = gpu.compile(&spirv::write(kernel)?).with_context(|| format!("{kernel} for {family}"))?;
+    for kernel in KERNELS.iter().filter(|kernel| kernel.suits(false, dtype)) {
+        let compiled = gpu.compile(&spirv::write(kernel, dtype)?).with_context(|| format!("{kernel} for {family}"))?;
         let hot = assembly::hot_block(&compiled.assembly).share();
         let whole = assembly::whole_loop(&compiled.assembly)
             .with_context(|| format!("{kernel} for {family}: not one straight K loop, its share cannot be counted"))?;

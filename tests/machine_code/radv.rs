@@ -57,14 +57,20 @@ impl NullGpu {
                 vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default().pipeline_executable_info(true);
             let mut robust = vk::PhysicalDeviceRobustness2FeaturesEXT::default().robust_buffer_access2(true);
             let mut memory_model = vk::PhysicalDeviceVulkanMemoryModelFeatures::default().vulkan_memory_model(true);
-            let features = vk::PhysicalDeviceFeatures::default().robust_buffer_access(true);
+            let mut f16 = vk::PhysicalDeviceShaderFloat16Int8Features::default().shader_float16(true);
+            let mut storage = vk::PhysicalDevice16BitStorageFeatures::default().storage_buffer16_bit_access(true);
+            let mut dot = vk::PhysicalDeviceShaderIntegerDotProductFeatures::default().shader_integer_dot_product(true);
+            let features = vk::PhysicalDeviceFeatures::default().robust_buffer_access(true).shader_float64(true);
             let info = vk::DeviceCreateInfo::default()
                 .queue_create_infos(&queue)
                 .enabled_extension_names(&extensions)
                 .enabled_features(&features)
                 .push_next(&mut executable)
                 .push_next(&mut robust)
-                .push_next(&mut memory_model);
+                .push_next(&mut memory_model)
+                .push_next(&mut f16)
+                .push_next(&mut storage)
+                .push_next(&mut dot);
             let device = instance.create_device(gpu, &info, None)?;
 
             // A, B, C, shape.

@@ -4,13 +4,14 @@ use anyhow::{Result, anyhow};
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use wattmul::dtype::Dtype;
 use wattmul::gpu::kernel::Kernel;
 
 /// What every translation begins with.
-pub fn parse(kernel: &Kernel) -> Result<(naga::Module, ModuleInfo)> {
-    let wgsl = kernel.wgsl();
+pub fn parse(kernel: &Kernel, dtype: Dtype) -> Result<(naga::Module, ModuleInfo)> {
+    let wgsl = kernel.wgsl(dtype);
     let module = naga::front::wgsl::parse_str(&wgsl).map_err(|error| anyhow!(error.emit_to_string(&wgsl)))?;
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16 | Capabilities::FLOAT64);
     let info = validator.validate(&module).map_err(|error| anyhow!(error.emit_to_string(&wgsl)))?;
     Ok((module, info))
 }
@@ -25,8 +26,8 @@ pub const UNCHECKED: BoundsCheckPolicies = BoundsCheckPolicies {
 
 /// SPIR-V 1.6, with the options that wgpu 30 sets on Vulkan 1.3 for a trusted module whose checks are all off and whose
 /// workgroup memory is not cleared (wgpu-hal, `vulkan/adapter.rs` and `compile_stage` in `vulkan/device.rs`).
-pub fn write(kernel: &Kernel) -> Result<Vec<u32>> {
-    let (module, info) = parse(kernel)?;
+pub fn write(kernel: &Kernel, dtype: Dtype) -> Result<Vec<u32>> {
+    let (module, info) = parse(kernel, dtype)?;
     let options = spv::Options {
         lang_version: (1, 6),
         flags: spv::WriterFlags::LABEL_VARYINGS | spv::WriterFlags::FORCE_POINT_SIZE,

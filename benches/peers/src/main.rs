@@ -14,10 +14,11 @@ use burn::tensor::backend::Backend as _;
 use burn::tensor::{Tensor, TensorData};
 use std::rc::Rc;
 use std::time::Instant;
+use wattmul::dtype::Dtype;
 use wattmul::gpu::adapter::{self, Adapter, Backend};
 use wattmul::gpu::buffers::Buffers;
 use wattmul::gpu::matmul::Compiled;
-use wattmul::gpu::tune;
+use wattmul::gpu::tune::{self, Candidates};
 use wattmul::gpu::verify::Expectation;
 use wattmul::inputs::{Init, Matrix, Operand};
 
@@ -47,9 +48,9 @@ fn main() -> Result<()> {
 }
 
 fn race(adapter: &Adapter, device: &WgpuDevice, size: usize) -> Result<()> {
-    let buffers = Rc::new(Buffers::new(adapter.open()?, size, &[Init::Gaussian], SEED)?);
-    let kernel = tune::fastest(buffers.clone(), SEED, None, |_| {})?.0.kernel(); // verified
-    let compiled = Compiled::new(&buffers.gpu, kernel)?.map_err(anyhow::Error::msg)?;
+    let buffers = Rc::new(Buffers::new(adapter.open()?, Dtype::F32, size, &[Init::Gaussian], SEED)?);
+    let kernel = tune::fastest(buffers.clone(), SEED, &Candidates::All(None), |_| {})?.matmul.kernel(); // verified
+    let compiled = Compiled::new(&buffers.gpu, kernel, Dtype::F32)?.map_err(anyhow::Error::msg)?;
     let band = compiled.band(&buffers, 0..buffers.shape.mn);
     let mut ours = |count| Ok(buffers.gpu.finish(compiled.submit(&buffers, &band, 0, count, None))?);
 
@@ -59,7 +60,8 @@ fn race(adapter: &Adapter, device: &WgpuDevice, size: usize) -> Result<()> {
         Tensor::<Wgpu, 2>::from_data(TensorData::new(elements, [size, size]), device)
     });
     let c = a.clone().matmul(b.clone()).into_data().to_vec::<f32>().map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    Expectation::new(Init::Gaussian, SEED, size).check(0, &c, size)?;
+    let bytes: Vec<u8> = c.iter().flat_map(|element| element.to_ne_bytes()).collect();
+    Expectation::new(Dtype::F32, Init::Gaussian, SEED, size).check(0, &bytes, size)?;
     let mut theirs = |count| {
         for _ in 0..count {
             let _ = a.clone().matmul(b.clone());

@@ -1,0 +1,111 @@
+//! `--dtype` from outside: every type of element on Mesa's software driver, and what refuses one.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::{BRIEF, measured, no_software_driver, records, wattmul};
+use predicates::prelude::*;
+use predicates::str::contains;
+use wattmul::dtype::Dtype;
+use wattmul::gpu::kernel::KERNELS;
+
+#[test]
+fn a_run_in_every_type_is_verified_recorded_and_named_by_it() {
+    if no_software_driver() {
+        return;
+    }
+    let mut digests = vec![];
+    for dtype in Dtype::ALL {
+        let results = tempfile::tempdir().unwrap();
+        let record =
+            measured(wattmul().args(BRIEF).args(["--dtype", dtype.name(), "--json", "--results"]).arg(results.path()));
+        assert_eq!(record.plan.dtype, dtype);
+        assert!(record.windows.iter().all(|window| window.products_right), "{dtype}: {:?}", record.windows);
+        let [(path, saved)] = &records(results.path())[..] else { panic!("one record") };
+        assert_eq!(saved, &record);
+        let name = path.file_name().unwrap().to_string_lossy();
+        assert!(name.contains(&format!("-vulkan-{dtype}-n128-")), "{name}");
+        assert_eq!(
+            record.kernel.wgsl_digest,
+            KERNELS[1].digest(dtype),
+            "the very text that ran: {}",
+            record.kernel.variant
+        );
+        for (init, inputs) in &record.inputs {
+            let scales = (inputs.scale_a.is_some(), inputs.scale_b.is_some());
+            assert_eq!(scales, (dtype == Dtype::I8, dtype == Dtype::I8), "{dtype} {init}");
+            digests.push(inputs.digest_a.clone());
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(text.contains("scale_a"), dtype == Dtype::I8, "{text}");
+    }
+    let count = digests.len();
+    digests.sort();
+    digests.dedup();
+    assert_eq!(digests.len(), count, "no two types multiply the same bytes");
+}
+
+#[test]
+fn operations_on_integers_are_not_called_floating_point() {
+    if no_software_driver() {
+        return;
+    }
+    let output = wattmul().args(BRIEF).args(["--dtype", "i8", "--no-save"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("i8 128²") && text.contains(" GOP/s") && !text.contains("GFLOP"), "{text}");
+}
+
+#[test]
+fn every_type_is_tuned_for_itself() {
+    if no_software_driver() {
+        return;
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let run = |dtype: &str| {
+        let mut command = wattmul();
+        command.env("XDG_CACHE_HOME", cache.path()).args(&BRIEF[..BRIEF.len() - 2]); // without --kernel
+        let kernel = measured(command.args(["--dtype", dtype, "--json", "--no-save"])).kernel;
+        assert!(kernel.tuning.iter().all(|trial| trial.kernel.starts_with("direct/")), "{:?}", kernel.tuning);
+        kernel.remembered
+    };
+    assert_eq!(["f16", "i8", "f16"].map(run), [false, false, true]);
+}
+
+/// Mesa's driver for an AMD GPU of 2016, which has no f16, on a machine without one.
+#[test]
+fn an_adapter_that_lacks_a_type_says_so_in_one_line() {
+    let driver = common::driver("radeon_icd");
+    if common::skipped(driver.is_none(), "Mesa's Vulkan driver for AMD is not installed (sh setup.sh)") {
+        return;
+    }
+    let driver = driver.unwrap();
+    let mut command = wattmul();
+    command.env("RADV_FORCE_FAMILY", "POLARIS10").env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver);
+    let output = command.args(["--dtype", "f16", "--no-save"]).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true));
+    let text = String::from_utf8(output.stderr).unwrap();
+    let line = text.lines().find(|line| line.starts_with("wattmul: ")).unwrap();
+    assert!(line.starts_with("wattmul: --dtype f16 is not for ") && line.contains("POLARIS10"), "{line}");
+    assert!(line.ends_with("its driver has no such type; choose from f32, f64, i8"), "{line}");
+}
+
+#[test]
+fn a_type_is_asked_for_by_its_name_and_of_a_gpu() {
+    wattmul().args(["--dtype", "bf16"]).assert().code(2).stderr(contains("f32, f16, f64, i8"));
+    wattmul().args(["--simulate", "h100", "--dtype", "f16"]).assert().code(2).stderr(contains("--dtype"));
+}
+
+#[test]
+fn kernels_are_shown_in_the_type_that_is_asked_for() {
+    for dtype in Dtype::ALL {
+        for kernel in [KERNELS[0], KERNELS[4]] {
+            let name = kernel.to_string();
+            let print = wattmul().args(["kernel", "--print", &name, "--dtype", dtype.name()]).assert().success();
+            assert_eq!(String::from_utf8_lossy(&print.get_output().stdout), kernel.wgsl(dtype));
+        }
+        let bytes = format!("{} bytes of workgroup memory", 64 * 16 * dtype.word_bytes());
+        let list = wattmul().args(["kernel", "--list", "--dtype", dtype.name()]).assert().success();
+        list.stdout(contains("32x32x16/4x4")).stdout(contains(bytes));
+    }
+    wattmul().args(["kernel", "--dtype", "f16"]).assert().code(2).stderr(contains("--list").and(contains("--print")));
+}
