@@ -28,6 +28,7 @@ Examples:
   wattmul --backend vulkan --quick        the same in under a minute
   wattmul --adapter 1 --power nvml:0      choose the GPU and the sensor by hand
   wattmul --size 10000 --lock-clock 1000  hold the clock: no power limit plays in
+  wattmul --atlas                         twelve kinds of numbers, not two
   wattmul --simulate h100                 no GPU: what a run shows, on a model
   wattmul devices                         which GPUs and sensors are here
   wattmul doctor                          what is missing, and what mends it
@@ -58,9 +59,13 @@ pub struct RunArgs {
     /// n: the matrices are n × n [default: 10000; 1024 on a software adapter]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub size: Option<usize>,
-    /// What is in the matrices, the reference first: zeros, gaussian
-    #[arg(long, value_name = "INIT,INIT", value_delimiter = ',', default_value = "zeros,gaussian")]
+    /// What is in the matrices, the reference first: zeros, ones, constant:3.14159, gaussian, gaussian:1024 (standard
+    /// deviation), uniform, sparse:0.5 (share of zeros), ternary, integers, sorted, mantissa:8 (bits kept), positive
+    #[arg(long, value_name = "INIT,INIT,…", value_delimiter = ',', default_value = "zeros,gaussian")]
     pub init: Vec<Init>,
+    /// All of these inits, and what of the difference their bits explain
+    #[arg(long, conflicts_with = "init")]
+    pub atlas: bool,
     /// Seed of the random numbers
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
@@ -70,7 +75,8 @@ pub struct RunArgs {
     /// Length of a window [default: 10; 2 with --quick]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub window: Option<f64>,
-    /// Products before each window [default: 3, or thrice what the sensor averages over; 1 with --quick]
+    /// Products before each window [default: 3, or thrice what the sensor averages over; with --quick 1, or 0.5
+    /// for more than two inits]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub lead_in: Option<f64>,
     /// Longest warm-up [default: 120; 10 with --quick]
@@ -120,7 +126,7 @@ impl RunArgs {
     pub fn wishes(&self) -> Wishes {
         Wishes {
             size: self.size,
-            inits: self.init.clone(),
+            inits: if self.atlas { Init::ALL.to_vec() } else { self.init.clone() },
             seed: self.seed,
             rounds: self.rounds,
             window_s: self.window,

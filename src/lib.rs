@@ -9,10 +9,11 @@
 //! power ───────┘          trace ───────────────┘            (stats)
 //! ```
 //!
-//! - [`inputs`]: the operands. [`gpu`]: adapters, kernels, products, and whether they are right.
+//! - [`inits`], [`inputs`]: what the operands can be filled with, and the operands. [`gpu`]: adapters, kernels, products, and whether they are right.
 //! - [`power`]: sensors behind one trait, and the thread that reads one.
 //! - [`protocol`]: idle, warm-up, rounds. Knows a workload, a sensor and a clock by their traits alone, and prints nothing.
 //! - [`trace`], [`energy`]: from samples to the watts of a window. [`stats`]: ratios and their intervals.
+//! - [`activity`]: how many bits of the operands switch, and the watts that go with it.
 //! - [`summary`], [`validity`], [`record`]: the answer, whether it can be believed, and the file that holds it. Whoever has
 //!   the file can compute the first two again.
 //! - [`simulate`]: GPUs and sensors whose truth is known, in virtual time, behind the same traits as the real ones.
@@ -20,14 +21,17 @@
 
 #![deny(unsafe_code)]
 
+pub mod activity;
 pub mod cli;
 pub mod devices;
 pub mod doctor;
 pub mod energy;
 pub mod gpu;
 pub mod host;
+pub mod inits;
 pub mod inputs;
 pub mod interrupt;
+pub mod order;
 pub mod pci;
 pub mod plan;
 pub mod power;

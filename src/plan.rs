@@ -71,8 +71,12 @@ pub enum PlanError {
     NoSize,
     #[error("--size {size} does not fit {adapter}: the largest that does is --size {largest}")]
     TooLarge { size: usize, largest: usize, adapter: String },
-    #[error("--init needs at least two inits, each once, such as zeros,gaussian: their ratio is what is measured")]
+    #[error(
+        "--init needs at least two inits, the reference first, such as zeros,gaussian: their ratio is what is measured"
+    )]
     Inits,
+    #[error("--init has {0} twice: name each init once, the reference first")]
+    Twice(Init),
     #[error("--rounds {0} is outside 1 to 1000")]
     Rounds(u32),
     #[error("{option} {value} is outside {least} to {most} seconds")]
@@ -99,9 +103,12 @@ impl Plan {
             _ if size > largest => return Err(PlanError::TooLarge { size, largest, adapter: adapter.into() }),
             _ => {}
         }
-        let inits = if wishes.inits.is_empty() { Init::ALL.to_vec() } else { wishes.inits.clone() };
-        if inits.len() < 2 || (1..inits.len()).any(|i| inits[..i].contains(&inits[i])) {
+        let inits = if wishes.inits.is_empty() { vec![Init::Zeros, Init::Gaussian] } else { wishes.inits.clone() };
+        if inits.len() < 2 {
             return Err(PlanError::Inits);
+        }
+        if let Some(i) = (1..inits.len()).find(|&i| inits[..i].contains(&inits[i])) {
+            return Err(PlanError::Twice(inits[i]));
         }
         let quick = wishes.quick || software;
         let rounds = wishes.rounds.unwrap_or(if quick { 4 } else { 6 });
@@ -113,7 +120,13 @@ impl Plan {
             value => Err(PlanError::Seconds { option, value, least, most }),
         };
         let window_s = seconds("--window", wishes.window_s, if quick { 2.0 } else { 10.0 }, 0.1, 3600.0)?;
-        let lead_in_s = seconds("--lead-in", wishes.lead_in_s, if quick { 1.0 } else { 3.0 }, 0.0, 600.0)?;
+        // A first look at many inits is short too.
+        let usual_s = match (quick, inits.len()) {
+            (false, _) => 3.0,
+            (true, ..=2) => 1.0,
+            (true, _) => 0.5,
+        };
+        let lead_in_s = seconds("--lead-in", wishes.lead_in_s, usual_s, 0.0, 600.0)?;
         let usual = if quick { (3.0, 10.0) } else { (20.0, 120.0) };
         let longest_s = seconds("--warm-up", wishes.warm_up_s, usual.1, 0.0, 3600.0)?;
         let warm_up_s = if wishes.warm_up_s.is_some() { (longest_s.min(usual.0), longest_s) } else { usual };
@@ -183,9 +196,9 @@ mod tests {
         for window_s in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(refused(Wishes { window_s: Some(window_s), ..Wishes::default() }).contains("--window"));
         }
-        for inits in [vec![Init::Zeros], vec![Init::Zeros, Init::Zeros]] {
-            assert_eq!(plan(Wishes { inits, ..Wishes::default() }), Err(PlanError::Inits));
-        }
+        assert_eq!(plan(Wishes { inits: vec![Init::Zeros], ..Wishes::default() }), Err(PlanError::Inits));
+        let inits = vec![Init::Gaussian, Init::Zeros, Init::Gaussian];
+        assert_eq!(plan(Wishes { inits, ..Wishes::default() }), Err(PlanError::Twice(Init::Gaussian)));
     }
 
     #[test]

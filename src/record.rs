@@ -1,5 +1,6 @@
 //! The record of a run: one JSON file, complete enough that everything computed in it can be computed again.
 
+use crate::activity::Activity;
 use crate::energy::{Lead, WindowPower};
 use crate::gpu::adapter::AdapterInfo;
 use crate::gpu::tune::Trial;
@@ -47,11 +48,15 @@ pub struct Record {
     pub truth: Option<Truth>,
 }
 
-/// BLAKE3 digests of the operands, as [`crate::inputs::Matrix::digest`] makes them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What was multiplied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inputs {
+    /// BLAKE3 of the operands, as [`crate::inputs::Matrix::digest`] makes them. Empty in a simulated run: nothing was multiplied.
     pub digest_a: String,
     pub digest_b: String,
+    /// Older records have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<Activity>,
 }
 
 /// The kernel that ran, and how those that were tried did.

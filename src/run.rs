@@ -1,5 +1,6 @@
 //! A whole run: a plan carried out on a device, real or simulated, and made into a record.
 
+use crate::activity::Activity;
 use crate::gpu::GpuError;
 use crate::gpu::adapter::{Adapter, AdapterInfo};
 use crate::gpu::buffers::Buffers;
@@ -197,6 +198,7 @@ impl<'a> RealDevice<'a> {
         let digests = |operands: &crate::gpu::buffers::Operands| Inputs {
             digest_a: operands.digest_a.clone(),
             digest_b: operands.digest_b.clone(),
+            activity: Activity::of(operands.init, *seed, *size),
         };
         let inputs = buffers.operands.iter().map(|operands| (operands.init, digests(operands))).collect();
         let Tuned { matmul, trials, remembered } = tune::fastest(buffers, *seed, &self.candidates, tried)?;

@@ -65,6 +65,8 @@ impl Buffers {
     pub fn new(gpu: Gpu, size: usize, inits: &[Init], seed: u64) -> Result<Self, GpuError> {
         let shape = Shape::new(size);
         let storage = wgpu::BufferUsages::STORAGE;
+        // C first: it is needed whatever else fits.
+        let c = allocate(&gpu, "C", shape.c_bytes(), storage | wgpu::BufferUsages::COPY_SRC)?;
         let empty: Vec<_> = inits
             .iter()
             .map(|&init| {
@@ -72,8 +74,12 @@ impl Buffers {
                 let b = allocate(&gpu, "B", (shape.k * shape.mn * 4) as u64, storage | wgpu::BufferUsages::COPY_DST)?;
                 Ok((init, a, b))
             })
+            .enumerate()
+            .map(|(fit, buffers)| match buffers {
+                Err(GpuError::OutOfMemory) if fit >= 2 => Err(GpuError::TooManyInits { fit, inits: inits.len() }),
+                buffers => buffers,
+            })
             .collect::<Result<_, GpuError>>()?;
-        let c = allocate(&gpu, "C", shape.c_bytes(), storage | wgpu::BufferUsages::COPY_SRC)?;
 
         let operands = empty
             .into_iter()

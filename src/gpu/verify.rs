@@ -20,12 +20,23 @@ const PROBES: usize = 4;
 /// How many times the expected rounding error is allowed. Measured errors reach 2 (a sequential f32 product); other orders
 /// of summation, or no fused multiply-add, stay under 3. TF32 or bf16 arithmetic, or one wrong element, is far above.
 const SAFETY: f64 = 16.0;
+/// The same for products that are all alike, times √n. They are all rounded alike: their errors add up instead of averaging
+/// out, to √n times as much at most (Cauchy-Schwarz), twice that if each is rounded twice, and up to twice that again in a
+/// probe that lies above the mean of all.
+const SAFETY_ALIKE: f64 = 4.0;
 /// Rows, and columns, whose crossings are computed whole.
 const SAMPLES: usize = 8;
 /// The unit roundoff of f32.
 const U: f64 = 1.0 / (1 << 24) as f64;
 
 type Probes = [f64; PROBES];
+
+fn safety(init: Init, size: usize) -> f64 {
+    match init {
+        Init::Constant(_) => SAFETY.max(SAFETY_ALIKE * (size as f64).sqrt()),
+        _ => SAFETY,
+    }
+}
 
 /// C is not A·B.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -69,6 +80,7 @@ fn map_rows<T: Send>(matrix: &Matrix, each: impl Fn(usize, &[f32]) -> T + Sync) 
 impl Expectation {
     /// Works out, in f64 and O(n²), what the product of this init's operands must be. Holds about 80 bytes a row.
     pub fn new(init: Init, seed: u64, size: usize) -> Self {
+        let safety = safety(init, size);
         let matrix = |operand| Matrix { init, operand, seed, size };
         let mut random = ChaCha8Rng::from_seed(*b"wattmul: vectors that check C=AB");
         let x: Vec<Probes> = (0..size).map(|_| [(); PROBES].map(|()| StandardNormal.sample(&mut random))).collect();
@@ -106,7 +118,7 @@ impl Expectation {
                         value += f64::from(a) * f64::from(columns[s]);
                         square += value * value;
                     }
-                    Element { row: i, column: sampled[s], value, bound: SAFETY * U * square.sqrt() }
+                    Element { row: i, column: sampled[s], value, bound: safety * U * square.sqrt() }
                 })
                 .collect();
             (sum, square, elements)
@@ -116,7 +128,7 @@ impl Expectation {
         let mean_square = rows_and_elements.iter().map(|(_, square, _)| square).sum::<f64>() / size as f64;
         let (mut rows, mut elements) = (Vec::with_capacity(size), vec![]);
         for (sum, square, sampled) in rows_and_elements {
-            rows.push((sum, SAFETY * U * square.max(mean_square).sqrt()));
+            rows.push((sum, safety * U * square.max(mean_square).sqrt()));
             elements.extend(sampled);
         }
         Expectation { x, rows, elements }
@@ -191,6 +203,22 @@ mod tests {
                 let twice_rounded = product(init, size, |a, b, c| a * b + c);
                 assert_eq!(expectation.check(0, &twice_rounded, size), Ok(()), "{init} {size}");
             }
+        }
+    }
+
+    /// One row and one column stand for all: each of the products of a constant is the same sum.
+    #[test]
+    fn errors_that_add_up_are_no_wrong_product_and_a_wrong_one_is_found() {
+        for (constant, size) in [("constant:3.14159", 2048), ("constant:0.1", 5760), ("constant:0.33333334", 3000)] {
+            let init: Init = constant.parse().unwrap();
+            let mut element = [0.0];
+            Matrix { init, operand: Operand::A, seed: 0, size: 1 }.row(0, &mut element);
+            let sum = (0..size).fold(0.0, |sum, _| element[0].mul_add(element[0], sum));
+            let expectation = Expectation::new(init, 0, size);
+            let mut row = vec![sum; size];
+            assert_eq!(expectation.check(0, &row, size), Ok(()), "{init} {size}");
+            row[size / 2] = 0.0;
+            assert!(expectation.check(0, &row, size).is_err(), "{init} {size}");
         }
     }
 
