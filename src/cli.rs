@@ -6,6 +6,7 @@ use crate::inputs::Init;
 use crate::plan::Wishes;
 use crate::power::SensorChoice;
 use crate::simulate::models::{Model, ModelError};
+use crate::sweep::Clocks;
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,7 @@ Examples:
   wattmul --size 10000 --lock-clock 1000  hold the clock: no power limit plays in
   wattmul --atlas                         twelve kinds of numbers, not two
   wattmul --simulate h100                 no GPU: what a run shows, on a model
+  wattmul sweep --clocks 600,900,1200     what the clock costs
   wattmul devices                         which GPUs and sensors are here
   wattmul doctor                          what is missing, and what mends it
   wattmul kernel --list                   the shaders that compete
@@ -40,6 +42,8 @@ Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but the verdict is invalid.
 pub enum Command {
     /// Measure (what happens without a command)
     Run(Box<RunArgs>),
+    /// Measure at several locked clocks (most drivers ask for root)
+    Sweep(Box<SweepArgs>),
     /// List adapters and sensors, and which belongs to which
     Devices(DevicesArgs),
     /// Say what this machine lacks for a valid run, and what mends it
@@ -48,7 +52,7 @@ pub enum Command {
     Kernel(KernelArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// Interface to the GPU
     #[arg(long, value_enum, default_value = "auto")]
@@ -113,6 +117,18 @@ pub struct RunArgs {
     /// Let the simulated run take as long as a real one
     #[arg(long, requires = "simulate")]
     pub real_time: bool,
+    /// Of which sweep it is a part.
+    #[arg(skip)]
+    pub sweep: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// The clocks in MHz, or how many to spread over all that the GPU has
+    #[arg(long, value_name = "MHZ,MHZ,…|COUNT", default_value = "5", conflicts_with = "lock_clock")]
+    pub clocks: Clocks,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 impl RunArgs {
@@ -134,6 +150,7 @@ impl RunArgs {
             warm_up_s: self.warm_up,
             quick: self.quick,
             lock_clock_mhz: self.lock_clock,
+            sweep: self.sweep.clone(),
         }
     }
 }

@@ -73,6 +73,7 @@ const LARGEST_INTEGER: u32 = 8;
 
 impl Init {
     /// Every kind once, its parameter as an example has it: what `--atlas` measures. The reference is first.
+    #[expect(clippy::approx_constant, reason = "six digits of a number, and no π")]
     pub const ALL: [Init; 12] = [
         Init::Zeros,
         Init::Ones,

@@ -16,6 +16,7 @@
 //! - [`activity`]: how many bits of the operands switch, and the watts that go with it.
 //! - [`summary`], [`validity`], [`record`]: the answer, whether it can be believed, and the file that holds it. Whoever has
 //!   the file can compute the first two again.
+//! - [`sweep`]: the clocks of a sweep, and what its records say together.
 //! - [`simulate`]: GPUs and sensors whose truth is known, in virtual time, behind the same traits as the real ones.
 //! - [`report`]: what people read. [`devices`], [`doctor`]: what is here, and what is missing.
 
@@ -42,5 +43,6 @@ pub mod run;
 pub mod simulate;
 pub mod stats;
 pub mod summary;
+pub mod sweep;
 pub mod trace;
 pub mod validity;

@@ -5,10 +5,10 @@
 use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
-use wattmul::cli::{Cli, Command, DevicesArgs, DoctorArgs, KernelArgs, ModelWish, RunArgs};
+use wattmul::cli::{Cli, Command, DevicesArgs, DoctorArgs, KernelArgs, KernelWish, ModelWish, RunArgs, SweepArgs};
 use wattmul::gpu::adapter::{self, AdapterType};
 use wattmul::gpu::buffers::Shape;
-use wattmul::gpu::kernel::KERNELS;
+use wattmul::gpu::kernel::{KERNELS, Kernel};
 use wattmul::gpu::tune::Candidates;
 use wattmul::gpu::tuning_cache::TuningCache;
 use wattmul::plan::{Plan, PlanError};
@@ -20,7 +20,7 @@ use wattmul::report::terminal::{self, Progress};
 use wattmul::run::{HostClock, RealDevice, World, carry_out};
 use wattmul::simulate::{Model, Simulation};
 use wattmul::validity::Status;
-use wattmul::{devices, doctor, interrupt, power, record, simulate};
+use wattmul::{devices, doctor, interrupt, power, record, report, simulate, sweep};
 
 #[expect(unsafe_code, reason = "the environment is changed before there is a second thread")]
 fn main() -> ExitCode {
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(&args),
+        Some(Command::Sweep(args)) => sweep(&args),
         Some(Command::Devices(args)) => list_devices(&args),
         Some(Command::Doctor(args)) => examine(&args),
         Some(Command::Kernel(args)) => show_kernels(&args),
@@ -46,17 +47,69 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     interrupt::listen()?;
+    if let Some(ModelWish(None)) = args.simulate {
+        return list_models();
+    }
+    let record = record(args)?;
+    conclude(args, &record)?;
+    Ok(exit_code(&[record]))
+}
+
+fn list_models() -> anyhow::Result<ExitCode> {
+    write!(std::io::stdout().lock(), "{}", Model::list())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Measures on a GPU or on a model of one.
+fn record(args: &RunArgs) -> anyhow::Result<Record> {
     match &args.simulate {
-        None => measure(args),
         Some(ModelWish(Some(model))) => simulate(args, model),
-        Some(ModelWish(None)) => {
-            write!(std::io::stdout().lock(), "{}", Model::list())?;
-            Ok(ExitCode::SUCCESS)
-        }
+        _ => measure(args),
     }
 }
 
-fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
+/// A run at each clock. What was measured before one fails, or before somebody stops it, is saved.
+fn sweep(args: &SweepArgs) -> anyhow::Result<ExitCode> {
+    interrupt::listen()?;
+    let clocks = match &args.run.simulate {
+        Some(ModelWish(None)) => return list_models(),
+        Some(ModelWish(Some(model))) => args.clocks.of(model.title, Ok(model.supported_clocks()))?,
+        None => {
+            let adapters = adapter::list(args.run.backend)?;
+            let chosen = adapter::choose(adapters.iter().map(|a| &a.info), args.run.adapter.as_deref())?;
+            let reader = power::choose(&args.run.power, &adapters[chosen].info)?;
+            let reader =
+                reader.map_err(|why| anyhow::anyhow!("a sweep locks the clock through a sensor's interface: {why}"))?;
+            args.clocks.of(&reader.source().device, reader.supported_clocks())?
+        }
+    };
+    let mut run = RunArgs { sweep: Some(sweep::new_id()), ..args.run.clone() };
+    let mut records = vec![];
+    for mhz in clocks {
+        run.lock_clock = Some(mhz);
+        let record = record(&run)?;
+        conclude(&run, &record)?;
+        // One kernel at all clocks, or another one's time would look like the clock's.
+        if run.simulate.is_none() {
+            run.kernel = KernelWish(Some(Kernel::named(&record.kernel.variant).map_err(anyhow::Error::msg)?));
+        }
+        records.push(record);
+        if interrupt::stopped() {
+            break;
+        }
+    }
+    if !run.json {
+        write!(std::io::stdout().lock(), "{}", report::sweep::table(&records))?;
+    }
+    Ok(exit_code(&records))
+}
+
+fn exit_code(records: &[Record]) -> ExitCode {
+    let invalid = |record: &Record| record.verdict.judgement() == Status::Invalid;
+    ExitCode::from(if records.iter().any(invalid) { 3 } else { 0 })
+}
+
+fn measure(args: &RunArgs) -> anyhow::Result<Record> {
     let adapters = adapter::list(args.backend)?;
     let chosen = adapter::choose(adapters.iter().map(|adapter| &adapter.info), args.adapter.as_deref())?;
     let adapter = &adapters[chosen];
@@ -112,11 +165,11 @@ fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
     };
     let result = carry_out(plan.clone(), world, &interrupt::stopped, &|event| progress.event(&plan, event));
     progress.finish();
-    conclude(args, &result?)
+    Ok(result?)
 }
 
 /// The same run on a simulated board.
-fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<ExitCode> {
+fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     let no_sensor = match args.power {
         SensorChoice::Auto => None,
         SensorChoice::None => Some("--power none"),
@@ -134,7 +187,7 @@ fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<ExitCode> {
     let progress = Progress::new(&plan);
     let result = simulation.run(truth, no_sensor, &interrupt::stopped, &|event| progress.event(&plan, event));
     progress.finish();
-    conclude(args, &result?)
+    Ok(result?)
 }
 
 /// n, where no memory limits it.
@@ -151,7 +204,7 @@ fn show_heading(args: &RunArgs, heading: &str) -> std::io::Result<()> {
 }
 
 /// Saves and shows the record.
-fn conclude(args: &RunArgs, record: &Record) -> anyhow::Result<ExitCode> {
+fn conclude(args: &RunArgs, record: &Record) -> anyhow::Result<()> {
     let saved = args.folder().map(|folder| record.save(folder)).transpose()?;
     let mut output = std::io::stdout().lock();
     if args.json {
@@ -165,7 +218,7 @@ fn conclude(args: &RunArgs, record: &Record) -> anyhow::Result<ExitCode> {
         }
     }
     output.flush()?;
-    Ok(ExitCode::from(if record.verdict.judgement() == Status::Invalid { 3 } else { 0 }))
+    Ok(())
 }
 
 fn list_devices(args: &DevicesArgs) -> anyhow::Result<ExitCode> {

@@ -8,7 +8,7 @@
 /// estimation of residual effects of treatments" (1949).
 pub fn of_round(inits: usize, round: u32) -> Vec<usize> {
     // Of an even number, a row reversed is the row half-way on, so that half of the rows are enough.
-    let rows = if inits % 2 == 0 { inits / 2 } else { inits }.max(1);
+    let rows = if inits.is_multiple_of(2) { inits / 2 } else { inits }.max(1);
     // Every other row first: few rounds then have neighbours from the whole of the design.
     let pair = round as usize / 2 % rows;
     let row = if pair < rows.div_ceil(2) { 2 * pair } else { 2 * (pair - rows.div_ceil(2)) + 1 };
@@ -49,8 +49,8 @@ mod tests {
 
     #[test]
     fn a_whole_design_has_each_init_in_each_place_and_after_each_other_equally_often() {
-        for inits in 2..=13 {
-            let rounds = if inits % 2 == 0 { inits } else { 2 * inits };
+        for inits in 2..=13usize {
+            let rounds = if inits.is_multiple_of(2) { inits } else { 2 * inits };
             let (mut places, mut neighbours) = (BTreeMap::new(), BTreeMap::new());
             for round in 0..rounds {
                 let order = of_round(inits, round as u32);

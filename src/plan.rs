@@ -27,6 +27,9 @@ pub struct Plan {
     pub idle_s: f64,
     /// None: the clock is free.
     pub lock_clock_mhz: Option<u32>,
+    /// What the records of one sweep over the clock have in common. None: it is no part of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<String>,
     /// The command line fixed the lead-in: a slow sensor does not stretch it.
     #[serde(skip)]
     pub lead_in_fixed: bool,
@@ -62,6 +65,7 @@ pub struct Wishes {
     pub warm_up_s: Option<f64>,
     pub quick: bool,
     pub lock_clock_mhz: Option<u32>,
+    pub sweep: Option<String>,
 }
 
 /// What of the command line makes no plan.
@@ -77,6 +81,8 @@ pub enum PlanError {
     Inits,
     #[error("--init has {0} twice: name each init once, the reference first")]
     Twice(Init),
+    #[error("--clocks: {device} does not have {asked}, but {has}")]
+    Clocks { asked: String, device: String, has: String },
     #[error("--rounds {0} is outside 1 to 1000")]
     Rounds(u32),
     #[error("{option} {value} is outside {least} to {most} seconds")]
@@ -141,6 +147,7 @@ impl Plan {
             warm_up_s,
             idle_s: if quick { 1.0 } else { 5.0 },
             lock_clock_mhz: wishes.lock_clock_mhz,
+            sweep: wishes.sweep.clone(),
             lead_in_fixed: wishes.lead_in_s.is_some(),
             window_fixed: wishes.window_s.is_some(),
         })

@@ -104,6 +104,47 @@ pub fn line(points: &[(f64, f64)]) -> Option<Line> {
     })
 }
 
+/// Straight lines that leave one point of x = 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fan {
+    pub intercept: Estimate,
+    /// In the order of the lines.
+    pub slopes: Vec<Estimate>,
+}
+
+/// The fan through the points of some lines, by ordinary least squares. Its intervals are Student's on points − lines − 1
+/// degrees of freedom. None where a line has no points beside x = 0, or all of them one x, or where a number is none.
+pub fn fan(lines: &[Vec<(f64, f64)>]) -> Option<Fan> {
+    let sum = |line: &[(f64, f64)], of: fn(&(f64, f64)) -> f64| line.iter().map(of).sum::<f64>();
+    // Of a line with the intercept p, the slope is (Σxy − p·Σx) / Σx². With that, the derivative to p gives
+    // p·Σ(n − (Σx)² / Σx²) = Σ(Σy − Σx·Σxy / Σx²), both over the lines.
+    let sums: Vec<[f64; 5]> = lines
+        .iter()
+        .map(|line| {
+            let (x, y) = (sum(line, |p| p.0), sum(line, |p| p.1));
+            [line.len() as f64, x, y, sum(line, |p| p.0 * p.0), sum(line, |p| p.0 * p.1)]
+        })
+        .collect();
+    let weight: f64 = sums.iter().map(|[n, x, _, xx, _]| n - x * x / xx).sum();
+    let intercept = sums.iter().map(|[_, x, y, xx, xy]| y - x * xy / xx).sum::<f64>() / weight;
+    let slopes: Vec<f64> = sums.iter().map(|[_, x, _, xx, xy]| (xy - intercept * x) / xx).collect();
+    if lines.is_empty() || !intercept.is_finite() || slopes.iter().any(|slope| !slope.is_finite()) {
+        return None;
+    }
+    let squares = |(line, slope): (&Vec<(f64, f64)>, &f64)| {
+        line.iter().map(|(x, y)| (y - intercept - slope * x).powi(2)).sum::<f64>()
+    };
+    let freedom = lines.iter().map(Vec::len).sum::<usize>() as f64 - lines.len() as f64 - 1.0;
+    let variance = lines.iter().zip(&slopes).map(squares).sum::<f64>() / freedom;
+    let of_slope = |([_, x, _, xx, _], &slope): (&[f64; 5], &f64)| {
+        interval(slope, (variance * (1.0 / xx + (x / xx).powi(2) / weight)).sqrt(), freedom)
+    };
+    Some(Fan {
+        intercept: interval(intercept, (variance / weight).sqrt(), freedom),
+        slopes: sums.iter().zip(&slopes).map(of_slope).collect(),
+    })
+}
+
 /// An estimate with its interval by Student's t. None of the latter without a degree of freedom.
 pub fn interval(estimate: f64, standard_error: f64, freedom: f64) -> Estimate {
     let student = if freedom >= 1.0 { StudentsT::new(0.0, 1.0, freedom).ok() } else { None };
@@ -192,6 +233,22 @@ mod tests {
         assert_eq!(line(&[(1.0, 2.0)]), None);
         assert_eq!(line(&[(1.0, 2.0), (1.0, 3.0)]), None);
         assert_eq!(line(&[(1.0, 2.0), (2.0, f64::NAN), (3.0, 1.0)]), None);
+    }
+
+    /// By hand: lines 1 + 2x and 1 + 3x leave one point; of one line, the fan is the line.
+    #[test]
+    fn a_fan_worked_out_by_hand() {
+        let found = fan(&[vec![(1.0, 3.0), (2.0, 5.0)], vec![(1.0, 4.0), (3.0, 10.0)]]).unwrap();
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        assert!(near(found.intercept.estimate, 1.0), "{found:?}");
+        assert!(near(found.slopes[0].estimate, 2.0) && near(found.slopes[1].estimate, 3.0), "{found:?}");
+        let points = vec![(1.0, 2.0), (2.0, 4.5), (3.0, 5.5), (4.0, 8.0)];
+        let (one, line) = (fan(std::slice::from_ref(&points)).unwrap(), line(&points).unwrap());
+        assert!(near(one.intercept.low.unwrap(), line.intercept.low.unwrap()), "{one:?} {line:?}");
+        assert!(near(one.slopes[0].high.unwrap(), line.slope.high.unwrap()), "{one:?} {line:?}");
+        assert_eq!(fan(&[]), None);
+        assert_eq!(fan(&[vec![(1.0, 2.0), (1.0, 3.0)]]), None);
+        assert_eq!(fan(&[points, vec![]]), None);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! What people read.
 
+pub mod sweep;
 pub mod terminal;
 pub mod units;

@@ -295,7 +295,7 @@ fn table(record: &Record) -> String {
 }
 
 /// `1.119 … 1.127`
-fn interval(estimate: Estimate) -> String {
+pub(super) fn interval(estimate: Estimate) -> String {
     let Estimate { low, high, .. } = estimate;
     match low.zip(high) {
         Some((low, high)) => format!("{low:.3} … {high:.3}"),
