@@ -8,6 +8,7 @@ use crate::plan::Wishes;
 use crate::power::SensorChoice;
 use crate::report::terminal::printable;
 use crate::simulate::models::{Model, ModelError};
+use crate::sweep::Clocks;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,9 @@ Examples:
   wattmul --adapter 1 --power nvml:0      choose the GPU and the sensor by hand
   wattmul --adapter all                   every GPU, one after another
   wattmul --size 10000 --lock-clock 1000  hold the clock: no power limit plays in
+  wattmul --atlas                         twelve kinds of numbers, not two
   wattmul --simulate h100                 no GPU: what a run shows, on a model
+  wattmul sweep --clocks 600,900,1200     what the clock costs
   wattmul devices                         which GPUs and sensors are here
   wattmul doctor                          what is missing, and what mends it
   wattmul kernel --list                   the shaders that compete
@@ -60,6 +63,8 @@ Examples:
 pub enum Command {
     /// Measure (what happens without a command)
     Run(Box<RunArgs>),
+    /// Measure at several locked clocks (most drivers ask for root)
+    Sweep(Box<SweepArgs>),
     /// List adapters and sensors, and which belongs to which
     Devices(DevicesArgs),
     /// Say what this machine lacks for a valid run, and what mends it
@@ -82,7 +87,7 @@ pub enum Command {
     GuardClock { sensor: SensorChoice },
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// Interface to the GPU
     #[arg(long, value_enum, default_value = "auto")]
@@ -97,9 +102,13 @@ pub struct RunArgs {
     /// Type of the elements of A and B; f16 is summed in f32, i8 in i32
     #[arg(long, value_enum, default_value = "f32")]
     pub dtype: Dtype,
-    /// What is in the matrices, the reference first: zeros, gaussian
-    #[arg(long, value_name = "INIT,INIT", value_delimiter = ',', default_value = "zeros,gaussian")]
+    /// What is in the matrices, the reference first: zeros, ones, constant:3.14159, gaussian, gaussian:1024 (standard
+    /// deviation), uniform, sparse:0.5 (share of zeros), ternary, integers, sorted, mantissa:8 (bits kept), positive
+    #[arg(long, value_name = "INIT,INIT,…", value_delimiter = ',', default_value = "zeros,gaussian")]
     pub init: Vec<Init>,
+    /// All of these inits, and what of the difference their bits explain
+    #[arg(long, conflicts_with = "init")]
+    pub atlas: bool,
     /// Seed of the random numbers
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
@@ -109,7 +118,8 @@ pub struct RunArgs {
     /// Length of a window [default: 10; 2 with --quick]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub window: Option<f64>,
-    /// Products before each window [default: 3, or thrice what the sensor averages over; 1 with --quick]
+    /// Products before each window [default: 3, or thrice what the sensor averages over; with --quick 1, or 0.5
+    /// for more than two inits]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub lead_in: Option<f64>,
     /// Longest warm-up [default: 120; 10 with --quick]
@@ -149,6 +159,18 @@ pub struct RunArgs {
     /// Let the simulated run take as long as a real one
     #[arg(long, requires = "simulate")]
     pub real_time: bool,
+    /// Of which sweep it is a part.
+    #[arg(skip)]
+    pub sweep: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// The clocks in MHz, or how many to spread over all that the GPU has
+    #[arg(long, value_name = "MHZ,MHZ,…|COUNT", default_value = "5", conflicts_with = "lock_clock")]
+    pub clocks: Clocks,
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 impl RunArgs {
@@ -163,7 +185,7 @@ impl RunArgs {
         Wishes {
             size: self.size,
             dtype: self.dtype,
-            inits: self.init.clone(),
+            inits: if self.atlas { Init::ALL.to_vec() } else { self.init.clone() },
             seed: self.seed,
             rounds: self.rounds,
             window_s: self.window,
@@ -171,6 +193,7 @@ impl RunArgs {
             warm_up_s: self.warm_up,
             quick: self.quick,
             lock_clock_mhz: self.lock_clock,
+            sweep: self.sweep.clone(),
         }
     }
 }

@@ -107,6 +107,12 @@ pub trait Element: bytemuck::Pod + Send + Sync {
 
     /// The element as the device sees it: every type is exact in f64.
     fn value(self) -> f64;
+
+    /// Its bits, on the wires that bring it to a multiplier.
+    fn bits(self) -> u64;
+
+    /// The bits of a product, in the type in which products are summed.
+    fn product_bits(self, other: Self) -> u64;
 }
 
 impl Element for f32 {
@@ -117,6 +123,14 @@ impl Element for f32 {
     fn value(self) -> f64 {
         self.into()
     }
+
+    fn bits(self) -> u64 {
+        self.to_bits().into()
+    }
+
+    fn product_bits(self, other: Self) -> u64 {
+        (self * other).to_bits().into()
+    }
 }
 
 impl Element for f16 {
@@ -126,6 +140,14 @@ impl Element for f16 {
 
     fn value(self) -> f64 {
         self.to_f64()
+    }
+
+    fn bits(self) -> u64 {
+        self.to_bits().into()
+    }
+
+    fn product_bits(self, other: Self) -> u64 {
+        (self.to_f32() * other.to_f32()).to_bits().into()
     }
 }
 
@@ -144,6 +166,14 @@ impl Element for f64 {
 
     fn value(self) -> f64 {
         self
+    }
+
+    fn bits(self) -> u64 {
+        self.to_bits()
+    }
+
+    fn product_bits(self, other: Self) -> u64 {
+        (self * other).to_bits()
     }
 }
 
@@ -172,6 +202,14 @@ impl Element for i8 {
 
     fn value(self) -> f64 {
         self.into()
+    }
+
+    fn bits(self) -> u64 {
+        self.cast_unsigned().into()
+    }
+
+    fn product_bits(self, other: Self) -> u64 {
+        (i32::from(self) * i32::from(other)).cast_unsigned().into()
     }
 }
 

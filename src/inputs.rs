@@ -1,4 +1,4 @@
-//! The operands: which numbers stand in A and B.
+//! The operands: matrices of an [`Init`], row by row.
 //!
 //! Every row of every matrix is a random stream of its own, so that rows can be made in any order, on any number of
 //! threads, a few at a time, and again later for verification, always with the same bits: ChaCha8 is exact integer
@@ -6,52 +6,9 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
-/// How the matrices are filled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Init {
-    /// All elements are +0.0: the fewest switching transistors that the arithmetic can have.
-    Zeros,
-    /// Elements drawn from N(0, 1).
-    Gaussian,
-}
-
-impl Init {
-    /// Every init, in the order in which help texts list them.
-    pub const ALL: [Init; 2] = [Init::Zeros, Init::Gaussian];
-
-    /// The name on the command line and in records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Init::Zeros => "zeros",
-            Init::Gaussian => "gaussian",
-        }
-    }
-}
-
-impl fmt::Display for Init {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Init {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Init::ALL
-            .into_iter()
-            .find(|init| init.name() == text)
-            .ok_or_else(|| format!("no init is called '{text}': choose from {}", Init::ALL.map(Init::name).join(", ")))
-    }
-}
+pub use crate::inits::Init;
 
 /// Which of the two factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,15 +42,9 @@ impl Matrix {
     pub fn row(&self, row: usize, out: &mut [f32]) {
         let (elements, padding) = out.split_at_mut(self.size.min(out.len()));
         padding.fill(0.0);
-        match self.init {
-            Init::Zeros => elements.fill(0.0),
-            Init::Gaussian => {
-                let mut stream = self.stream(row);
-                for element in elements {
-                    *element = StandardNormal.sample(&mut stream);
-                }
-            }
-        }
+        let (mut stream, mut mask) = (self.stream(row), self.stream(row));
+        mask.set_stream(mask.get_stream() | MASK);
+        self.init.fill(&mut stream, &mut mask, elements);
     }
 
     /// Makes `rows.len() / stride` rows from `first` on, each `stride` elements apart, on all cores. Rows past the
@@ -111,6 +62,9 @@ impl Matrix {
         Digest::of(self.size, |first, rows: &mut [f32]| self.rows(first, self.size, rows))
     }
 }
+
+/// Set in the number of a row's stream, it names a second stream of that row.
+const MASK: u64 = 1 << 63;
 
 /// How much of a matrix is in host memory at a time.
 pub const CHUNK_BYTES: usize = 16 << 20;

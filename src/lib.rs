@@ -9,19 +9,22 @@
 //! power ───────┘          trace ───────────────┘            (stats)
 //! ```
 //!
-//! - [`inputs`]: the operands. [`dtype`]: the type of their elements. [`gpu`]: adapters, kernels, products, and whether they
-//!   are right.
+//! - [`inits`], [`inputs`]: what the operands can be filled with, and the operands. [`dtype`]: the type of their elements.
+//!   [`gpu`]: adapters, kernels, products, and whether they are right.
 //! - [`power`]: sensors behind one trait, the thread that reads one, and the clock that is held and freed again.
 //! - [`protocol`]: idle, warm-up, rounds. Knows a workload, a sensor and a clock by their traits alone, and prints nothing.
 //! - [`trace`], [`energy`]: from samples to the watts of a window. [`stats`]: ratios and their intervals.
+//! - [`activity`]: how many bits of the operands switch, and the watts that go with it.
 //! - [`summary`], [`validity`], [`record`]: the answer, whether it can be believed, and the file that holds it. Whoever has
 //!   the file can compute the first two again.
+//! - [`sweep`]: the clocks of a sweep, and what its records say together.
 //! - [`simulate`]: GPUs and sensors whose truth is known, in virtual time, behind the same traits as the real ones.
 //! - [`measure`], [`several`], [`slurm`]: one GPU or all of a machine, and the cluster's job around it.
 //! - [`report`]: what people read. [`devices`], [`doctor`]: what is here, and what is missing.
 
 #![deny(unsafe_code)]
 
+pub mod activity;
 pub mod cli;
 pub mod compare;
 pub mod devices;
@@ -32,9 +35,11 @@ pub mod fleet;
 pub mod folder;
 pub mod gpu;
 pub mod host;
+pub mod inits;
 pub mod inputs;
 pub mod interrupt;
 pub mod measure;
+pub mod order;
 pub mod overview;
 pub mod pci;
 pub mod plan;
@@ -48,6 +53,7 @@ pub mod simulate;
 pub mod slurm;
 pub mod stats;
 pub mod summary;
+pub mod sweep;
 pub mod trace;
 pub mod validate;
 pub mod validity;

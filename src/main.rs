@@ -9,12 +9,12 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wattmul::cli::{
-    Cli, Command, CompareArgs, DevicesArgs, DoctorArgs, Format, KernelArgs, ModelWish, ReportArgs, RunArgs,
-    ValidateArgs,
+    Cli, Command, CompareArgs, DevicesArgs, DoctorArgs, Format, KernelArgs, KernelWish, ModelWish, ReportArgs, RunArgs,
+    SweepArgs, ValidateArgs,
 };
 use wattmul::gpu::adapter;
-use wattmul::gpu::kernel::KERNELS;
-use wattmul::measure::{conclude, exit_code, measure, show_heading};
+use wattmul::gpu::kernel::{KERNELS, Kernel};
+use wattmul::measure::{self, conclude, exit_code, show_heading};
 use wattmul::overview::Run;
 use wattmul::plan::{Plan, PlanError};
 use wattmul::power::{SensorChoice, clock_guard};
@@ -23,7 +23,9 @@ use wattmul::report::terminal::{self, Progress};
 use wattmul::report::{csv, html, markdown, table};
 use wattmul::simulate::{Model, Simulation};
 use wattmul::validate::Depth;
-use wattmul::{compare, devices, doctor, folder, interrupt, overview, record, simulate, validate};
+use wattmul::{
+    compare, devices, doctor, folder, interrupt, overview, power, record, report as painters, simulate, sweep, validate,
+};
 
 #[expect(unsafe_code, reason = "the environment is changed before there is a second thread")]
 fn main() -> ExitCode {
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         None => run(&cli.run),
         Some(Command::Run(args)) => run(&args),
+        Some(Command::Sweep(args)) => sweep(&args),
         Some(Command::Devices(args)) => list_devices(&args),
         Some(Command::Doctor(args)) => examine(&args),
         Some(Command::Kernel(args)) => show_kernels(&args),
@@ -58,17 +61,59 @@ fn main() -> ExitCode {
 fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     interrupt::listen()?;
     match &args.simulate {
-        None => measure(args),
-        Some(ModelWish(Some(model))) => simulate(args, model),
-        Some(ModelWish(None)) => {
-            write!(std::io::stdout().lock(), "{}", Model::list())?;
-            Ok(ExitCode::SUCCESS)
-        }
+        None => measure::measure(args),
+        Some(ModelWish(Some(model))) => Ok(exit_code(&[conclude(args, simulate(args, model)?)?])),
+        Some(ModelWish(None)) => list_models(),
     }
 }
 
+fn list_models() -> anyhow::Result<ExitCode> {
+    write!(std::io::stdout().lock(), "{}", Model::list())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A run at each clock. What was measured before one fails, or before somebody stops it, is saved.
+fn sweep(args: &SweepArgs) -> anyhow::Result<ExitCode> {
+    interrupt::listen()?;
+    let adapters = if args.run.simulate.is_none() { adapter::list(args.run.backend)? } else { vec![] };
+    let chosen = if adapters.is_empty() { 0 } else { measure::choose_one(&args.run, &adapters)? };
+    let clocks = match &args.run.simulate {
+        Some(ModelWish(None)) => return list_models(),
+        Some(ModelWish(Some(model))) => args.clocks.of(model.title, Ok(model.supported_clocks()))?,
+        None => {
+            let reader = power::choose(&args.run.power, &adapters[chosen].info)?;
+            let reader =
+                reader.map_err(|why| anyhow::anyhow!("a sweep locks the clock through a sensor's interface: {why}"))?;
+            args.clocks.of(&reader.source().device, reader.supported_clocks())?
+        }
+    };
+    let mut run = RunArgs { sweep: Some(sweep::new_id()), ..args.run.clone() };
+    let mut records = vec![];
+    for mhz in clocks {
+        run.lock_clock = Some(mhz);
+        let record = match &run.simulate {
+            Some(ModelWish(Some(model))) => Some(simulate(&run, model)?),
+            _ => measure::run(&run, &adapters, chosen)?,
+        };
+        let Some(record) = record else { continue };
+        let record = conclude(&run, record)?;
+        // One kernel at all clocks, or another one's time would look like the clock's.
+        if run.simulate.is_none() {
+            run.kernel = KernelWish(Some(Kernel::named(&record.kernel.variant).map_err(anyhow::Error::msg)?));
+        }
+        records.push(record);
+        if interrupt::stopped() {
+            break;
+        }
+    }
+    if !run.json {
+        write!(std::io::stdout().lock(), "{}", painters::sweep::table(&records))?;
+    }
+    Ok(exit_code(&records))
+}
+
 /// The same run on a simulated board.
-fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<ExitCode> {
+fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     let no_sensor = match args.power {
         SensorChoice::Auto => None,
         SensorChoice::None => Some("--power none"),
@@ -86,7 +131,7 @@ fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<ExitCode> {
     let progress = Progress::new(&plan);
     let result = simulation.run(truth, no_sensor, &interrupt::stopped, &|event| progress.event(&plan, event));
     progress.finish();
-    Ok(exit_code(&conclude(args, result?)?))
+    Ok(result?)
 }
 
 /// n, where no memory limits it.

@@ -27,28 +27,42 @@ use std::process::ExitCode;
 /// No such adapter, or it is another's; one adapter that fails. Of several, each that fails is a row of the summary.
 pub fn measure(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let adapters = adapter::list(args.backend)?;
-    let infos: Vec<AdapterInfo> = adapters.iter().map(|adapter| adapter.info.clone()).collect();
-    let grant =
-        || -> Result<Grant, VisibleError> { visible::grant(&Variables::of_this_process(), &infos, &ThisMachine) };
+    if args.adapter.as_deref() == Some("all") {
+        let infos = infos(&adapters);
+        return measure_all(args, &adapters, &granted(&infos)?.allowed(&infos)?);
+    }
+    match run(args, &adapters, choose_one(args, &adapters)?)? {
+        Some(record) => Ok(exit_code(&[conclude(args, record)?])),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The index of the adapter that `--adapter` names.
+///
+/// # Errors
+/// There is no such adapter, it is another's, or it is `all` where one alone can be.
+pub fn choose_one(args: &RunArgs, adapters: &[Adapter]) -> anyhow::Result<usize> {
+    let infos = infos(adapters);
     match args.adapter.as_deref() {
-        None | Some("auto") => measure_one(args, &adapters, grant()?.allowed(&infos)?[0]),
-        Some("all") => measure_all(args, &adapters, &grant()?.allowed(&infos)?),
+        None | Some("auto") => Ok(granted(&infos)?.allowed(&infos)?[0]),
+        Some("all") => anyhow::bail!("--adapter all is for a run: name one adapter here"),
         Some(wanted) => {
             let chosen = adapter::choose(infos.iter(), wanted)?;
             // The CPU is no GPU: nobody gives it, and no other job is disturbed in what it was given.
             if infos[chosen].kind != AdapterType::Software {
-                grant()?.check(&infos, chosen)?;
+                granted(&infos)?.check(&infos, chosen)?;
             }
-            measure_one(args, &adapters, chosen)
+            Ok(chosen)
         }
     }
 }
 
-fn measure_one(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<ExitCode> {
-    match run(args, adapters, chosen)? {
-        Some(record) => Ok(exit_code(&conclude(args, record)?)),
-        None => Ok(ExitCode::SUCCESS),
-    }
+fn infos(adapters: &[Adapter]) -> Vec<AdapterInfo> {
+    adapters.iter().map(|adapter| adapter.info.clone()).collect()
+}
+
+fn granted(infos: &[AdapterInfo]) -> Result<Grant, VisibleError> {
+    visible::grant(&Variables::of_this_process(), infos, &ThisMachine)
 }
 
 /// One GPU's failure does not lose the others. The exit code is that of the worst: 1 if one failed, else 3 if one is invalid.
@@ -84,7 +98,10 @@ fn measure_all(args: &RunArgs, adapters: &[Adapter], chosen: &[usize]) -> anyhow
 }
 
 /// The record of one adapter, not saved yet; None where an earlier start of this job saved it.
-fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<Option<Record>> {
+///
+/// # Errors
+/// The adapter, its sensor or the folder for the record cannot be used, or the run ended before its first round.
+pub fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<Option<Record>> {
     let adapter = &adapters[chosen];
     let software = adapter.info.kind == AdapterType::Software;
     let (dtype, has) = (args.dtype, adapter.dtypes());
@@ -219,7 +236,8 @@ fn rescue(args: &RunArgs, record: &Record, why: anyhow::Error) -> anyhow::Error 
     }
 }
 
-/// 3 if the verdict is invalid, else 0.
-pub fn exit_code(record: &Record) -> ExitCode {
-    ExitCode::from(if record.verdict.judgement() == Status::Invalid { 3 } else { 0 })
+/// 3 if one verdict is invalid, else 0.
+pub fn exit_code(records: &[Record]) -> ExitCode {
+    let invalid = |record: &Record| record.verdict.judgement() == Status::Invalid;
+    ExitCode::from(if records.iter().any(invalid) { 3 } else { 0 })
 }

@@ -30,6 +30,9 @@ pub struct Plan {
     pub idle_s: f64,
     /// None: the clock is free.
     pub lock_clock_mhz: Option<u32>,
+    /// What the records of one sweep over the clock have in common. None: it is no part of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<String>,
     /// The command line fixed the lead-in: a slow sensor does not stretch it.
     #[serde(skip)]
     pub lead_in_fixed: bool,
@@ -51,6 +54,7 @@ pub struct Wishes {
     pub warm_up_s: Option<f64>,
     pub quick: bool,
     pub lock_clock_mhz: Option<u32>,
+    pub sweep: Option<String>,
 }
 
 /// What of the command line makes no plan.
@@ -62,8 +66,14 @@ pub enum PlanError {
     TooLarge { size: usize, largest: usize, adapter: String },
     #[error("--dtype {dtype} is not for {adapter}: its driver has no such type; choose from {}", names(.has))]
     NoDtype { dtype: Dtype, adapter: String, has: Vec<Dtype> },
-    #[error("--init needs at least two inits, each once, such as zeros,gaussian: their ratio is what is measured")]
+    #[error(
+        "--init needs at least two inits, the reference first, such as zeros,gaussian: their ratio is what is measured"
+    )]
     Inits,
+    #[error("--init has {0} twice: name each init once, the reference first")]
+    Twice(Init),
+    #[error("--clocks: {device} does not have {asked}, but {has}")]
+    Clocks { asked: String, device: String, has: String },
     #[error("--rounds {0} is outside 1 to 1000")]
     Rounds(u32),
     #[error("{option} {value} is outside {least} to {most} seconds")]
@@ -94,9 +104,12 @@ impl Plan {
             _ if size > largest => return Err(PlanError::TooLarge { size, largest, adapter: adapter.into() }),
             _ => {}
         }
-        let inits = if wishes.inits.is_empty() { Init::ALL.to_vec() } else { wishes.inits.clone() };
-        if inits.len() < 2 || (1..inits.len()).any(|i| inits[..i].contains(&inits[i])) {
+        let inits = if wishes.inits.is_empty() { vec![Init::Zeros, Init::Gaussian] } else { wishes.inits.clone() };
+        if inits.len() < 2 {
             return Err(PlanError::Inits);
+        }
+        if let Some(i) = (1..inits.len()).find(|&i| inits[..i].contains(&inits[i])) {
+            return Err(PlanError::Twice(inits[i]));
         }
         let quick = wishes.quick || software;
         let rounds = wishes.rounds.unwrap_or(if quick { 4 } else { 6 });
@@ -108,7 +121,13 @@ impl Plan {
             value => Err(PlanError::Seconds { option, value, least, most }),
         };
         let window_s = seconds("--window", wishes.window_s, if quick { 2.0 } else { 10.0 }, 0.1, 3600.0)?;
-        let lead_in_s = seconds("--lead-in", wishes.lead_in_s, if quick { 1.0 } else { 3.0 }, 0.0, 600.0)?;
+        // A first look at many inits is short too.
+        let usual_s = match (quick, inits.len()) {
+            (false, _) => 3.0,
+            (true, ..=2) => 1.0,
+            (true, _) => 0.5,
+        };
+        let lead_in_s = seconds("--lead-in", wishes.lead_in_s, usual_s, 0.0, 600.0)?;
         let usual = if quick { (3.0, 10.0) } else { (20.0, 120.0) };
         let longest_s = seconds("--warm-up", wishes.warm_up_s, usual.1, 0.0, 3600.0)?;
         let warm_up_s = if wishes.warm_up_s.is_some() { (longest_s.min(usual.0), longest_s) } else { usual };
@@ -123,6 +142,7 @@ impl Plan {
             warm_up_s,
             idle_s: if quick { 1.0 } else { 5.0 },
             lock_clock_mhz: wishes.lock_clock_mhz,
+            sweep: wishes.sweep.clone(),
             lead_in_fixed: wishes.lead_in_s.is_some(),
             window_fixed: wishes.window_s.is_some(),
         })
@@ -178,9 +198,9 @@ mod tests {
         for window_s in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(refused(Wishes { window_s: Some(window_s), ..Wishes::default() }).contains("--window"));
         }
-        for inits in [vec![Init::Zeros], vec![Init::Zeros, Init::Zeros]] {
-            assert_eq!(plan(Wishes { inits, ..Wishes::default() }), Err(PlanError::Inits));
-        }
+        assert_eq!(plan(Wishes { inits: vec![Init::Zeros], ..Wishes::default() }), Err(PlanError::Inits));
+        let inits = vec![Init::Gaussian, Init::Zeros, Init::Gaussian];
+        assert_eq!(plan(Wishes { inits, ..Wishes::default() }), Err(PlanError::Twice(Init::Gaussian)));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use crate::gpu::GpuError;
 use crate::inputs::Init;
+use crate::order;
 use crate::plan::Plan;
 use crate::power::sampler::Sample;
 use crate::power::{Limiters, Source};
@@ -161,9 +162,12 @@ impl From<GpuError> for Halt {
     }
 }
 
-/// Rows of the trace that a run may have within its windows, and outside of them: a record stays under 100 KB.
+/// Rows of the trace that a run may have within its windows, and outside of them: a record stays under 100 KB, and under 130 KB
+/// with the 72 windows of an atlas.
 const ROWS_WITHIN: f64 = 1800.0;
 const ROWS_BETWEEN: f64 = 600.0;
+/// But a window has at least so many: judging it takes 20.
+const LEAST_ROWS: f64 = 22.0;
 /// What the sensor's period is taken to be, for pauses, before it is known: that of most boards.
 const USUAL_PERIOD_S: f64 = 0.1;
 /// After load, a sensor that averages and a clock that has not fallen yet are waited for.
@@ -256,7 +260,11 @@ impl<'a> Protocol<'a> {
         let (least_s, most_s) = self.plan.warm_up_s;
         let start_s = self.clock.now_s();
         self.begin(Stage::WarmUp, least_s);
-        let turn_s = self.plan.lead_in_s + MORE_THAN_LEAD_IN_S;
+        let inits = self.plan.inits.len();
+        // However many inits, each has its turn.
+        let turn_s = (self.plan.lead_in_s + MORE_THAN_LEAD_IN_S).min(most_s / inits as f64);
+        // Of many inits, some warm the device and others let it cool: only all of their turns together are steady.
+        let all_turns_s = if inits > 2 { turn_s * inits as f64 } else { 0.0 };
         // Of what is in flight: the init of each.
         let mut in_flight = VecDeque::new();
         let mut turns: Vec<Turn> = vec![];
@@ -264,10 +272,10 @@ impl<'a> Protocol<'a> {
         // Seconds a product, by submission: what stands for power where there is no sensor.
         let mut pace: Vec<Point> = vec![];
         let mut before_s = start_s;
-        let mut next_look_s = least_s;
+        let mut next_look_s = least_s.max(all_turns_s);
         loop {
             while in_flight.len() < IN_FLIGHT {
-                let init = ((before_s - start_s) / turn_s) as usize % self.plan.inits.len();
+                let init = ((before_s - start_s) / turn_s) as usize % inits;
                 work.submit(init)?;
                 in_flight.push_back(init);
             }
@@ -286,7 +294,7 @@ impl<'a> Protocol<'a> {
             }
             if elapsed_s >= next_look_s {
                 next_look_s = elapsed_s + least_s / 10.0;
-                let from_s = now_s - elapsed_s / 3.0;
+                let from_s = now_s - (elapsed_s / 3.0).max(all_turns_s);
                 let points: Vec<Point> = match &self.sensor {
                     Some(sensor) => {
                         let settle_s = USUAL_PERIOD_S + sensor.source().averaging_s();
@@ -294,7 +302,7 @@ impl<'a> Protocol<'a> {
                     }
                     None => pace.iter().filter(|point| point.at_s >= from_s).copied().collect(),
                 };
-                steady = is_steady(&points, self.plan.inits.len());
+                steady = is_steady(&points, inits);
                 if steady {
                     break;
                 }
@@ -320,11 +328,7 @@ impl<'a> Protocol<'a> {
     /// The device fails, or the run is stopped.
     pub fn rounds(&mut self, work: &mut dyn Workload, windows: &mut Vec<Window>) -> Result<(), Halt> {
         for round in 0..self.plan.rounds {
-            let mut order: Vec<usize> = (0..self.plan.inits.len()).collect();
-            if round % 2 == 1 {
-                order.reverse();
-            }
-            for init in order {
+            for init in order::of_round(self.plan.inits.len(), round) {
                 let window = self.window(work, round, init)?;
                 (self.watch)(Event::WindowDone(window.clone()));
                 windows.push(window);
@@ -404,8 +408,8 @@ impl<'a> Protocol<'a> {
         self.after_stage_s = match stage {
             Stage::WarmUp => plan.rounds_s() + idle_s,
             Stage::Round { round, init } => {
-                let place = plan.inits.iter().position(|&other| other == init).unwrap_or_default();
-                let place = if round % 2 == 1 { plan.inits.len() - 1 - place } else { place };
+                let order = order::of_round(plan.inits.len(), round);
+                let place = order.iter().position(|&other| plan.inits[other] == init).unwrap_or_default();
                 let done = round as usize * plan.inits.len() + place + 1;
                 (windows - done) as f64 * window_s + idle_s
             }
@@ -467,7 +471,8 @@ impl<'a> Protocol<'a> {
 }
 
 fn within_s(plan: &Plan) -> f64 {
-    f64::from(plan.rounds) * plan.inits.len() as f64 * plan.window_s / ROWS_WITHIN
+    let windows = f64::from(plan.rounds) * plan.inits.len() as f64;
+    plan.window_s / (ROWS_WITHIN / windows).max(LEAST_ROWS)
 }
 
 fn between_s(plan: &Plan) -> f64 {

@@ -1,5 +1,6 @@
 //! The record of a run: one JSON file, complete enough that everything computed in it can be computed again.
 
+use crate::activity::Activity;
 use crate::energy::{Lead, WindowPower};
 use crate::gpu::adapter::AdapterInfo;
 use crate::gpu::tune::Trial;
@@ -57,10 +58,12 @@ pub struct Record {
     pub truth: Option<Truth>,
 }
 
-/// BLAKE3 digests of the operands, as [`crate::inputs::Matrix::digest`] makes them, of the elements in the plan's type.
+/// What was multiplied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inputs {
+    /// BLAKE3 of the elements of A in the plan's type, as [`crate::dtype::Dtype::digest`] makes it. Empty in a simulated run:
+    /// nothing was multiplied.
     pub digest_a: String,
     pub digest_b: String,
     /// What A was multiplied by before it was rounded to i8. Not there in the other types.
@@ -68,6 +71,9 @@ pub struct Inputs {
     pub scale_a: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_b: Option<f64>,
+    /// Older records have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<Activity>,
 }
 
 /// The kernel that ran, and how those that were tried did.

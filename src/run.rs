@@ -1,5 +1,6 @@
 //! A whole run: a plan carried out on a device, real or simulated, and made into a record.
 
+use crate::activity::Activity;
 use crate::gpu::GpuError;
 use crate::gpu::adapter::{Adapter, AdapterInfo};
 use crate::gpu::buffers::Buffers;
@@ -205,6 +206,7 @@ impl<'a> RealDevice<'a> {
             digest_b: operands.uploaded_b.digest.clone(),
             scale_a: operands.uploaded_a.scale,
             scale_b: operands.uploaded_b.scale,
+            activity: Activity::of(*dtype, operands.init, *seed, *size),
         };
         let inputs = buffers.operands.iter().map(|operands| (operands.init, digests(operands))).collect();
         let Tuned { matmul, trials, remembered } = tune::fastest(buffers, *seed, &self.candidates, tried)?;

@@ -30,8 +30,11 @@ pub fn of(record: &Record) -> Summary {
         record.plan.inits[1..].iter().filter(|init| inits.contains_key(init) && inits.contains_key(&reference));
     let ratios = ratios
         .map(|&init| {
-            let pairs: Vec<(&WindowRecord, &WindowRecord)> = of_init(init)
-                .filter_map(|window| Some((window, of_init(reference).find(|other| other.round == window.round)?)))
+            let pairs: Vec<Pair> = of_init(init)
+                .filter_map(|window| {
+                    let reference = of_init(reference).find(|other| other.round == window.round)?;
+                    Some((window, reference, place(windows, window) - place(windows, reference)))
+                })
                 .collect();
             let estimate = |quantity: &dyn Fn(&WindowRecord) -> Option<f64>| ratio(&pairs, quantity);
             let watts = |window: &WindowRecord| window.power_w.watts(lead);
@@ -50,6 +53,14 @@ pub fn of(record: &Record) -> Summary {
     let differences = powers.iter().filter_map(|power| Some(power.counter? / power.polled? - 1.0));
     let disagreement = differences.filter(|share| share.is_finite()).max_by(|a, b| a.abs().total_cmp(&b.abs()));
     Summary { inits, ratios, sensor: SensorSummary { lead, counter_period_s, power_period_s, disagreement, idle_w } }
+}
+
+/// A window, that of the reference in the same round, and how many places after it the first one came.
+type Pair<'a> = (&'a WindowRecord, &'a WindowRecord, i32);
+
+/// Windows of its round that came before it.
+fn place(windows: &[WindowRecord], window: &WindowRecord) -> i32 {
+    windows.iter().filter(|other| other.round == window.round && other.start_s < window.start_s).count() as i32
 }
 
 fn of_windows(windows: Vec<&WindowRecord>, lead: Option<Lead>, flop: f64) -> Option<InitSummary> {
@@ -78,14 +89,10 @@ fn of_windows(windows: Vec<&WindowRecord>, lead: Option<Lead>, flop: f64) -> Opt
 }
 
 /// The ratio of a quantity, round by round. None if it is missing, or not above 0, in one of them.
-fn ratio(
-    pairs: &[(&WindowRecord, &WindowRecord)],
-    quantity: &dyn Fn(&WindowRecord) -> Option<f64>,
-) -> Option<Estimate> {
-    let log_ratio = |(window, reference): &(&WindowRecord, &WindowRecord)| {
+fn ratio(pairs: &[Pair], quantity: &dyn Fn(&WindowRecord) -> Option<f64>) -> Option<Estimate> {
+    let log_ratio = |(window, reference, places): &Pair| {
         let (over, under) = (quantity(window)?, quantity(reference)?);
-        let reversed = window.start_s < reference.start_s;
-        (over > 0.0 && under > 0.0).then(|| ((over / under).ln(), reversed))
+        (over > 0.0 && under > 0.0).then(|| ((over / under).ln(), *places))
     };
-    stats::crossover(&pairs.iter().map(log_ratio).collect::<Option<Vec<_>>>()?)
+    stats::balanced(&pairs.iter().map(log_ratio).collect::<Option<Vec<_>>>()?)
 }

@@ -401,6 +401,7 @@ pub fn known(dtype: Dtype, matrix: &Matrix) -> Option<String> {
         (Init::Zeros, _) => zeros,
         (Init::Gaussian, Operand::A) => a,
         (Init::Gaussian, Operand::B) => b,
+        _ => return None,
     };
     Some((*digest).to_owned())
 }

@@ -334,7 +334,7 @@ fn limits(record: &Record, findings: &mut Findings) {
         .filter(|&init| record.windows.iter().any(|window| window.init == init && capped(window)))
         .collect();
     if !capped.is_empty() {
-        let names = capped.iter().map(|init| init.name()).collect::<Vec<_>>().join(" and ");
+        let names = capped.iter().map(Init::to_string).collect::<Vec<_>>().join(" and ");
         let limit = limit_w.map(|limit| format!(" of {limit:.0} W")).unwrap_or_default();
         let message = format!("the power limit{limit} held the clock down on {names}");
         let mend = "time is part of the answer; --lock-clock below that clock takes it out";

@@ -268,6 +268,56 @@ fn a_locked_clock_is_unlocked_at_the_end_and_when_stopped() {
 }
 
 #[test]
+fn a_sweep_locks_each_clock_and_frees_it_and_changes_nothing_where_it_may_not() {
+    if no_software_driver() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (log, results) = (folder.path().join("log"), folder.path().join("results"));
+    let library = nvml_double();
+    let sweep = |words: &str, clocks: &str| {
+        let mut program = wattmul();
+        program
+            .env("LD_LIBRARY_PATH", library.path())
+            .env("NVML_DOUBLE", format!("{words} log={}", log.display()))
+            .args(["sweep", "--power", "nvml:0", "--clocks", clocks, "--results"])
+            .arg(&results)
+            .args(BRIEF);
+        program.output().unwrap()
+    };
+    let locks = || -> Vec<String> {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        text.lines().filter(|line| line.contains("lock")).map(str::to_owned).collect()
+    };
+
+    let missing = sweep("", "600,1000");
+    let error = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert_eq!(missing.status.code(), Some(2), "{error}");
+    assert!(error.contains("does not have 1000, but 300 to 1500 in steps of 300 MHz"), "{error}");
+    let forbidden = sweep("no-permission", "600,900");
+    let error = String::from_utf8_lossy(&forbidden.stderr).into_owned();
+    assert_eq!(forbidden.status.code(), Some(1), "{error}");
+    assert!(error.contains("as root") && error.contains("sudo nvidia-smi"), "{error}");
+    assert_eq!(locks(), [""; 0], "nothing was changed");
+
+    let done = sweep("", "3");
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(matches!(done.status.code(), Some(0 | 3)), "{text}{}", String::from_utf8_lossy(&done.stderr));
+    let (all, free) = ([300, 900, 1500], "unlocked".to_owned());
+    let expected: Vec<String> = all.iter().flat_map(|mhz| [format!("locked {mhz} {mhz}"), free.clone()]).collect();
+    assert_eq!(locks(), expected);
+    let records: Vec<Record> = common::records(&results).into_iter().map(|(_, record)| record).collect();
+    let mut clocks: Vec<u32> = records.iter().map(|record| record.plan.lock_clock_mhz.unwrap()).collect();
+    clocks.sort_unstable();
+    assert_eq!(clocks, all);
+    let id = records[0].plan.sweep.clone().unwrap();
+    assert!(records.iter().all(|record| record.plan.sweep.as_ref() == Some(&id)), "one sweep");
+    let kernels: Vec<&str> = records.iter().map(|record| record.kernel.variant.as_str()).collect();
+    assert!(kernels.iter().all(|kernel| *kernel == kernels[0]), "{kernels:?}");
+    assert!(text.contains(&format!("sweep {id}, 3 clocks")) && text.contains("900 MHz"), "{text}");
+}
+
+#[test]
 fn doctor_tells_what_spoils_a_run_and_devices_shows_the_sensor() {
     let folder = nvml_double();
     let run = |words: &str, command: &str| {

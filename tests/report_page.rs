@@ -38,7 +38,13 @@ fn measured(name: &str, mut record: Record) -> Record {
         let digest = |operand| Matrix { init, operand, seed: record.plan.seed, size: SIZE }.digest();
         record.inputs.insert(
             init,
-            Inputs { digest_a: digest(Operand::A), digest_b: digest(Operand::B), scale_a: None, scale_b: None },
+            Inputs {
+                digest_a: digest(Operand::A),
+                digest_b: digest(Operand::B),
+                scale_a: None,
+                scale_b: None,
+                activity: None,
+            },
         );
     }
     record.verdict = validity::of(&record);

@@ -6,6 +6,7 @@ mod common;
 use common::{BRIEF, longest_line, measured, no_software_driver, records, wattmul};
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
+use wattmul::activity::{self, Activity};
 use wattmul::inputs::Init;
 use wattmul::validity::Status;
 use wattmul::{summary, validity};
@@ -131,7 +132,11 @@ fn what_cannot_be_is_one_line_that_names_the_mend() {
         (&["--window", "0"], 2, "--window"),
         (&["--window", "NaN"], 2, "--window"),
         (&["--init", "zeros"], 2, "--init"),
-        (&["--init", "zeros,ones!"], 2, "zeros, gaussian"),
+        (&["--init", "zeros,ones!"], 2, "zeros, ones, constant:3.14159, gaussian"),
+        (&["--init", "zeros,sparse:1.5"], 2, "above 0 and below 1"),
+        (&["--init", "zeros,mantissa:99"], 2, "from 0 to 22"),
+        (&["--init", "gaussian,zeros,gaussian:1"], 2, "gaussian twice"),
+        (&["--init", "gaussian,zeros", "--atlas"], 2, "--atlas"),
         (&["--backend", "cuda"], 2, "vulkan"),
         (&["--backend", "metal"], 1, "--backend"),
         (&["--adapter", "RTX 9090"], 1, "llvmpipe"),
@@ -180,6 +185,38 @@ fn memory_that_runs_out_is_an_error_and_no_panic() {
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("memory is full") && error.contains("--size"), "{error}");
     assert!(!error.contains("panicked"), "{error}");
+}
+
+/// The same limit, for more inits than fit.
+#[test]
+fn inits_that_do_not_fit_are_told_how_many_do() {
+    if no_software_driver() {
+        return;
+    }
+    let output = common::on_software_driver(std::process::Command::new("sh"))
+        .args(["-c", "ulimit -v 1200000; exec \"$0\" --no-save --atlas --size 3000 --kernel direct/8x16"])
+        .arg(assert_cmd::cargo::cargo_bin("wattmul"))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("of these 12 inits: name ") && error.contains(" at most with --init"), "{error}");
+}
+
+#[test]
+fn an_atlas_multiplies_what_it_says_and_counts_its_bits() {
+    if no_software_driver() {
+        return;
+    }
+    let record = measured(wattmul().args(["--json", "--no-save", "--atlas"]).args(BRIEF));
+    assert_eq!((&record.plan.inits[..], record.windows.len()), (&Init::ALL[..], 24));
+    assert!(record.windows.iter().all(|window| window.products_right), "{:?}", record.verdict);
+    for init in Init::ALL {
+        assert_eq!(record.inputs[&init].activity, Activity::of(wattmul::dtype::Dtype::F32, init, 0, 128), "{init}");
+        assert_eq!(record.summary.ratios.contains_key(&init), init != Init::Zeros);
+    }
+    assert_eq!(activity::fit(&record), None, "no watts");
+    assert_eq!((summary::of(&record), validity::of(&record)), (record.summary.clone(), record.verdict.clone()));
 }
 
 /// AMD's driver with made-up hardware shows an adapter that cannot be opened.

@@ -63,3 +63,18 @@ fn the_verdict_that_a_real_run_would_have_stands_beside() {
     let verdict = &json(&["h100", "--power", "none"])["verdict"];
     assert_eq!(verdict["judged"], "timing-only");
 }
+
+#[test]
+fn an_atlas_is_a_table_with_a_line_of_watts_a_bit_in_80_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    for more in
+        [&["--atlas"][..], &["--init", "constant:-1.2345679e-10,zeros,mantissa:0"], &["--atlas", "--power", "none"]]
+    {
+        let output = wattmul(folder.path(), &[&["--simulate", "a100"], more].concat()).success().get_output().clone();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let bits = text.contains("a toggled bit of the operands");
+        assert_eq!(bits, !more.contains(&"none"), "{text}");
+        assert!(text.contains("ratios of") && text.contains("95 % interval") && text.contains("truth of"), "{text}");
+    }
+}

@@ -95,6 +95,8 @@ impl Buffers {
     pub fn new(gpu: Gpu, dtype: Dtype, size: usize, inits: &[Init], seed: u64) -> Result<Self, GpuError> {
         let shape = Shape::new(dtype, size);
         let storage = wgpu::BufferUsages::STORAGE;
+        // C first: it is needed whatever else fits.
+        let c = allocate(&gpu, "C", shape.c_bytes(), storage | wgpu::BufferUsages::COPY_SRC)?;
         let empty: Vec<_> = inits
             .iter()
             .map(|&init| {
@@ -103,8 +105,12 @@ impl Buffers {
                 let b = allocate(&gpu, "B", (shape.k * shape.b_row_bytes()) as u64, filled)?;
                 Ok((init, a, b))
             })
+            .enumerate()
+            .map(|(fit, buffers)| match buffers {
+                Err(GpuError::OutOfMemory) if fit >= 2 => Err(GpuError::TooManyInits { fit, inits: inits.len() }),
+                buffers => buffers,
+            })
             .collect::<Result<_, GpuError>>()?;
-        let c = allocate(&gpu, "C", shape.c_bytes(), storage | wgpu::BufferUsages::COPY_SRC)?;
 
         let operands = empty
             .into_iter()

@@ -22,6 +22,11 @@ pub enum GpuError {
     NotOpened { adapter: String, why: String },
     #[error("the GPU's memory is full: choose a smaller --size, or close what else uses the GPU")]
     OutOfMemory,
+    #[error(
+        "the GPU's memory holds the matrices of {fit} of these {inits} inits: name {fit} at most with --init, or choose a \
+         smaller --size"
+    )]
+    TooManyInits { fit: usize, inits: usize },
     #[error("the GPU was lost in the middle of its work ({0}): see the system's log, and try a smaller --size")]
     Lost(String),
     #[error("the GPU did not finish a piece of work within {0} s: it hangs; see the system's log")]

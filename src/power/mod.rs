@@ -32,6 +32,17 @@ pub trait PowerReader: Send {
     /// The sensor said nothing at all. A single field that it does not give is None in a reading that succeeds.
     fn read(&mut self) -> Result<Reading, PowerError>;
 
+    /// The core clocks in MHz at which the device can be held.
+    ///
+    /// # Errors
+    /// Many sensors have no such list.
+    fn supported_clocks(&self) -> Result<Vec<u32>, PowerError> {
+        Err(PowerError::Unsupported {
+            what: format!("listing the clocks of {} through {}", self.source().device, self.source().api),
+            mend: "name them, such as --clocks 600,900,1200",
+        })
+    }
+
     /// Holds the device's core clock at `mhz` until the lock is dropped.
     ///
     /// # Errors

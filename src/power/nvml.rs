@@ -250,6 +250,13 @@ impl PowerReader for NvmlReader {
         })
     }
 
+    fn supported_clocks(&self) -> Result<Vec<u32>, PowerError> {
+        // Those beside the fastest memory clock: the one under load.
+        let memory = self.device.supported_memory_clocks().map(|clocks| clocks.into_iter().max().unwrap_or_default());
+        let clocks = memory.and_then(|memory_mhz| self.device.supported_graphics_clocks(memory_mhz));
+        clocks.map_err(|error| failure("listing the clocks through NVML", error))
+    }
+
     fn lock_clock(&mut self, mhz: u32) -> Result<ClockLock, PowerError> {
         use nvml_wrapper::enums::device::GpuLockedClocksSetting;
         let what = || format!("locking the clock of {} at {mhz} MHz", self.source.device);

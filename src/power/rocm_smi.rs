@@ -358,6 +358,17 @@ fn level_at(clocks: &Clocks, mhz: u32) -> Option<usize> {
     (levels.len() > 3 || level == 0 || level == levels.len() - 1).then_some(level)
 }
 
+/// The clocks in MHz at which a card can be held: its levels, or anything between the ends of one that steps finely.
+fn can_hold(clocks: &Clocks) -> Vec<u32> {
+    let levels = &clocks.hertz[usize::from(clocks.sleeps).min(clocks.hertz.len())..];
+    let mut mhz: Vec<u32> = levels.iter().map(|hertz| (hertz / 1_000_000) as u32).collect();
+    mhz.sort_unstable();
+    match mhz[..] {
+        [least, _, most] => (least..=most).collect(),
+        _ => mhz,
+    }
+}
+
 /// One GPU's calls, each with the status that the library gave instead of a value.
 #[derive(Clone, Copy)]
 struct Device {
@@ -553,6 +564,13 @@ impl PowerReader for RocmReader {
         })
     }
 
+    fn supported_clocks(&self) -> Result<Vec<u32>, PowerError> {
+        let device = self.device;
+        let frequencies =
+            device.frequencies().map_err(|status| failure("listing the clocks through ROCm SMI", status))?;
+        Ok(can_hold(&clocks(&frequencies, device.library.since_6)))
+    }
+
     fn lock_clock(&mut self, mhz: u32) -> Result<ClockLock, PowerError> {
         let device = self.device;
         let what = format!("locking the clock of {} at {mhz} MHz", self.source.device);
@@ -636,6 +654,10 @@ mod tests {
         let coarse = [19_000_000, 300_000_000, 800_000_000, 1_200_000_000, 1_500_000_000];
         assert_eq!([300, 1200, 19].map(|mhz| at(&coarse, true, mhz)), [Some(0), Some(2), None]);
         assert_eq!(at(&[], true, 0), None);
+        let held = |hertz: &[u64], sleeps| can_hold(&Clocks { hertz, current: 1, sleeps });
+        assert_eq!(held(&fine, false), (500..=2575).collect::<Vec<_>>());
+        assert_eq!(held(&coarse, true), [300, 800, 1200, 1500]);
+        assert_eq!(held(&[], true), [0; 0]);
     }
 
     fn metrics(revision: u8, status: u64) -> rsmi_gpu_metrics_start_t {

@@ -6,6 +6,7 @@ pub mod html;
 pub mod markdown;
 pub mod plot;
 pub mod published;
+pub mod sweep;
 pub mod table;
 pub mod terminal;
 pub mod units;

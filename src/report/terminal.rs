@@ -1,6 +1,7 @@
 //! What a run prints: the heading and the summary on standard output, the progress on standard error.
 
 use super::units;
+use crate::activity;
 use crate::gpu::adapter::AdapterInfo;
 use crate::inputs::Init;
 use crate::plan::Plan;
@@ -111,7 +112,9 @@ impl Progress {
                     Stage::Prepare => "making matrices, choosing a kernel".into(),
                     Stage::Idle => "idle".into(),
                     Stage::WarmUp => "warm-up".into(),
-                    Stage::Round { round, init } => format!("round {}/{}  {init:<9}", round + 1, plan.rounds),
+                    Stage::Round { round, init } => {
+                        format!("round {}/{}  {init:<width$}", round + 1, plan.rounds, width = name_width(plan))
+                    }
                 };
                 self.note(&doing);
             }
@@ -130,7 +133,10 @@ impl Progress {
                     bar.set_message(format!(
                         "{:<20} {figures} {} {:>5} left",
                         state.doing,
-                        meter(1.0 - left_s / state.whole_s, 16),
+                        meter(
+                            1.0 - left_s / state.whole_s,
+                            16usize.saturating_sub(state.doing.len().saturating_sub(20))
+                        ),
                         units::countdown(left_s)
                     ));
                 }
@@ -138,7 +144,8 @@ impl Progress {
             Event::WindowDone(window) => {
                 if self.bar.is_none() {
                     let time = units::time(window.duration_s / window.products);
-                    eprintln!("  round {}/{}  {:<9} {time}", window.round + 1, plan.rounds, plan.inits[window.init]);
+                    let (init, width) = (plan.inits[window.init], name_width(plan));
+                    eprintln!("  round {}/{}  {init:<width$} {time}", window.round + 1, plan.rounds);
                 }
             }
         }
@@ -152,6 +159,11 @@ impl Progress {
     }
 }
 
+/// Columns for the name of an init: as many as the longest takes, and the 9 of zeros and gaussian at least.
+fn name_width(plan: &Plan) -> usize {
+    plan.inits.iter().map(|init| init.to_string().len()).fold(9, usize::max)
+}
+
 /// `━━━━╸━━━`: a bar of `width` columns of which `share` is done.
 fn meter(share: f64, width: usize) -> String {
     let done = (share.clamp(0.0, 1.0) * width as f64) as usize;
@@ -161,12 +173,14 @@ fn meter(share: f64, width: usize) -> String {
 /// The answer, in lines of at most 80 columns.
 pub fn summary(record: &Record) -> String {
     let mut text = String::from("\n");
-    let Some((&reference, others)) = record.plan.inits.split_first() else { return text };
-    for &init in others {
-        if let (Some(base), Some(other)) = (record.summary.inits.get(&reference), record.summary.inits.get(&init)) {
-            text += &comparison(record, (reference, base), (init, other));
-        }
-    }
+    let of = |init: Init| record.summary.inits.get(&init).map(|summary| (init, summary));
+    text += &match record.plan.inits[..] {
+        [reference, init] => match (of(reference), of(init)) {
+            (Some(reference), Some(other)) => comparison(record, reference, other) + &kernel(record),
+            _ => String::new(),
+        },
+        _ => table(record) + &kernel(record),
+    };
     text.push('\n');
     text + &truth(record) + &verdict(record)
 }
@@ -174,8 +188,12 @@ pub fn summary(record: &Record) -> String {
 /// What a simulated board should have shown.
 fn truth(record: &Record) -> String {
     let ratios = record.truth.iter().flat_map(|truth| &truth.ratios);
+    let many = record.plan.inits.len() > 2;
     let line = |(init, ratios): (&Init, &TrueRatios)| {
         let TrueRatios { time, power, energy, above_idle } = ratios;
+        if many {
+            return format!("  truth of {init}: time {time:.3}, energy {energy:.3}\n");
+        }
         format!("  truth of {init}: time {time:.3}, power {power:.3}, energy {energy:.3}, above idle {above_idle:.3}\n")
     };
     ratios.map(line).collect()
@@ -188,12 +206,11 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
     let rounds = record.windows.iter().map(|window| window.round + 1).max().unwrap_or(0);
     let title = format!("{reference} against {init}, {rounds} rounds");
     let _ = writeln!(text, "  {title:<53}95 % interval");
-    let _ = writeln!(text, "  {:<11}{:>16}{:>16}{:>8}", "", reference.name(), init.name(), "ratio");
+    let _ = writeln!(text, "  {:<11}{:>16}{:>16}{:>8}", "", reference.to_string(), init.to_string(), "ratio");
     let mut row = |name: &str, left: Option<String>, right: Option<String>, ratio: Option<Estimate>| {
         let missing = || "n/a".to_owned();
         let figure = ratio.map(|ratio| format!("{:.3}", ratio.estimate)).unwrap_or_else(missing);
-        let interval = ratio.and_then(|ratio| Some(format!("{:.3} … {:.3}", ratio.low?, ratio.high?)));
-        let interval = interval.unwrap_or_else(|| if ratio.is_some() { "n/a (few rounds)".into() } else { missing() });
+        let interval = ratio.map(interval).unwrap_or_else(missing);
         let (left, right) = (left.unwrap_or_else(missing), right.unwrap_or_else(missing));
         let line = format!("  {name:<11}{left:>16}{right:>16}{figure:>8}    {interval}");
         let _ = writeln!(text, "{}", line.trim_end());
@@ -216,13 +233,91 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
     };
     let name = if base.gflop_per_j.is_some() { "efficiency" } else { "speed" };
     let _ = writeln!(text, "  {name:<11}{:>16}{:>16}{}", pace(base), pace(other), idle(record));
+    text
+}
+
+/// Of more than two inits: a row each, and one ratio, of energy where there is energy.
+fn table(record: &Record) -> String {
+    let summary = &record.summary;
+    let inits = &record.plan.inits;
+    let joules = summary.sensor.lead.is_some();
+    let rounds = record.windows.iter().map(|window| window.round + 1).max().unwrap_or(0);
+    let missing = || "n/a".to_owned();
+    let figures: Vec<(Init, [String; 4], String)> = inits
+        .iter()
+        .filter_map(|&init| {
+            let InitSummary { time_s, power_w, energy_j, gflop_per_s, .. } = *summary.inits.get(&init)?;
+            let (power, energy) = match joules {
+                true => (power_w.map(units::power), energy_j.map(units::energy)),
+                false => (Some(units::significant(gflop_per_s, "GFLOP/s")), Some(String::new())),
+            };
+            let ratios = summary.ratios.get(&init);
+            let ratio = ratios.and_then(|ratios| if joules { ratios.energy } else { ratios.time });
+            let (ratio, interval) = match ratio {
+                Some(ratio) => (format!("{:.3}", ratio.estimate), interval(ratio)),
+                None => (String::new(), String::new()),
+            };
+            let columns = [units::time(time_s), power.unwrap_or_else(missing), energy.unwrap_or_else(missing), ratio];
+            Some((init, columns, interval))
+        })
+        .collect();
+    let Some(&reference) = inits.first() else { return String::new() };
+    let width = inits.iter().map(|init| init.to_string().len()).max().unwrap_or(0);
+    let mut text = String::new();
+    let mut row = |name: &str, [time, power, energy, ratio]: &[String; 4], interval: &str| {
+        let power_and_energy = if joules { format!("{power:>10}{energy:>11}") } else { format!("{power:>16}") };
+        let line = format!("  {name:<width$}{time:>11}{power_and_energy}{ratio:>8}  {interval}");
+        let _ = writeln!(text, "{}", line.trim_end());
+    };
+    let what = if joules { "energy" } else { "time" };
+    let heading = ["time", if joules { "power" } else { "speed" }, "energy", "ratio"].map(str::to_owned);
+    row("", &heading, "95 % interval");
+    for (init, columns, interval) in &figures {
+        row(&init.to_string(), columns, interval);
+    }
+    let mut notes = String::new();
+    if let Some((bits, line)) = activity::fit(record) {
+        let interval = line.slope.low.zip(line.slope.high);
+        let interval = interval.map(|(low, high)| format!(" ({} … {})", units::power(low), units::power(high)));
+        let text = format!(
+            "{} a toggled bit of the {bits}{}, {} without; that is {:.0} % of the differences",
+            units::power(line.slope.estimate),
+            interval.unwrap_or_default(),
+            units::power(line.intercept.estimate),
+            100.0 * line.explained
+        );
+        notes += &wrapped(&text, "  bits         ", "               ");
+    }
+    let title = format!("{} inits, {rounds} rounds; ratios of {what}, against {reference}", inits.len());
+    if !joules {
+        let why = if record.source.is_some() { "the sensor gave none" } else { "no sensor" };
+        let _ = writeln!(notes, "  {:<11}  n/a ({why})", "energy");
+    }
+    match idle(record).trim_start() {
+        "" => {}
+        idle => {
+            let _ = writeln!(notes, "  {:<11}  {}", "idle", idle.trim_start_matches("idle "));
+        }
+    }
+    wrapped(&title, "  ", "    ") + &text + &notes
+}
+
+/// `1.119 … 1.127`
+pub(super) fn interval(estimate: Estimate) -> String {
+    let Estimate { low, high, .. } = estimate;
+    match low.zip(high) {
+        Some((low, high)) => format!("{low:.3} … {high:.3}"),
+        None => "n/a (few rounds)".into(),
+    }
+}
+
+fn kernel(record: &Record) -> String {
     let tried = match record.kernel.tuning.len() {
         0 | 1 => String::new(), // simulated, or pinned
         count if record.kernel.remembered => format!(", fastest of {count} tried in an earlier run"),
         count => format!(", fastest of {count} tried"),
     };
-    let _ = writeln!(text, "  {:<11}  {}{tried}", "kernel", record.kernel.variant);
-    text
+    format!("  {:<11}  {}{tried}\n", "kernel", record.kernel.variant)
 }
 
 fn idle(record: &Record) -> String {

@@ -1,10 +1,9 @@
 //! A simulated GPU: its power, clock and temperature while it works and rests, integrated exactly between events.
 //!
-//! P = P_static(T) + α(init)·k·f, and a heat sink of one time constant. Both are linear, so that a stretch of constant clock
+//! P = P_static(T) + α·k·f, and a heat sink of one time constant. Both are linear, so that a stretch of constant clock
 //! has a closed form: no step size, and a run of minutes takes milliseconds.
 
 use super::random::Noise;
-use crate::inputs::Init;
 use crate::power::{Limiter, Limiters};
 use crate::protocol::DeviceSpan;
 use std::collections::VecDeque;
@@ -42,11 +41,9 @@ pub struct GpuModel {
 }
 
 impl GpuModel {
-    fn dynamic_w(&self, init: Init) -> f64 {
-        match init {
-            Init::Zeros => self.zeros_w,
-            _ => self.gaussian_w,
-        }
+    /// α·k·f of products of which as many bits toggle as this share of those of Gaussian numbers.
+    pub fn dynamic_w(&self, share: f64) -> f64 {
+        self.zeros_w + (self.gaussian_w - self.zeros_w) * share
     }
 }
 
@@ -124,7 +121,8 @@ impl Segment {
 
 /// A submission that has not ended.
 struct Job {
-    init: Init,
+    /// Dynamic power at full clock.
+    watts: f64,
     products: f64,
     left: f64,
     start_s: f64,
@@ -196,10 +194,10 @@ impl SimulatedGpu {
         self.flop / self.model.flop_per_s
     }
 
-    /// Queues a submission.
-    pub fn submit(&mut self, init: Init, products: f64) {
+    /// Queues a submission that draws so many dynamic watts at full clock.
+    pub fn submit(&mut self, watts: f64, products: f64) {
         let start_s = self.jobs.back().map_or(self.now_s, |_| f64::INFINITY);
-        self.jobs.push_back(Job { init, products, left: products, start_s });
+        self.jobs.push_back(Job { watts, products, left: products, start_s });
     }
 
     /// Works until the oldest submission that was not asked for has ended: when, and how many products it had.
@@ -236,8 +234,8 @@ impl SimulatedGpu {
                 self.jitter = JITTER * self.noise.normal();
             }
         }
-        let init = self.jobs.front().map(|job| job.init);
-        if init.is_some() {
+        let load_w = self.jobs.front().map(|job| job.watts);
+        if load_w.is_some() {
             if self.rested_s > REST_S {
                 self.loaded_since_s = start_s;
             }
@@ -247,17 +245,17 @@ impl SimulatedGpu {
 
         // Power at full clock, then the clock, then the power at that clock.
         let drift = self.trouble.drift.map_or(0.0, |(since_s, share)| (start_s - since_s).max(0.0) * share);
-        let own_w = init.map_or(0.0, |init| model.dynamic_w(init) * (1.0 + self.wander) * (1.0 + drift));
-        let share = if second && init.is_some() { 0.5 } else { 1.0 };
+        let own_w = load_w.map_or(0.0, |watts| watts * (1.0 + self.wander) * (1.0 + drift));
+        let share = if second && load_w.is_some() { 0.5 } else { 1.0 };
         let other_w = if second { model.gaussian_w * SECOND_POWER * (1.5 - share) } else { 0.0 };
         let full_w = own_w * share + other_w;
-        let mut limiters = if self.trouble.cap_flag && init.is_some() {
+        let mut limiters = if self.trouble.cap_flag && load_w.is_some() {
             Limiters::NONE.with(Limiter::PowerCap)
         } else {
             Limiters::NONE
         };
         let mut speed = 1.0 + self.swing(start_s);
-        if self.trouble.hot_since_s.is_some_and(|since_s| start_s >= since_s) && init.is_some() {
+        if self.trouble.hot_since_s.is_some_and(|since_s| start_s >= since_s) && load_w.is_some() {
             speed *= HOT_CLOCK;
             limiters = limiters.with(Limiter::Thermal);
         }
@@ -273,7 +271,8 @@ impl SimulatedGpu {
         // C dT/dt = P(T) − (T − room) / R
         let feedback = 1.0 - leak_w_per_k * model.k_per_w;
         let final_c = model.room_c + model.k_per_w * (cold_w + dynamic_w) / feedback;
-        let products_per_s = if init.is_some() { speed * (1.0 + self.jitter) * share / self.product_s() } else { 0.0 };
+        let products_per_s =
+            if load_w.is_some() { speed * (1.0 + self.jitter) * share / self.product_s() } else { 0.0 };
         let segment = Segment {
             start_s,
             energy_j: self.energy_j,
@@ -293,7 +292,7 @@ impl SimulatedGpu {
         let end_s = until_s.min(self.next_control_s);
         let job_end_s = self.jobs.front().map_or(f64::INFINITY, |job| start_s + job.left / products_per_s);
         self.now_s = end_s.min(job_end_s);
-        if init.is_none() {
+        if load_w.is_none() {
             self.rested_s += self.now_s - start_s;
         }
         let products = products_per_s * (self.now_s - start_s);

@@ -8,6 +8,8 @@ pub mod models;
 mod random;
 pub mod sensor;
 
+use crate::activity::{Activity, Bits};
+use crate::dtype::Dtype;
 use crate::gpu::GpuError;
 use crate::gpu::adapter::{AdapterInfo, AdapterType};
 use crate::inputs::Init;
@@ -15,7 +17,7 @@ use crate::plan::Plan;
 use crate::power::sampler::{PERIOD, Sample};
 use crate::power::{PowerReader, Source};
 use crate::protocol::{Clock, DeviceSpan, Event, Sampler, Workload};
-use crate::record::{KernelChoice, Record, TrueRatios, Truth};
+use crate::record::{Inputs, KernelChoice, Record, TrueRatios, Truth};
 use crate::run::{Prepared, RunError, World as RunWorld, carry_out};
 use crate::summary;
 use gpu::{SimulatedGpu, Trouble};
@@ -196,13 +198,14 @@ impl Clock for SimulatedClock {
 /// Products on the simulated GPU.
 pub struct SimulatedWork {
     world: Arc<Mutex<World>>,
-    inits: Vec<Init>,
+    /// Dynamic power at full clock, by init.
+    watts: Vec<f64>,
     products_per_submission: f64,
 }
 
 impl Workload for SimulatedWork {
     fn submit(&mut self, init: usize) -> Result<(), GpuError> {
-        lock(&self.world).gpu.submit(self.inits[init], self.products_per_submission);
+        lock(&self.world).gpu.submit(self.watts[init], self.products_per_submission);
         Ok(())
     }
 
@@ -343,7 +346,22 @@ impl Simulation {
         } else {
             (SUBMISSION_S / product_s).floor().clamp(1.0, 4096.0)
         };
-        SimulatedWork { world: self.world.clone(), inits: self.plan.inits.clone(), products_per_submission }
+        let toggles = |init| activity(init).toggles(Bits::Operands);
+        let watts = |&init: &Init| self.model.gpu.dynamic_w(toggles(init) / toggles(Init::Gaussian));
+        let watts = self.plan.inits.iter().map(watts).collect();
+        SimulatedWork { world: self.world.clone(), watts, products_per_submission }
+    }
+
+    /// What would have been multiplied.
+    fn inputs(&self) -> BTreeMap<Init, Inputs> {
+        let inputs = |init| Inputs {
+            digest_a: String::new(),
+            digest_b: String::new(),
+            scale_a: None,
+            scale_b: None,
+            activity: Some(activity(init)),
+        };
+        self.plan.inits.iter().map(|&init| (init, inputs(init))).collect()
     }
 
     /// The whole run, as it is on a real GPU. Without a sensor where `no_sensor` says why.
@@ -364,7 +382,7 @@ impl Simulation {
         };
         let prepared = || Prepared {
             work: Box::new(self.work()),
-            inputs: BTreeMap::new(),
+            inputs: self.inputs(),
             kernel: KernelChoice {
                 variant: "simulated".into(),
                 wgsl_digest: String::new(),
@@ -385,6 +403,22 @@ impl Simulation {
         };
         carry_out(self.plan(), world, stop, watch)
     }
+}
+
+/// n of the matrices whose bits a simulated board multiplies: enough for the mean, and quickly counted.
+const ACTIVITY_SIZE: usize = 256;
+
+/// The bits of an init that toggle, counted once a program.
+fn activity(init: Init) -> Activity {
+    static KNOWN: Mutex<BTreeMap<Init, Activity>> = Mutex::new(BTreeMap::new());
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = known().get(&init).copied();
+    found.unwrap_or_else(|| {
+        // Not under the lock: a thread that counts with others may be given a task that waits for it.
+        let counted =
+            Activity::of(Dtype::F32, init, 0, ACTIVITY_SIZE).unwrap_or_else(|| unreachable!("256 is more than 1"));
+        *known().entry(init).or_insert(counted)
+    })
 }
 
 fn fit(plan: &mut Plan, model: &Model, period_s: Option<f64>) {

@@ -301,7 +301,15 @@ impl std::str::FromStr for Model {
     }
 }
 
+/// Between two clocks at which a board can be held, in MHz.
+const CLOCK_STEP: usize = 15;
+
 impl Model {
+    /// The clocks in MHz at which the board can be held.
+    pub fn supported_clocks(&self) -> Vec<u32> {
+        (self.gpu.idle_clock_mhz as u32..=self.gpu.clock_mhz as u32).rev().step_by(CLOCK_STEP).collect()
+    }
+
     /// What `--simulate list` prints.
     pub fn list() -> String {
         let mut text = String::from("Models (--simulate NAME):\n");

@@ -387,6 +387,33 @@ pub extern "C" fn nvmlDeviceGetPowerManagementDefaultLimit(
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetSupportedMemoryClocks(
+    _device: nvmlDevice_t,
+    count: *mut c_uint,
+    mhz: *mut c_uint,
+) -> nvmlReturn_t {
+    give(count, 2);
+    // SAFETY: the caller's array has more elements.
+    unsafe { std::slice::from_raw_parts_mut(mhz, 2) }.copy_from_slice(&[405, 5001]);
+    OK
+}
+
+/// From 1500 MHz down in steps of 300, beside the fast memory clock; beside the slow one, the lowest alone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetSupportedGraphicsClocks(
+    _device: nvmlDevice_t,
+    memory_mhz: c_uint,
+    count: *mut c_uint,
+    mhz: *mut c_uint,
+) -> nvmlReturn_t {
+    let clocks: &[c_uint] = if memory_mhz == 5001 { &[1500, 1200, 900, 600, 300] } else { &[300] };
+    give(count, clocks.len() as c_uint);
+    // SAFETY: the caller's array has more elements.
+    unsafe { std::slice::from_raw_parts_mut(mhz, clocks.len()) }.copy_from_slice(clocks);
+    OK
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceSetGpuLockedClocks(_device: nvmlDevice_t, least: c_uint, most: c_uint) -> nvmlReturn_t {
     let mut sensor = sensor();
     if sensor.has("no-permission") {

@@ -13,7 +13,7 @@
 
 use super::{WrongProduct, elements, map_rows};
 use crate::dtype::Element;
-use crate::inputs::Matrix;
+use crate::inputs::{Init, Matrix};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -25,6 +25,10 @@ const PROBES: usize = 4;
 /// How many times the expected rounding error is allowed. Measured errors reach 2 (a sequential f32 product); other orders
 /// of summation, or no fused multiply-add, stay under 3. TF32 or bf16 arithmetic, or one wrong element, is far above.
 const SAFETY: f64 = 16.0;
+/// The same for products that are all alike, times √n. They are all rounded alike: their errors add up instead of averaging
+/// out, to √n times as much at most (Cauchy-Schwarz), twice that if each is rounded twice, and up to twice that again in a
+/// probe that lies above the mean of all.
+const SAFETY_ALIKE: f64 = 4.0;
 /// Rows, and columns, whose crossings are computed whole.
 const SAMPLES: usize = 8;
 
@@ -42,6 +46,13 @@ impl Sum for f64 {
 }
 
 type Probes = [f64; PROBES];
+
+fn safety(matrix: &Matrix) -> f64 {
+    match matrix.init {
+        Init::Constant(_) => SAFETY.max(SAFETY_ALIKE * (matrix.size as f64).sqrt()),
+        _ => SAFETY,
+    }
+}
 
 /// What operands must give in a C of type `S`.
 pub struct Rounded<S> {
@@ -64,7 +75,7 @@ struct Sample {
 impl<S: Sum> Rounded<S> {
     /// Of operands whose elements are of type `T`.
     pub fn new<T: Element>(a: &Matrix, b: &Matrix) -> Self {
-        let size = a.size;
+        let (size, safety) = (a.size, safety(a));
         let mut random = ChaCha8Rng::from_seed(*b"wattmul: vectors that check C=AB");
         let x: Vec<Probes> = (0..size).map(|_| [(); PROBES].map(|()| StandardNormal.sample(&mut random))).collect();
         // Spread over the whole matrix, first and last included.
@@ -101,7 +112,7 @@ impl<S: Sum> Rounded<S> {
                         value += a.value() * columns[s];
                         square += value * value;
                     }
-                    Sample { row: i, column: sampled[s], value, bound: SAFETY * S::UNIT_ROUNDOFF * square.sqrt() }
+                    Sample { row: i, column: sampled[s], value, bound: safety * S::UNIT_ROUNDOFF * square.sqrt() }
                 })
                 .collect();
             (sum, square, elements)
@@ -111,7 +122,7 @@ impl<S: Sum> Rounded<S> {
         let mean_square = rows_and_elements.iter().map(|(_, square, _)| square).sum::<f64>() / size as f64;
         let (mut rows, mut samples) = (Vec::with_capacity(size), vec![]);
         for (sum, square, sampled) in rows_and_elements {
-            rows.push((sum, SAFETY * S::UNIT_ROUNDOFF * square.max(mean_square).sqrt()));
+            rows.push((sum, safety * S::UNIT_ROUNDOFF * square.max(mean_square).sqrt()));
             samples.extend(sampled);
         }
         Rounded { x, rows, samples, sums: PhantomData }

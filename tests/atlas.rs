@@ -1,0 +1,123 @@
+//! Watts a toggled bit, from one atlas of a simulated board that draws so many.
+//!
+//! `cargo test --release truth -- --nocapture` measures all and prints the table of docs/INITS.md; a debug build takes a small
+//! sample of the same.
+
+use rayon::prelude::*;
+use std::fmt::Write;
+use std::sync::LazyLock;
+use wattmul::activity::{self, Bits};
+use wattmul::inputs::Init;
+use wattmul::plan::{Plan, Wishes};
+use wattmul::record::{Record, Truth};
+use wattmul::simulate::{MODELS, Model, Simulation, endless};
+use wattmul::stats::Estimate;
+use wattmul::summary;
+use wattmul::validity::{self, Status};
+
+/// On each board.
+const SEEDS: u64 = if cfg!(debug_assertions) { 2 } else { 25 };
+
+fn plan(seed: u64) -> Plan {
+    let wishes = Wishes { seed, inits: Init::ALL.to_vec(), ..Wishes::default() };
+    Plan::new(&wishes, false, 20_000, "simulated").unwrap()
+}
+
+fn run(model: &Model, seed: u64) -> Record {
+    let nothing = Truth { ratios: Default::default() };
+    Simulation::new(*model, plan(seed), false).run(nothing, None, &|| false, &|_| ()).unwrap()
+}
+
+fn slope(record: &Record) -> Estimate {
+    let (bits, line) = activity::fit(record).unwrap();
+    // Of the products' bits as much is explained where nothing is to be explained.
+    assert!(bits == Bits::Operands || line.explained < 0.5, "{line:?}");
+    line.slope
+}
+
+struct Expected {
+    model: Model,
+    /// Watts a bit that the model has, and that its sensor would show in the same rhythm without noise and without end: there
+    /// the chip of an init that draws more is warmer, and leaks more.
+    known_w: f64,
+    shown_w: f64,
+}
+
+// Not in parallel: a thread of the pool that waits for this must not be one that this waits for.
+static EXPECTED: LazyLock<Vec<Expected>> = LazyLock::new(|| {
+    // At its power limit, a board turns bits into time.
+    let linear = MODELS.iter().filter(|model| model.name != "rtx3090");
+    let expected = |model: &Model| {
+        let perfect = endless(model, &plan(0)).unwrap();
+        let toggles = perfect.inputs[&Init::Gaussian].activity.unwrap().toggles(Bits::Operands);
+        Expected {
+            model: *model,
+            known_w: model.sensor.gain * (model.gpu.gaussian_w - model.gpu.zeros_w) / toggles,
+            shown_w: model.sensor.gain * slope(&perfect).estimate,
+        }
+    };
+    linear.map(expected).collect()
+});
+
+#[test]
+fn truth_of_watts_a_toggled_bit_is_found_from_one_atlas() {
+    LazyLock::force(&EXPECTED);
+    let mut table = String::from(
+        "| model | W a bit | shown in the same rhythm | worst of one atlas, against W a bit | 95 % interval holds what is shown | half-width |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let (mut held_of_all, mut runs) = (0, 0);
+    for Expected { model, known_w, shown_w } in EXPECTED.iter() {
+        let found: Vec<Estimate> = (1..=SEEDS)
+            .into_par_iter()
+            .map(|seed| {
+                let record = run(model, seed);
+                assert_eq!(record.verdict.judged, Some(Status::Valid), "{}: {:?}", model.name, record.verdict);
+                slope(&record)
+            })
+            .collect();
+        let held = found.iter().filter(|slope| (slope.low.unwrap()..=slope.high.unwrap()).contains(shown_w)).count();
+        let off = |slope: &Estimate| (slope.estimate / known_w - 1.0).abs();
+        let worst = found.iter().map(off).fold(0.0, f64::max);
+        let half_width =
+            found.iter().map(|slope| slope.high.unwrap() / slope.estimate - 1.0).sum::<f64>() / SEEDS as f64;
+        (held_of_all, runs) = (held_of_all + held, runs + found.len());
+        let name = model.name;
+        if *known_w == 0.0 {
+            let _ = writeln!(table, "| {name} | 0 | {shown_w:.4} | | {held} of {SEEDS} | |");
+            continue;
+        }
+        let _ = writeln!(
+            table,
+            "| {name} | {known_w:.3} | {:+.2} % | {:.2} % | {held} of {SEEDS} | ±{:.2} % |",
+            100.0 * (shown_w / known_w - 1.0),
+            100.0 * worst,
+            100.0 * half_width
+        );
+        assert!(worst <= 0.05, "{name}: {worst}");
+    }
+    println!("\n{table}\nthe interval holds what is shown in {held_of_all} of {runs}\n");
+    if !cfg!(debug_assertions) {
+        assert!(held_of_all as f64 >= 0.9 * runs as f64, "{held_of_all} of {runs}");
+    }
+}
+
+#[test]
+fn an_atlas_takes_turns_in_balanced_orders_and_is_computed_again_from_its_record() {
+    let model: Model = "v100".parse().unwrap();
+    let record = run(&model, 3);
+    assert_eq!(record.windows.len(), 72);
+    for (round, windows) in record.windows.chunks(12).enumerate() {
+        let order = wattmul::order::of_round(12, round as u32);
+        let inits: Vec<Init> = order.into_iter().map(|init| Init::ALL[init]).collect();
+        assert_eq!(windows.iter().map(|window| window.init).collect::<Vec<_>>(), inits);
+    }
+    let text = record.to_json();
+    assert!(text.len() < 130_000, "{}", text.len());
+    let read: Record = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, record);
+    assert_eq!((summary::of(&read), validity::of(&read)), (record.summary.clone(), record.verdict.clone()));
+    assert_eq!(activity::fit(&read), activity::fit(&record));
+    let capped = run(&"rtx3090".parse().unwrap(), 3);
+    assert_eq!(activity::fit(&capped), None, "at the limit, bits cost time");
+}
