@@ -25,8 +25,8 @@ pub const SCHEMA: u32 = 1;
 /// Of its digest, a record's name shows so many digits; where that name is another's, more.
 pub const DIGITS: usize = 6;
 pub const MORE_DIGITS: usize = 16;
-/// Room for a record: but for runs of hours, it has fewer bytes.
-const LARGEST: usize = 100_000;
+/// Room for a record: but for runs of hours and of many inits, it has far fewer bytes.
+const LARGEST: usize = 200_000;
 
 /// One run. A value that was not measured is null.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
