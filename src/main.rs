@@ -5,6 +5,7 @@
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use wattmul::cli::{Cli, Command, DevicesArgs, DoctorArgs, KernelArgs, ModelWish, RunArgs};
 use wattmul::gpu::adapter::{self, AdapterType};
@@ -29,6 +30,9 @@ use wattmul::{devices, doctor, interrupt, power, record, simulate};
 fn main() -> ExitCode {
     // SAFETY: the first statement of the program; nothing has started a thread.
     unsafe { adapter::without_device_select() };
+    if let Some((api, device)) = clock_guard::order(std::env::args_os()) {
+        return clock_guard::stand_by(api, device).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let cli = Cli::parse();
     let outcome = match cli.command {
         None => run(&cli.run),
@@ -38,9 +42,6 @@ fn main() -> ExitCode {
         Some(Command::Kernel(args)) => show_kernels(&args),
         Some(Command::Completions { shell }) => complete(shell),
         Some(Command::Man) => show_manual(),
-        Some(Command::GuardClock { sensor }) => {
-            clock_guard::stand_by(&sensor).map(|()| ExitCode::SUCCESS).map_err(Into::into)
-        }
     };
     match outcome {
         Ok(code) => code,
@@ -169,24 +170,28 @@ fn show_heading(args: &RunArgs, heading: &str) -> std::io::Result<()> {
 /// Saves and shows the record. It is shown all the same where it cannot be saved.
 fn conclude(args: &RunArgs, record: &Record) -> anyhow::Result<ExitCode> {
     let saved = args.folder().map(|folder| record.save(folder));
+    let shown = show(args, record, saved.as_ref().and_then(|saved| saved.as_deref().ok()));
+    if let Some(Err(why)) = saved {
+        return Err(rescue(args, record, why));
+    }
+    shown?;
+    Ok(ExitCode::from(if record.verdict.judgement() == Status::Invalid { 3 } else { 0 }))
+}
+
+fn show(args: &RunArgs, record: &Record, saved: Option<&Path>) -> std::io::Result<()> {
     let mut output = std::io::stdout().lock();
     if args.json {
         write!(output, "{}", record.to_json())?;
     } else {
         write!(output, "{}", terminal::summary(record))?;
-        match &saved {
-            Some(Err(_)) => {}
-            Some(Ok(path)) => writeln!(output, "  saved {}", path.display())?,
+        match saved {
+            Some(path) => writeln!(output, "  saved {}", path.display())?,
+            None if args.folder().is_some() => {} // the error says where it is
             None if args.no_save => writeln!(output, "  not saved (--no-save)")?,
             None => writeln!(output, "  not saved: simulated (--results names a folder)")?,
         }
     }
-    output.flush()?;
-    drop(output);
-    if let Some(Err(why)) = saved {
-        return Err(rescue(args, record, why));
-    }
-    Ok(ExitCode::from(if record.verdict.judgement() == Status::Invalid { 3 } else { 0 }))
+    output.flush()
 }
 
 /// The error of a record that could not be saved: minutes of work are in it, and it says where they are instead.
