@@ -82,9 +82,6 @@ pub enum Command {
     Completions { shell: Shell },
     /// Print the manual page
     Man,
-    /// What the program starts beside a run with a locked clock
-    #[command(hide = true)]
-    GuardClock { sensor: SensorChoice },
 }
 
 #[derive(Clone, Debug, Args)]

@@ -207,7 +207,9 @@ fn a_sensor_that_goes_away_leaves_no_false_joules() {
     assert_eq!(gone.summary.inits[&Init::Zeros].energy_j, None);
 
     let forbidden = brief("no-permission");
-    assert_eq!(forbidden.verdict.status, Status::TimingOnly, "{:?}", forbidden.verdict);
+    // A machine that does much else besides may keep the device from its work as well.
+    assert!(forbidden.verdict.has("sensor-silent"), "{:?}", forbidden.verdict);
+    assert!(forbidden.verdict.status >= Status::TimingOnly, "{:?}", forbidden.verdict);
     assert_eq!(forbidden.summary.inits[&Init::Zeros].energy_j, None);
 }
 
