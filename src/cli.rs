@@ -6,7 +6,7 @@ use crate::gpu::kernel::Kernel;
 use crate::inputs::Init;
 use crate::plan::Wishes;
 use crate::power::SensorChoice;
-use crate::report::terminal::printable;
+use crate::record;
 use crate::simulate::models::{Model, ModelError};
 use crate::sweep::Clocks;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -206,14 +206,8 @@ fn parse_kernel(text: &str) -> Result<KernelWish, String> {
     }
 }
 
-fn parse_label(text: &str) -> Result<String, String> {
-    const MOST: usize = 100;
-    match text {
-        text if text.trim().is_empty() => Err("it is empty".into()),
-        text if text.chars().count() > MOST => Err(format!("it has more than {MOST} characters")),
-        text if text != printable(text) => Err("it has control characters".into()),
-        text => Ok(text.to_owned()),
-    }
+fn parse_label(text: &str) -> Result<String, &'static str> {
+    record::check_label(text).map(|()| text.to_owned())
 }
 
 /// `--simulate`: None for the list.

@@ -9,6 +9,7 @@ use crate::inputs::Init;
 use crate::plan::Plan;
 use crate::power::{Limiter, Source};
 use crate::protocol::{Idle, WarmUp};
+use crate::report::terminal::printable;
 use crate::slurm::Job;
 use crate::stats::Estimate;
 use crate::trace::Trace;
@@ -273,6 +274,19 @@ impl Record {
         let path = folder.join(self.file_name_of(text.as_bytes(), MORE_DIGITS));
         file.persist(&path).with_context(|| cannot_write(folder))?;
         Ok(path)
+    }
+}
+
+/// Is this a label, a short line of text that can be shown anywhere?
+///
+/// # Errors
+/// Why it is none.
+pub fn check_label(text: &str) -> Result<(), &'static str> {
+    match text {
+        text if text.trim().is_empty() => Err("it is empty"),
+        text if text.chars().count() > 100 => Err("it has more than 100 characters"),
+        text if text != printable(text) => Err("it has control characters"),
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::folder::{self, Problem};
 use crate::inputs::{Init, Matrix, Operand};
 use crate::plan::PROTOCOL;
 use crate::protocol::Idle;
-use crate::record::{DIGITS, MORE_DIGITS, Record, WindowRecord};
+use crate::record::{self, DIGITS, MORE_DIGITS, Record, WindowRecord};
 use crate::trace::{IMPLAUSIBLE_W, Trace, round};
 use crate::{summary, validity};
 use jiff::{SignedDuration, Timestamp};
@@ -148,6 +148,11 @@ fn structure(record: &Record, findings: &mut Findings) {
         findings.add("protocol", "is not a protocol that this program knows", PROTOCOL, &record.protocol);
     }
     started(&record.run.started, findings);
+    if let Some(label) = &record.run.label
+        && let Err(why) = record::check_label(label)
+    {
+        findings.add("run.label", "is no label", "a short line of text", why);
+    }
     findings.within("plan.size", "is no size", plan.size as f64, (1.0, 1e6));
     findings.within("plan.rounds", "is no number of rounds", f64::from(plan.rounds), (1.0, 1000.0));
     findings.within("plan.window_s", "is no length of a window", plan.window_s, (0.001, 36_000.0));
