@@ -202,7 +202,12 @@ pub fn conclude(args: &RunArgs, mut record: Record) -> anyhow::Result<Record> {
     record.run.slurm = Job::of_this_process();
     // What Slurm ended before its time, it starts again or was told to forget: half of a run would stand beside the whole.
     let dropped = record.run.slurm.is_some() && record.run.halted.is_some() && interrupt::stopped();
-    let saved = args.folder().filter(|_| !dropped).map(|folder| record.save(folder));
+    let saved = args.folder().filter(|_| !dropped).map(|folder| {
+        let mut saved = interrupt::saving();
+        let outcome = record.save(folder);
+        *saved |= outcome.is_ok();
+        outcome
+    });
     let shown = show(args, &record, saved.as_ref().and_then(|saved| saved.as_deref().ok()), dropped);
     if let Some(Err(why)) = saved {
         return Err(rescue(args, &record, why));
