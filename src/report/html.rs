@@ -9,12 +9,13 @@ use super::published::{self, Published};
 use super::terminal::printable;
 use super::units;
 use super::view::{self, Line};
+use crate::fleet::{Card, Fleet};
 use crate::folder;
 use crate::inputs::Init;
 use crate::overview::{Comparable, Group, LeftOut, Overview, Run};
 use crate::power::{Limiter, Scope};
 use crate::protocol::Idle;
-use crate::record::{InitSummary, Record, WindowRecord};
+use crate::record::{InitSummary, Ratios, Record, WindowRecord};
 use crate::stats::Estimate;
 use crate::validity::{Reason, Status};
 use base64::Engine;
@@ -283,6 +284,7 @@ fn section(overview: &Overview, group: &Group, id: &str) -> Markup {
                 |layout| plot::ratios(comparable, &lines, layout),
             ))
             (ratio_table(&lines, comparable, id))
+            (fleets(&lines, comparable, id))
             @for scope in view::SCOPES {
                 @if lines.iter().any(|line| line.scope() == Some(scope)) { (scope_section(&lines, comparable, scope, id)) }
             }
@@ -303,23 +305,76 @@ fn ratio_table(lines: &[Line], comparable: &Comparable, id: &str) -> Markup {
         Text("sensor"),
         Text("verdict"),
     ];
-    let ratio = |ratio: Option<Estimate>| number(ratio.map(|ratio| ratio.estimate), view::figure);
     let row = |line: &Line| {
+        let ratio = |of: fn(&Ratios) -> Option<Estimate>| number(line.ratio(of), view::figure);
         vec![
-            Cell { content: html! { a href={ "#" (anchor(line.run)) } { (line.name) } }, value: None },
-            ratio(line.row.energy()),
-            Cell { content: html! { span.nowrap { (view::interval(line.row.energy())) } }, value: None },
-            ratio(line.row.ratios.power),
-            ratio(line.row.ratios.time),
-            ratio(line.row.ratios.above_idle),
+            Cell { content: html! { a href={ "#" (target(line, id)) } { (line.name) } }, value: None },
+            ratio(|ratios| ratios.energy),
+            Cell { content: html! { span.nowrap { (line.interval()) } }, value: None },
+            ratio(|ratios| ratios.power),
+            ratio(|ratios| ratios.time),
+            ratio(|ratios| ratios.above_idle),
             number(Some(line.row.summaries.1.gflop_per_s), view::plain),
             line.sensor().into(),
-            line.run.record.verdict.words().into(),
+            line.verdict().words().into(),
         ]
     };
     let caption =
         format!("{} against {}, ratios by GPU; GFLOP/s of {}", comparable.init, comparable.reference, comparable.init);
     table(&format!("{id}-ratios"), &caption, &columns, Some(1), lines.iter().map(row).collect())
+}
+
+/// Where a line's name leads: to its run, or to its cards.
+fn target(line: &Line, id: &str) -> String {
+    if line.fleet.is_some() { format!("{id}-cards-{}", line.row.run) } else { anchor(line.run) }
+}
+
+/// The cards of each model that has several: all of them on a line, and a table each.
+fn fleets(lines: &[Line], comparable: &Comparable, id: &str) -> Markup {
+    let fleets: Vec<(&Line, &Fleet)> = lines.iter().filter_map(|line| Some((line, line.fleet.as_ref()?))).collect();
+    if fleets.is_empty() {
+        return html! {};
+    }
+    html! {
+        h4 { "Cards of one model" }
+        p { "What stands above for a model with several cards is their median, and the range is that of the cards: how much the like \
+             differ, where a 95 % interval says how sure one card's figure is. A card stands out where it is 3.5 times as far from the \
+             median as is usual among its like, and by 1 % at least." }
+        (figure("The cards' ratios of energy.", |layout| plot::cards(comparable, lines, layout)))
+        @for (line, fleet) in fleets {
+            details.cards {
+                summary { (view::cards(fleet)) }
+                div id=(target(line, id)) { (cards_table(fleet, comparable, &target(line, id))) }
+            }
+        }
+    }
+}
+
+fn cards_table(fleet: &Fleet, comparable: &Comparable, id: &str) -> Markup {
+    use Column::{Text, Unsorted};
+    let columns = [
+        Text("card"),
+        Column::number("energy ratio"),
+        Unsorted("95 % interval"),
+        Column::number(format!("{}, J a product", comparable.init)),
+        Column::number(format!("{}, time a product", comparable.init)),
+        Text("verdict"),
+        Text("stands out by"),
+    ];
+    let row = |(number_of, card): (usize, &Card)| {
+        let Card { row, run, name, .. } = card;
+        vec![
+            Cell { content: html! { a href={ "#" (anchor(run)) } { (printable(name)) } }, value: None },
+            number(row.energy().map(|energy| energy.estimate), view::figure),
+            Cell { content: html! { span.nowrap { (view::interval(row.energy())) } }, value: None },
+            number(row.summaries.1.energy_j, view::plain),
+            number(Some(row.summaries.1.time_s), units::time),
+            run.record.verdict.words().into(),
+            Cell { content: html! { strong { (fleet.stands_out_by(number_of).join(", ")) } }, value: None },
+        ]
+    };
+    let rows = fleet.cards.iter().enumerate().map(row).collect();
+    table(&format!("{id}-table"), "Cards, by their ratio of energy", &columns, Some(1), rows)
 }
 
 /// The part of an RFC 3339 time that is the day.
@@ -346,7 +401,7 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
         let of_both = |figure: fn(&InitSummary) -> Option<f64>| [figure(&base), figure(&other)];
         let plain = |value: Option<f64>| number(value, view::plain);
         let mut cells = vec![
-            Cell { content: html! { a href={ "#" (anchor(line.run)) } { (line.name) } }, value: None },
+            Cell { content: html! { a href={ "#" (target(line, id)) } { (line.name) } }, value: None },
             plain(line.run.record.summary.sensor.idle_w),
         ];
         cells.extend(of_both(|init| init.power_w).map(plain));
@@ -356,6 +411,8 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
     };
     let rows: Vec<Vec<Cell>> = lines.iter().filter(|line| line.scope() == Some(scope)).map(row).collect();
     let title = view::scope_title(scope);
+    let cards = lines.iter().any(|line| line.scope() == Some(scope) && line.fleet.is_some());
+    let median = if cards { "; of several cards, those of the one with the median ratio" } else { "" };
     let more = if rows.len() > MOST_ROWS {
         format!(" The first {MOST_ROWS} of {} are drawn; the table has all.", rows.len())
     } else {
@@ -373,7 +430,7 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
         ))
         (table(
             &format!("{id}-{scope}"),
-            &format!("Watts and joules of {title}"),
+            &format!("Watts and joules of {title}{median}"),
             &columns,
             None,
             rows,
@@ -605,6 +662,7 @@ fn facts(record: &Record, file: &str) -> Markup {
             @if !truth.is_empty() { dt { "the model's truth" } dd { (truth.join("; ")) } }
             dt { "machine" } dd { (host_words) }
             dt { "tool" } dd { (tool) }
+            @if record.run.label.is_some() { dt { "label" } dd { (known(&record.run.label)) } }
             dt { "started" } dd { (printable(&record.run.started)) }
             @if record.run.halted.is_some() { dt { "halted" } dd { (known(&record.run.halted)) } }
             dt { "record" } dd { code { (printable(file)) } }

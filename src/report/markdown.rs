@@ -6,8 +6,12 @@ use super::canvas::Plot;
 use super::plot::{self, Layout, MOST_ROWS};
 use super::published::{self, Published};
 use super::terminal::printable;
+use super::units;
 use super::view::{self, Line};
-use crate::overview::{Group, LeftOut, Overview};
+use crate::fleet::Card;
+use crate::overview::{Group, LeftOut, Overview, Run};
+use crate::record::Ratios;
+use crate::stats::Estimate;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -104,12 +108,51 @@ impl Page {
         for line in &lines {
             self.text += &row(line, folder);
         }
+        self.fleets(&lines, group, folder, name, level);
         for scope in view::SCOPES {
             self.show(format!("{name}-power-{scope}.svg"), plot::power(comparable, &lines, scope, Layout::Wide));
             self.show(
                 format!("{name}-efficiency-{scope}.svg"),
                 plot::efficiency(comparable, &lines, scope, Layout::Wide),
             );
+        }
+    }
+
+    /// The cards of each model that has several.
+    fn fleets(&mut self, lines: &[Line], group: &Group, folder: &Path, name: &str, level: &str) {
+        let comparable = &group.comparable;
+        if lines.iter().all(|line| line.fleet.is_none()) {
+            return;
+        }
+        let _ = writeln!(
+            self.text,
+            "\n{level}# Cards of one model\n\nAbove stands the median of a model's cards; the range is that of the cards, and no \
+             95 % interval."
+        );
+        self.show(format!("{name}-cards.svg"), plot::cards(comparable, lines, Layout::Wide));
+        for fleet in lines.iter().filter_map(|line| line.fleet.as_ref()) {
+            let init = comparable.init;
+            let _ = write!(
+                self.text,
+                "\n{}\n\n\
+                 | card | energy ratio | 95 % interval | {init}, J a product | {init}, time a product | verdict | stands out by | record |\n\
+                 | --- | ---: | --- | ---: | ---: | --- | --- | --- |\n",
+                cell(&view::cards(fleet))
+            );
+            for (number, Card { row, run, name, .. }) in fleet.cards.iter().enumerate() {
+                let _ = writeln!(
+                    self.text,
+                    "| {} | {} | {} | {} | {} | {} | {} | {} |",
+                    cell(name),
+                    view::ratio(row.energy()),
+                    view::interval(row.energy()),
+                    row.summaries.1.energy_j.map_or_else(|| "n/a".into(), view::plain),
+                    units::time(row.summaries.1.time_s),
+                    cell(&run.record.verdict.words()),
+                    fleet.stands_out_by(number).join(", "),
+                    dated(run, folder),
+                );
+            }
         }
     }
 
@@ -173,23 +216,31 @@ impl Page {
 }
 
 fn row(line: &Line, folder: &Path) -> String {
-    let ratios = &line.row.ratios;
     let (base, other) = line.row.summaries;
+    let ratio = |of: fn(&Ratios) -> Option<Estimate>| line.ratio(of).map_or_else(|| "n/a".into(), view::figure);
     let efficiency = base.gflop_per_j.zip(other.gflop_per_j);
     format!(
-        "| {} | {} | {} | {} | {} | {} | {} | {} | [{}]({}) |\n",
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
         cell(&line.name),
-        view::ratio(ratios.energy),
-        view::interval(ratios.energy),
-        view::ratio(ratios.power),
-        view::ratio(ratios.time),
+        ratio(|ratios| ratios.energy),
+        line.interval(),
+        ratio(|ratios| ratios.power),
+        ratio(|ratios| ratios.time),
         efficiency
             .map_or_else(|| "n/a".into(), |(base, other)| format!("{} → {}", view::plain(base), view::plain(other))),
         cell(&line.sensor()),
-        cell(&line.run.record.verdict.words()),
-        cell(&line.run.record.run.started.chars().take(10).collect::<String>()),
-        link(&line.run.path, folder),
+        cell(&line.verdict().words()),
+        match &line.fleet {
+            Some(fleet) => format!("{} below", fleet.cards.len()),
+            None => dated(line.run, folder),
+        },
     )
+}
+
+/// The day of a run, which leads to its record.
+fn dated(run: &Run, folder: &Path) -> String {
+    let day: String = run.record.run.started.chars().take(10).collect();
+    format!("[{}]({})", cell(&day), link(&run.path, folder))
 }
 
 /// Text that means nothing in Markdown or HTML, and stays on its line.

@@ -7,6 +7,7 @@ use crate::inputs::Init;
 use crate::overview::Comparable;
 use crate::power::Scope;
 use crate::record::{InitSummary, Record};
+use crate::stats::{Estimate, Spread};
 use crate::trace::Trace;
 
 /// How much room there is.
@@ -200,21 +201,30 @@ impl DotRow {
 /// The ratio of energy with its interval, by GPU.
 pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<Plot> {
     let measured = lines.iter().filter_map(|line| line.row.energy().map(|energy| (line, energy)));
-    let rows: Vec<DotRow> = measured
-        .take(MOST_ROWS)
-        .map(|(line, energy)| {
-            let interval = energy.low.zip(energy.high);
-            // Hollow: with this interval, there may be no difference at all.
-            let sure = interval.is_some_and(|(low, high)| !(low..=high).contains(&1.0));
-            DotRow {
-                name: line.name.clone(),
-                note: line.note(),
-                span: interval,
-                points: vec![(energy.estimate, if sure { Shape::Filled } else { Shape::Hollow }, Ink::Text)],
-                figures: vec![view::ratio(Some(energy)), view::interval(Some(energy))],
-            }
-        })
-        .collect();
+    let one = |line: &Line, energy: Estimate| {
+        let interval = energy.low.zip(energy.high);
+        // Hollow: with this interval, there may be no difference at all.
+        let sure = interval.is_some_and(|(low, high)| !(low..=high).contains(&1.0));
+        DotRow {
+            name: line.name.clone(),
+            note: line.note(),
+            span: interval,
+            points: vec![(energy.estimate, if sure { Shape::Filled } else { Shape::Hollow }, Ink::Text)],
+            figures: vec![view::ratio(Some(energy)), view::interval(Some(energy))],
+        }
+    };
+    let many = |line: &Line, ratio: &Spread| DotRow {
+        name: line.name.clone(),
+        note: Some(["range of the cards".into()].into_iter().chain(line.note()).collect::<Vec<_>>().join(", ")),
+        span: Some((ratio.least, ratio.most)),
+        points: vec![(ratio.median, Shape::Filled, Ink::Text)],
+        figures: vec![view::figure(ratio.median), view::reach(ratio)],
+    };
+    let row = |(line, energy): (&Line, Estimate)| match &line.fleet {
+        Some(fleet) => Some(many(line, fleet.ratio.as_ref()?)),
+        None => Some(one(line, energy)),
+    };
+    let rows: Vec<DotRow> = measured.filter_map(row).take(MOST_ROWS).collect();
     if rows.is_empty() {
         return None;
     }
@@ -226,15 +236,59 @@ pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option
     let plot = Rows {
         title: format!("Energy of a product, {}", comparable.title()),
         description: format!(
-            "A dot for each of {} runs: by how much a product of {init} numbers costs more energy than one of {reference}, \
-             with the 95 % interval as a line. A hollow dot: the interval holds 1, no difference is certain. The figures \
-             stand beside it.",
+            "A dot for each of {} GPUs: by how much a product of {init} numbers costs more energy than one of {reference}, \
+             with the 95 % interval as a line. A hollow dot: the interval holds 1, no difference is certain. Of several cards \
+             of one model, the median, and a line from the least to the most. The figures stand beside it.",
             rows.len()
         ),
         axis: format!("energy of {init} ÷ energy of {reference}, with 95 % interval"),
         from_zero: false,
         marks,
         columns: vec![("ratio".into(), Ink::Text, 56.0), ("95 % interval".into(), Ink::Muted, 106.0)],
+        rows,
+    };
+    plot.draw(layout)
+}
+
+/// The cards of each model on a line, by their ratio of energy.
+pub fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<Plot> {
+    let strip = |line: &Line| {
+        let fleet = line.fleet.as_ref()?;
+        let ratio = fleet.ratio.as_ref()?;
+        let point = |card: usize, value: f64| match ratio.outliers.contains(&card) {
+            true => (value, Shape::Filled, Ink::Of(1)),
+            false => (value, Shape::Tick, Ink::Text),
+        };
+        let values = fleet.cards.iter().map(|card| card.row.energy().map(|energy| energy.estimate));
+        let points = values.enumerate().filter_map(|(card, value)| Some(point(card, value?)));
+        let out = match ratio.outliers.len() {
+            0 => "none stands out".into(),
+            1 => "1 stands out".into(),
+            count => format!("{count} stand out"),
+        };
+        Some(DotRow {
+            name: line.name.clone(),
+            note: Some(out),
+            span: None,
+            points: points.collect(),
+            figures: vec![view::figure(ratio.median), format!("{:.1} %", 100.0 * ratio.share())],
+        })
+    };
+    let rows: Vec<DotRow> = lines.iter().filter_map(strip).take(MOST_ROWS).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let Comparable { reference, init, .. } = comparable;
+    let plot = Rows {
+        title: format!("Cards of one model, {}", comparable.title()),
+        description:
+            "An upright stroke for each card at its ratio of energy, a filled dot for one that stands out. The median, \
+                      and the spread from the least to the most, stand beside it."
+                .into(),
+        axis: format!("energy of {init} ÷ energy of {reference}, each card"),
+        from_zero: false,
+        marks: vec![],
+        columns: vec![("median".into(), Ink::Text, 60.0), ("spread".into(), Ink::Muted, 62.0)],
         rows,
     };
     plot.draw(layout)

@@ -8,7 +8,7 @@ use crate::folder::Problem;
 use crate::inputs::Init;
 use crate::overview::{Group, LeftOut, Overview, Row, Run};
 use crate::record::{Ratios, Record};
-use crate::stats::{self, Estimate, Spread};
+use crate::stats::{Estimate, Spread};
 use crate::validate::Validation;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::fmt::Write;
@@ -53,21 +53,16 @@ fn group_table(group: &Group, runs: &[Run]) -> String {
 /// The median of the cards, and from which to which they reach.
 fn fleet_cells(fleet: &Fleet) -> [String; 7] {
     let (cards, first) = (fleet.cards.len(), &fleet.cards[0].run.record);
-    let median = |of: fn(&Ratios) -> Option<Estimate>| {
-        let values: Option<Vec<f64>> = fleet.cards.iter().map(|card| Some(of(&card.row.ratios)?.estimate)).collect();
-        values.and_then(|values| stats::spread(&values)).map(|spread| spread.median)
-    };
     let figure = |value: Option<f64>| value.map(|value| format!("{value:.3}")).unwrap_or_else(missing);
     let reach = fleet.ratio.as_ref().map(|ratio| format!("{:.3} … {:.3} (cards)", ratio.least, ratio.most));
-    let worst = fleet.cards.iter().max_by_key(|card| card.run.record.verdict.judgement());
     [
         format!("{} × {cards}", gpu(first)),
         figure(fleet.ratio.as_ref().map(|ratio| ratio.median)),
         reach.unwrap_or_else(missing),
-        figure(median(|ratios| ratios.power)),
-        figure(median(|ratios| ratios.time)),
+        figure(fleet.median(|ratios| ratios.power)),
+        figure(fleet.median(|ratios| ratios.time)),
         first.source.as_ref().filter(|_| fleet.ratio.is_some()).map_or_else(missing, |source| source.scope.to_string()),
-        worst.map(|card| card.run.record.verdict.words()).unwrap_or_default(),
+        fleet.worst_verdict().words(),
     ]
 }
 
