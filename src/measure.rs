@@ -207,7 +207,7 @@ pub fn conclude(args: &RunArgs, mut record: Record) -> anyhow::Result<Record> {
     if args.json {
         write!(output, "{}", record.to_json())?;
     } else {
-        write!(output, "{}", terminal::summary(&record))?;
+        write!(output, "{}", terminal::summary(&record, args.grid_intensity))?;
         match &saved {
             Some(Err(_)) => {}
             Some(Ok(path)) => writeln!(output, "  saved {}", path.display())?,

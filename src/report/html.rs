@@ -7,8 +7,10 @@ use super::canvas::{Plot, dark_style};
 use super::plot::{self, Layout, MOST_ROWS};
 use super::published::{self, Published};
 use super::terminal::printable;
-use super::units;
 use super::view::{self, Line};
+use super::{atlas, sweep as painted, types, units};
+use crate::activity::Bits;
+use crate::dtype::Dtype;
 use crate::fleet::{Card, Fleet};
 use crate::folder;
 use crate::inputs::Init;
@@ -17,7 +19,9 @@ use crate::power::{Limiter, Scope};
 use crate::protocol::Idle;
 use crate::record::{InitSummary, Ratios, Record, WindowRecord};
 use crate::stats::Estimate;
+use crate::sweep::{self, Sweep};
 use crate::validity::{Reason, Status};
+use crate::year::{self, GridIntensity};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -45,6 +49,8 @@ pub fn write(overview: &Overview, out: &mut dyn Write) -> io::Result<()> {
         for (number, group) in overview.measured.iter().enumerate() {
             put(&section(overview, group, &format!("measured-{number}")).into_string())?;
         }
+        put(&types_section(overview, false).into_string())?;
+        put(&sweeps_section(overview, false).into_string())?;
     }
     put(&reading().into_string())?;
     put(&published_section().into_string())?;
@@ -59,6 +65,8 @@ pub fn write(overview: &Overview, out: &mut dyn Write) -> io::Result<()> {
         for (number, group) in overview.simulated.iter().enumerate() {
             put(&section(overview, group, &format!("simulated-{number}")).into_string())?;
         }
+        put(&types_section(overview, true).into_string())?;
+        put(&sweeps_section(overview, true).into_string())?;
     }
     put(&not_shown(overview).into_string())?;
     if !overview.runs.is_empty() {
@@ -67,7 +75,8 @@ pub fn write(overview: &Overview, out: &mut dyn Write) -> io::Result<()> {
              judged as it is.</p>\n<div class=\"runs\">\n",
         )?;
         for runs in overview.runs.chunks(CHUNK) {
-            let sections: Vec<String> = runs.par_iter().map(|run| run_section(run).into_string()).collect();
+            let sections: Vec<String> =
+                runs.par_iter().map(|run| run_section(run, overview.grid).into_string()).collect();
             sections.iter().try_for_each(|section| put(section))?;
         }
         put("</div>\n")?;
@@ -438,6 +447,99 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
     }
 }
 
+/// What a joule does in each type.
+fn types_section(overview: &Overview, simulated: bool) -> Markup {
+    use Column::{Text, Unsorted};
+    let rows = types::rows(overview, simulated);
+    if rows.is_empty() {
+        return html! {};
+    }
+    let id = if simulated { "simulated-types" } else { "measured-types" };
+    let columns: Vec<Column> =
+        [Text("GPU"), Text("scope")].into_iter().chain(Dtype::ALL.map(|dtype| Unsorted(dtype.name()))).collect();
+    let row = |types::Row { gpu, scope, cells }: types::Row| {
+        let nowrap = |text: String| Cell { content: html! { span.nowrap { (text) } }, value: None };
+        let cells = cells.map(|cell| nowrap(types::cell(cell)));
+        [Cell::from(gpu), scope.to_string().into()].into_iter().chain(cells).collect()
+    };
+    html! {
+        section aria-labelledby=(id) {
+            h3 id=(id) { (types::TITLE) }
+            p { (types::NOTE) }
+            (table(&format!("{id}-table"), types::TITLE, &columns, None, rows.into_iter().map(row).collect()))
+        }
+    }
+}
+
+/// What the clock costs.
+fn sweeps_section(overview: &Overview, simulated: bool) -> Markup {
+    let sweeps = overview.sweeps(simulated);
+    if sweeps.is_empty() {
+        return html! {};
+    }
+    let id = if simulated { "simulated-sweeps" } else { "measured-sweeps" };
+    html! {
+        section aria-labelledby=(id) {
+            h3 id=(id) { "Sweeps" }
+            p { "The same protocol at several locked clocks. Below some clock, the voltage stays what it is, and power is straight in \
+                 the clock: what is drawn whatever the clock, and so much for each MHz. Above it, the voltage rises too." }
+            @for (number, runs) in sweeps.iter().enumerate() { (sweep_section(runs, &format!("{id}-{number}"))) }
+        }
+    }
+}
+
+fn sweep_section(runs: &[&Run], id: &str) -> Markup {
+    use Column::{Text, Unsorted};
+    let sweep = Sweep::of(runs.iter().map(|run| &run.record));
+    let first = &runs[0].record;
+    let reference = first.plan.inits[0];
+    let columns = [
+        Column::number("clock, MHz"),
+        Text("init"),
+        Column::number("time a product"),
+        Column::number("power, W"),
+        Column::number("J a product"),
+        Column::number(format!("ratio to {reference}")),
+        Unsorted("95 % interval"),
+    ];
+    let row = |row: &sweep::Row| {
+        let run = runs.iter().find(|run| run.record.plan.lock_clock_mhz == Some(row.clock_mhz));
+        let clock = html! {
+            @if let Some(run) = run { a href={ "#" (anchor(run)) } { (row.clock_mhz) } } @else { (row.clock_mhz) }
+        };
+        let ratio = row.ratio.map_or_else(String::new, |ratio| view::interval(Some(ratio)));
+        let of_ratio = |text: String| Cell { content: html! { (text) }, value: row.ratio.map(|ratio| ratio.estimate) };
+        vec![
+            Cell { content: clock, value: Some(row.clock_mhz.into()) },
+            row.init.to_string().into(),
+            number(Some(row.time_s), units::time),
+            number(row.power_w, view::plain),
+            number(row.energy_j, view::plain),
+            of_ratio(row.ratio.map_or_else(String::new, |ratio| view::figure(ratio.estimate))),
+            Cell { content: html! { span.nowrap { (ratio) } }, value: None },
+        ]
+    };
+    let rows = sweep.rows.iter().map(row).collect();
+    let joules = sweep.rows.iter().any(|row| row.energy_j.is_some());
+    html! {
+        h4 { (painted::title(first)) }
+        @if joules {
+            p { "Power: " (painted::power_words(&sweep, reference)) ". Least energy: " strong { (painted::least_words(&sweep)) } "." }
+            (figure(
+                "Mean power by clock. Filled: what the straight line rests on, which is drawn as far as it holds.",
+                |layout| painted::power(&sweep, first, layout),
+            ))
+            (figure(
+                "Energy of a product by clock. Filled: the least of each init.",
+                |layout| painted::energy(&sweep, first, layout),
+            ))
+        } @else {
+            p { "Energy n/a: power was not measured." }
+        }
+        (table(&format!("{id}-table"), "By clock and init", &columns, None, rows))
+    }
+}
+
 fn published_section() -> Markup {
     use Column::{Text, Unsorted};
     let columns = [
@@ -510,13 +612,18 @@ fn anchor(run: &Run) -> String {
     format!("run-{plain}")
 }
 
-fn run_section(run: &Run) -> Markup {
+fn run_section(run: &Run, grid: Option<GridIntensity>) -> Markup {
     let Run { path, record } = run;
     let energies = record.plan.inits.iter().skip(1).filter_map(|init| {
         let energy = record.summary.ratios.get(init)?.energy?;
         Some(format!("{init} {}", view::figure(energy.estimate)))
     });
     let energies: Vec<String> = energies.collect();
+    let energies = match energies.len() {
+        0 => "energy n/a".into(),
+        count if count > MOST_RATIOS => format!("{} inits", record.plan.inits.len()),
+        _ => energies.join(", "),
+    };
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     html! {
         details {
@@ -524,18 +631,83 @@ fn run_section(run: &Run) -> Markup {
                 (printable(&record.adapter.name))
                 " " span.muted.unset {
                     "· n = " (record.plan.size) " · "
-                    @if energies.is_empty() { "energy n/a" } @else { (energies.join(", ")) }
+                    (energies)
                     " · " (verdict_of(record)) " · " (day(record))
                 }
             } }
             div.body id=(anchor(run)) {
                 (reasons(record))
+                (year_line(record, grid))
+                (atlas_of(record, &anchor(run)))
                 (course(run))
                 (facts(record, &file))
                 (windows(record, &anchor(run)))
             }
         }
         "\n"
+    }
+}
+
+/// So many ratios stand in the heading of a run.
+const MOST_RATIOS: usize = 3;
+
+/// What the difference comes to over a year, for each init.
+fn year_line(record: &Record, grid: Option<GridIntensity>) -> Markup {
+    let years = year::of(record);
+    if years.is_empty() {
+        return html! {};
+    }
+    html! {
+        p { "Over a year without pause, against as many products of " (record.plan.inits[0]) ":"
+            @for (i, (init, kwh)) in years.iter().enumerate() {
+                @if i > 0 { ";" }
+                " " (init) " " span.nowrap { (year::words(*kwh, grid)) }
+            }
+            "."
+        }
+    }
+}
+
+/// The inits of a run that has more than two, and the bits that toggle in each.
+fn atlas_of(record: &Record, id: &str) -> Markup {
+    use Column::{Text, Unsorted};
+    if !atlas::is(record) {
+        return html! {};
+    }
+    let columns = [
+        Text("init"),
+        Column::number("power, W"),
+        Column::number("J a product"),
+        Column::number("energy ratio"),
+        Unsorted("95 % interval"),
+        Column::number("toggles, operands"),
+        Column::number("toggles, products"),
+    ];
+    let row = |row: atlas::Row| {
+        let toggles = |bits| number(row.activity.map(|activity| activity.toggles(bits)), |bits| format!("{bits:.2}"));
+        let (ratio, interval) = match row.init == record.plan.inits[0] {
+            true => ("1".to_owned().into(), Cell::from("the reference".to_owned())),
+            false => (
+                number(row.ratio.map(|ratio| ratio.estimate), view::figure),
+                Cell { content: html! { span.nowrap { (view::interval(row.ratio)) } }, value: None },
+            ),
+        };
+        vec![
+            row.init.to_string().into(),
+            number(row.summary.power_w, view::plain),
+            number(row.summary.energy_j, view::plain),
+            ratio,
+            interval,
+            toggles(Bits::Operands),
+            toggles(Bits::Products),
+        ]
+    };
+    let rows = atlas::rows(record).into_iter().map(row).collect();
+    html! {
+        h4 { "Inits" }
+        p { (atlas::sentence(record)) }
+        (figure("Mean power by toggled bits, and the straight line through all inits.", |layout| atlas::plot(record, layout)))
+        (table(&format!("{id}-inits"), "Inits, and the bits that toggle in a multiplication", &columns, None, rows))
     }
 }
 
@@ -622,7 +794,7 @@ fn facts(record: &Record, file: &str) -> Markup {
     };
     let idle =
         joined(vec![idle("cold", record.idle.cold), idle("open", record.idle.open), idle("hot", record.idle.hot)]);
-    let inits: Vec<&str> = plan.inits.iter().map(|init| init.name()).collect();
+    let inits: Vec<String> = plan.inits.iter().map(ToString::to_string).collect();
     let plan_words = joined(vec![
         Some(format!("{} {}²", plan.dtype.name(), plan.size)),
         Some(inits.join(", ")),

@@ -21,7 +21,7 @@ pub enum Layout {
 impl Layout {
     pub const BOTH: [Layout; 2] = [Layout::Wide, Layout::Narrow];
 
-    fn width(self) -> f64 {
+    pub(super) fn width(self) -> f64 {
         match self {
             Layout::Wide => 760.0,
             Layout::Narrow => 358.0,
@@ -32,8 +32,11 @@ impl Layout {
 /// So many rows are drawn; a table has the others.
 pub const MOST_ROWS: usize = 40;
 
+/// By which a column of figures is narrower on a phone.
+const NARROWER: f64 = 0.85;
+
 const NAME: Pen = Pen::new(Ink::Text, 13.0);
-const SMALL: Pen = Pen::new(Ink::Muted, 11.5);
+pub(super) const SMALL: Pen = Pen::new(Ink::Muted, 11.5);
 const FIGURE: Pen = Pen::bold(Ink::Text, 13.0);
 
 /// Points on a row of their own each, with the figures beside them: a dot plot as Cleveland has it.
@@ -73,7 +76,7 @@ impl Rows {
         let narrow = layout == Layout::Narrow;
         let width = layout.width();
         // A phone's room is for the names.
-        let column_width = |column: &(String, Ink, f64)| if narrow { column.2 * 0.85 } else { column.2 };
+        let column_width = |column: &(String, Ink, f64)| if narrow { column.2 * NARROWER } else { column.2 };
         let figures: f64 = self.columns.iter().map(column_width).sum();
         let longest = self.rows.iter().map(|row| NAME.width(&row.name)).fold(0.0, f64::max);
         let names = longest.clamp(90.0, 265.0);
@@ -105,9 +108,14 @@ impl Rows {
             };
             for (x, text) in &ticks {
                 through(*x, Ink::Grid, 1.0)?;
-                sheet.text(*x, bottom + 13.0, Side::Middle, SMALL, text)?;
+                let half = SMALL.width(text) / 2.0;
+                sheet.text(x.clamp(half, width - half), bottom + 13.0, Side::Middle, SMALL, text)?;
             }
-            sheet.text((pixels.0 + pixels.1) / 2.0, bottom + 31.0, Side::Middle, SMALL, &self.axis)?;
+            // A long title may reach under the names, but not beyond the sheet.
+            let title = SMALL.fitted(&self.axis, width);
+            let half = SMALL.width(&title) / 2.0;
+            let middle = ((pixels.0 + pixels.1) / 2.0).clamp(half, (width - half).max(half));
+            sheet.text(middle, bottom + 31.0, Side::Middle, SMALL, &title)?;
             for (mark, (middle, text, level)) in self.marks.iter().zip(&mark_lines) {
                 let y = headings + 8.0 + 16.0 * *level as f64;
                 let x = axis.at(mark.0);
@@ -241,7 +249,7 @@ pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option
              of one model, the median, and a line from the least to the most. The figures stand beside it.",
             rows.len()
         ),
-        axis: format!("energy of {init} ÷ energy of {reference}, with 95 % interval"),
+        axis: format!("energy, {init} ÷ {reference}, with 95 % interval"),
         from_zero: false,
         marks,
         columns: vec![("ratio".into(), Ink::Text, 56.0), ("95 % interval".into(), Ink::Muted, 106.0)],
@@ -285,7 +293,7 @@ pub fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<
             "An upright stroke for each card at its ratio of energy, a filled dot for one that stands out. The median, \
                       and the spread from the least to the most, stand beside it."
                 .into(),
-        axis: format!("energy of {init} ÷ energy of {reference}, each card"),
+        axis: format!("energy, {init} ÷ {reference}, each card"),
         from_zero: false,
         marks: vec![],
         columns: vec![("median".into(), Ink::Text, 60.0), ("spread".into(), Ink::Muted, 62.0)],
@@ -316,11 +324,7 @@ pub fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layo
         axis: "mean power, W".into(),
         from_zero: true,
         marks: vec![],
-        columns: vec![
-            ("idle".into(), Ink::Muted, 44.0),
-            (reference.to_string(), Ink::of(*reference), 62.0),
-            (init.to_string(), Ink::of(*init), 78.0),
-        ],
+        columns: vec![("idle".into(), Ink::Muted, 44.0), column(*reference, 62.0), column(*init, 78.0)],
         rows: of_scope(lines, scope).filter_map(watts).take(MOST_ROWS).collect(),
     };
     if plot.rows.is_empty() { None } else { plot.draw(layout) }
@@ -339,10 +343,17 @@ pub fn efficiency(comparable: &Comparable, lines: &[Line], scope: Scope, layout:
         axis: "efficiency, GFLOP/J".into(),
         from_zero: true,
         marks: vec![],
-        columns: vec![(reference.to_string(), Ink::of(*reference), 72.0), (init.to_string(), Ink::of(*init), 84.0)],
+        columns: vec![column(*reference, 72.0), column(*init, 84.0)],
         rows: of_scope(lines, scope).filter_map(row).take(MOST_ROWS).collect(),
     };
     if plot.rows.is_empty() { None } else { plot.draw(layout) }
+}
+
+/// The figures of an init, with room for its name.
+fn column(init: Init, least: f64) -> (String, Ink, f64) {
+    let name = init.to_string();
+    let width = (Pen::bold(Ink::Text, SMALL.size).width(&name) + 8.0) / NARROWER;
+    (name, Ink::of(init), width.max(least))
 }
 
 fn of_scope<'a, 'b>(lines: &'a [Line<'b>], scope: Scope) -> impl Iterator<Item = &'a Line<'b>> {
@@ -455,7 +466,7 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
     const GAP: f64 = 26.0;
     let bottom = TOP + panels.iter().map(|panel| panel.height + GAP).sum::<f64>();
     let name = super::terminal::printable(&record.adapter.name);
-    let inits: Vec<&str> = record.plan.inits.iter().map(|init| init.name()).collect();
+    let inits: Vec<String> = record.plan.inits.iter().map(ToString::to_string).collect();
     let title = format!("Course of a run on {name}");
     let shown: Vec<&str> = panels.iter().map(|panel| panel.label).collect();
     let description = format!(
@@ -543,11 +554,16 @@ fn stretches(record: &Record) -> Vec<Stretch> {
     all
 }
 
+/// Of so many inits, the windows are named.
+const MOST_NAMED: usize = 3;
+
 /// Names above the first window of each init, and above idle and warm-up where they fit.
 fn label_stretches(sheet: &Sheet, record: &Record, stretches: &[Stretch], time: &Axis, pixels: (f64, f64)) -> Drawn {
     let middle = |from_s: f64, to_s: f64| (time.at(from_s) + time.at(to_s)) / 2.0;
     let mut labels: Vec<(f64, String, Pen)> = vec![];
-    for &init in &record.plan.inits {
+    // The windows of many are narrower than their names.
+    let inits = if record.plan.inits.len() > MOST_NAMED { &[] } else { &record.plan.inits[..] };
+    for &init in inits {
         if let Some(first) = stretches.iter().find(|stretch| stretch.init == Some(init)) {
             labels.push((
                 middle(first.from_s, first.to_s),

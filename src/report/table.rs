@@ -1,8 +1,9 @@
 //! The overview, a validation and a comparison in a terminal, in lines of at most 80 columns.
 
 use super::terminal::{WIDTH, printable, wrapped};
-use super::{published, units};
+use super::{published, types, units};
 use crate::compare::{self, Comparison, Conclusion, Quantity};
+use crate::dtype::Dtype;
 use crate::fleet::{self, Card, Entry, Fleet};
 use crate::folder::Problem;
 use crate::inputs::Init;
@@ -19,11 +20,13 @@ pub fn overview(overview: &Overview) -> String {
     for group in &overview.measured {
         text += &group_table(group, &overview.runs);
     }
+    text += &more(overview, false);
     if !overview.simulated.is_empty() {
         text += "\nsimulated: no GPU was measured\n";
         for group in &overview.simulated {
             text += &group_table(group, &overview.runs);
         }
+        text += &more(overview, true);
     }
     if overview.runs.is_empty() {
         text += "\n  no record to show\n";
@@ -32,6 +35,26 @@ pub fn overview(overview: &Overview) -> String {
     text += &published::table();
     text.push('\n');
     text + &left_out(overview.left_out) + &problems(&overview.problems)
+}
+
+/// What the runs say beside their ratios: the types of each GPU, and the sweeps.
+fn more(overview: &Overview, simulated: bool) -> String {
+    let mut text = String::new();
+    let rows = types::rows(overview, simulated);
+    if !rows.is_empty() {
+        let heads: Vec<&str> = ["GPU", "scope"].into_iter().chain(Dtype::ALL.map(Dtype::name)).collect();
+        let mut table = table(&heads, &[]);
+        for types::Row { gpu, scope, cells } in rows {
+            table.add_row([gpu, scope.to_string()].into_iter().chain(cells.map(types::cell)));
+        }
+        text += &format!("\n{}\n", types::TITLE);
+        text += &(wrapped(types::NOTE, "  ", "  ") + &indented(&table));
+    }
+    for sweep in overview.sweeps(simulated) {
+        text += &wrapped(&super::sweep::title(&sweep[0].record), "\n", "");
+        text += super::sweep::table(sweep.iter().map(|run| &run.record)).trim_start_matches('\n');
+    }
+    text
 }
 
 fn group_table(group: &Group, runs: &[Run]) -> String {
