@@ -9,6 +9,7 @@ use crate::power::SensorChoice;
 use crate::record;
 use crate::simulate::models::{Model, ModelError};
 use crate::sweep::Clocks;
+use crate::year::GridIntensity;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
@@ -144,6 +145,9 @@ pub struct RunArgs {
     /// A word for the record: which rack, which card
     #[arg(long, value_name = "TEXT", value_parser = parse_label)]
     pub label: Option<String>,
+    /// Grams of CO2e a kWh, for what the difference comes to over a year
+    #[arg(long, value_name = "G_PER_KWH", allow_negative_numbers = true)]
+    pub grid_intensity: Option<GridIntensity>,
     /// Do not save the record
     #[arg(long)]
     pub no_save: bool,
@@ -262,6 +266,9 @@ pub struct ReportArgs {
     /// Where to write it, instead of standard output; plots of a markdown report are put beside it
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Grams of CO2e a kWh, for what the difference comes to over a year
+    #[arg(long, value_name = "G_PER_KWH", allow_negative_numbers = true)]
+    pub grid_intensity: Option<GridIntensity>,
     /// Every run, and not only the newest good one of each GPU
     #[arg(long)]
     pub all: bool,

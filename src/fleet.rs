@@ -1,9 +1,10 @@
 //! Many cards of one model: they are never quite alike. How far apart are they, and which one stands out?
 
 use crate::overview::{Group, Row, Run};
-use crate::record::Record;
+use crate::record::{Ratios, Record};
 use crate::slurm::Job;
-use crate::stats::{self, Spread};
+use crate::stats::{self, Estimate, Spread};
+use crate::validity::Verdict;
 
 /// The cards of one model in a group of records that compare.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +53,38 @@ impl Entry<'_> {
             Entry::One(row) => row.energy().map(|energy| energy.estimate),
             Entry::Many(fleet) => fleet.ratio.as_ref().map(|ratio| ratio.median),
         }
+    }
+}
+
+impl<'a> Fleet<'a> {
+    /// The one that speaks for all where one run has to: it is nearest to the median ratio, or time where there is none.
+    pub fn median_card(&self) -> &Card<'a> {
+        let off = |card: &Card| match (&self.ratio, card.row.energy(), &self.time_s) {
+            (Some(ratio), Some(energy), _) => (energy.estimate - ratio.median).abs(),
+            (_, _, Some(time_s)) => (card.row.summaries.1.time_s - time_s.median).abs(),
+            _ => 0.0,
+        };
+        // A fleet has two cards or more.
+        self.cards.iter().min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or(&self.cards[0])
+    }
+
+    /// The median of a ratio, if all cards have it.
+    pub fn median(&self, of: impl Fn(&Ratios) -> Option<Estimate>) -> Option<f64> {
+        let values: Option<Vec<f64>> = self.cards.iter().map(|card| Some(of(&card.row.ratios)?.estimate)).collect();
+        values.and_then(|values| stats::spread(&values)).map(|spread| spread.median)
+    }
+
+    /// By what a card stands out, in words.
+    pub fn stands_out_by(&self, card: usize) -> Vec<&'static str> {
+        let of = [("ratio", &self.ratio), ("energy", &self.energy_j), ("time", &self.time_s)];
+        let out = |spread: &Option<Spread>| spread.as_ref().is_some_and(|spread| spread.outliers.contains(&card));
+        of.into_iter().filter(|(_, spread)| out(spread)).map(|(name, _)| name).collect()
+    }
+
+    /// The verdict of the card that has the worst one.
+    pub fn worst_verdict(&self) -> &Verdict {
+        let verdicts = self.cards.iter().map(|card| &card.run.record.verdict);
+        verdicts.max_by_key(|verdict| verdict.judgement()).unwrap_or(&self.cards[0].run.record.verdict)
     }
 }
 

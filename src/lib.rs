@@ -19,6 +19,7 @@
 //! - [`summary`], [`validity`], [`record`]: the answer, whether it can be believed, and the file that holds it. Whoever has
 //!   the file can compute the first two again.
 //! - [`sweep`]: the clocks of a sweep, and what its records say together.
+//! - [`year`]: what the difference would be over a year, for people.
 //! - [`simulate`]: GPUs and sensors whose truth is known, in virtual time, behind the same traits as the real ones.
 //! - [`measure`], [`several`], [`slurm`]: one GPU or all of a machine, and the cluster's job around it.
 //! - [`report`]: what people read. [`devices`], [`doctor`]: what is here, and what is missing.
@@ -58,3 +59,4 @@ pub mod sweep;
 pub mod trace;
 pub mod validate;
 pub mod validity;
+pub mod year;

@@ -15,7 +15,7 @@ use wattmul::cli::{
 use wattmul::gpu::adapter;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
 use wattmul::measure::{self, conclude, exit_code, show_heading};
-use wattmul::overview::Run;
+use wattmul::overview::{Overview, Run};
 use wattmul::plan::{Plan, PlanError};
 use wattmul::power::{SensorChoice, clock_guard};
 use wattmul::record::Record;
@@ -167,7 +167,7 @@ fn show_kernels(args: &KernelArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
-    let overview = overview::of(&args.paths, args.all);
+    let overview = Overview { grid: args.grid_intensity, ..overview::of(&args.paths, args.all) };
     if overview.runs.is_empty() && overview.problems.is_empty() && overview.left_out == Default::default() {
         anyhow::bail!(no_records(&args.paths));
     }

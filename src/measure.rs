@@ -221,7 +221,7 @@ fn show(args: &RunArgs, record: &Record, saved: Option<&Path>, dropped: bool) ->
     if args.json {
         write!(output, "{}", record.to_json())?;
     } else {
-        write!(output, "{}", terminal::summary(record))?;
+        write!(output, "{}", terminal::summary(record, args.grid_intensity))?;
         match saved {
             Some(path) => writeln!(output, "  saved {}", path.display())?,
             None if dropped => writeln!(output, "  not saved: stopped in a job of Slurm, which may start it again")?,

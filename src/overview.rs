@@ -9,6 +9,7 @@ use crate::stats::Estimate;
 use crate::trace::Trace;
 use crate::validate::{self, Depth, Good, Originals};
 use crate::validity::Status;
+use crate::year::GridIntensity;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +28,8 @@ pub struct Overview {
     pub left_out: LeftOut,
     /// Files that are no good.
     pub problems: Vec<Problem>,
+    /// Of the grid that would bear a year of it, if somebody said.
+    pub grid: Option<GridIntensity>,
 }
 
 /// How many good records are not shown, and why.
@@ -80,6 +83,34 @@ impl Row {
     /// What the row is about: the ratio of energy, if energy was measured.
     pub fn energy(&self) -> Option<Estimate> {
         self.ratios.energy
+    }
+}
+
+impl Overview {
+    /// The runs of each sweep of which two clocks or more are shown, measured or simulated ones; the newest sweep first.
+    pub fn sweeps(&self, simulated: bool) -> Vec<Vec<&Run>> {
+        let mut sweeps: Vec<Vec<&Run>> = vec![];
+        let key = |run: &Run| {
+            let Record { plan, adapter, .. } = &run.record;
+            (
+                plan.sweep.clone(),
+                plan.dtype,
+                plan.size,
+                plan.inits.clone(),
+                adapter.name.clone(),
+                adapter.backend.clone(),
+            )
+        };
+        let locked = |run: &&Run| run.record.plan.sweep.is_some() && run.record.plan.lock_clock_mhz.is_some();
+        for run in self.runs.iter().filter(locked).filter(|run| run.record.truth.is_some() == simulated) {
+            match sweeps.iter_mut().find(|sweep| key(sweep[0]) == key(run)) {
+                Some(sweep) => sweep.push(run),
+                None => sweeps.push(vec![run]),
+            }
+        }
+        sweeps.retain(|sweep| sweep.len() > 1);
+        sweeps.iter_mut().for_each(|sweep| sweep.sort_by_key(|run| run.record.plan.lock_clock_mhz));
+        sweeps
     }
 }
 

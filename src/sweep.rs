@@ -154,9 +154,9 @@ const HELD: f64 = 0.02;
 
 impl Sweep {
     /// Of the records of one sweep, in any order.
-    pub fn of(records: &[Record]) -> Self {
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
         let mut records: Vec<(u32, &Record)> =
-            records.iter().filter_map(|record| Some((record.plan.lock_clock_mhz?, record))).collect();
+            records.into_iter().filter_map(|record| Some((record.plan.lock_clock_mhz?, record))).collect();
         records.sort_by_key(|(mhz, _)| *mhz);
         let rows: Vec<Row> = records.iter().flat_map(|&(clock_mhz, record)| rows(clock_mhz, record)).collect();
         let mut inits: Vec<Init> = vec![];

@@ -9,7 +9,9 @@ use predicates::str::{contains, is_empty};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+use wattmul::plan::{Plan, Wishes};
 use wattmul::record::Record;
+use wattmul::simulate::{self, Simulation};
 
 fn wattmul(arguments: &[&str], path: &Path) -> assert_cmd::assert::Assert {
     let mut command = Command::from_std(std::process::Command::new(assert_cmd::cargo::cargo_bin("wattmul")));
@@ -402,6 +404,7 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
         shows them)
     ");
     let all = printed(wattmul(&["report", "--all"], folder.path()).success());
+    let all = all.replace(&wattmul::report::published::table(), "");
     assert_eq!(all.matches("A100").count(), 3, "{all}");
 
     let csv = printed(wattmul(&["report", "--format", "csv"], folder.path()).success());
@@ -455,6 +458,65 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
       0000:04:00.0   1.453  37.37 J  133.3 ms
       0000:00:00.0   1.453  37.36 J  133.3 ms
     ");
+}
+
+/// Of a sweep and of two types, the terminal says what they say together.
+#[test]
+fn sweeps_and_types_have_tables_of_their_own() {
+    use wattmul::dtype::Dtype;
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = ["sweep", "--simulate", "a100", "--quick", "--clocks", "600,900,1200", "--results"];
+    wattmul(&sweep, folder.path()).code(predicate::in_iter([0, 3]));
+    for dtype in [Dtype::F32, Dtype::I8] {
+        let model = "v100".parse().unwrap();
+        let plan = Plan::new(&Wishes { dtype, ..Wishes::default() }, false, 20_000, "board").unwrap();
+        let truth = simulate::truth(&model, &plan).unwrap();
+        Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| ()).unwrap().save(folder.path()).unwrap();
+    }
+    let text = printed(wattmul(&["report"], folder.path()).success());
+    assert!(longest_line(&text) <= 80, "{text}");
+    let types = text.split("GFLOP/J by GPU and type").nth(1).unwrap();
+    let row = types.lines().find(|line| line.contains("Simulated V100")).unwrap();
+    assert_eq!((row.matches('→').count(), row.matches("n/a").count()), (2, 2), "{row}");
+    assert!(text.contains("3 clocks") && text.contains("whatever the clock"), "{text}");
+    assert!(text.contains("gaussian at 1200 MHz, the highest"), "{text}");
+}
+
+#[test]
+fn a_year_of_it_is_told_in_kwh_and_in_co2_where_the_grid_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let all = [&["--simulate", "a100"], arguments, &["--results"]].concat();
+        printed(wattmul(&all, folder.path()).success())
+    };
+    let told = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = run(&["--grid-intensity", "400"]);
+    assert!(longest_line(&text.lines().filter(|line| !line.contains("saved ")).collect::<Vec<_>>().join("\n")) <= 80);
+    assert!(told(&text).contains("kg CO2e at 400 g/kWh of gaussian without pause, against as many of zeros"), "{text}");
+
+    let csv = printed(wattmul(&["report", "--format", "csv"], folder.path()).success());
+    let mut rows = csv::Reader::from_reader(csv.as_bytes());
+    let heads = rows.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
+    let of = |row: usize, head: &str| rows[row][heads.iter().position(|h| h == head).unwrap()].to_owned();
+    let number = |row: usize, head: &str| of(row, head).parse::<f64>().unwrap();
+    assert_eq!((of(0, "init").as_str(), of(0, "year_kwh").as_str()), ("zeros", ""), "the reference against itself");
+    let expected = (number(1, "energy_j") - number(0, "energy_j")) / number(1, "time_s") * 8.76;
+    assert!((number(1, "year_kwh") / expected - 1.0).abs() < 1e-9, "{expected}");
+    assert!(told(&text).contains(&format!("a year {expected:+.0} kWh, {:+.0} kg", 0.4 * expected)), "{text}");
+
+    assert!(!run(&["--no-save"]).contains("CO2e"), "no grid is taken for granted");
+    let timing = run(&["--no-save", "--power", "none"]);
+    assert!(!timing.contains("a year"), "{timing}");
+    let html = printed(wattmul(&["report", "--format", "html", "--grid-intensity", "250"], folder.path()).success());
+    assert!(html.contains("kg CO2e at 250 g/kWh"));
+    let markdown = ["report", "--format", "markdown", "--grid-intensity", "250"];
+    wattmul(&markdown, folder.path()).success().stdout(contains("kg CO2e at 250 g/kWh"));
+    for wrong in ["-1", "NaN", "1e9", "inf", "coal"] {
+        for command in [&["report", "--grid-intensity", wrong][..], &["--grid-intensity", wrong, "--results"]] {
+            wattmul(command, folder.path()).code(2).stdout(is_empty()).stderr(contains("grams of CO2e a kWh"));
+        }
+    }
 }
 
 #[test]

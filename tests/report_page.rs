@@ -9,24 +9,31 @@ use common::skipped;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use wattmul::dtype::Dtype;
 use wattmul::inputs::{Init, Matrix, Operand};
 use wattmul::overview::{self, Overview};
 use wattmul::plan::{Plan, Wishes};
 use wattmul::record::{Inputs, Record};
 use wattmul::report::canvas::{Ink, Shape};
 use wattmul::report::plot::{DotRow, Layout, Rows};
-use wattmul::report::{html, markdown};
-use wattmul::simulate::{MODELS, Simulation, truth};
+use wattmul::report::{atlas, html, markdown, sweep as painted, types};
+use wattmul::simulate::{MODELS, Model, Simulation, truth};
+use wattmul::sweep::Sweep;
 use wattmul::validity;
 
 /// Large enough that a product outlasts what surrounds it, and small enough that the matrices are made in no time.
 const SIZE: usize = 1024;
 
 fn simulated(model: usize, seed: u64, no_sensor: Option<&str>) -> Record {
-    let wishes = Wishes { seed, quick: true, size: Some(SIZE), ..Wishes::default() };
+    run(MODELS[model], Wishes { seed, ..Wishes::default() }, no_sensor)
+}
+
+/// A run of a board, a short one but for an atlas, which takes more to be believed.
+fn run(model: Model, wishes: Wishes, no_sensor: Option<&str>) -> Record {
+    let wishes = Wishes { quick: wishes.inits.len() == 2, size: Some(SIZE), ..wishes };
     let plan = Plan::new(&wishes, false, 20_000, "simulated").unwrap();
-    let truth = truth(&MODELS[model], &plan).unwrap();
-    Simulation::new(MODELS[model], plan, false).run(truth, no_sensor, &|| false, &|_| ()).unwrap()
+    let truth = truth(&model, &plan).unwrap();
+    Simulation::new(model, plan, false).run(truth, no_sensor, &|| false, &|_| ()).unwrap()
 }
 
 /// The same readings, as if a GPU of that name had given them.
@@ -61,10 +68,54 @@ const HOSTILE: [&str; 6] = [
     "{{7*7}} ${window.harmed=4} <!-- --> ]]> &lt;b&gt; a name that goes on and on and on without an end that anybody can see",
 ];
 
-/// A folder with three GPUs, three models and some hostile strangers.
+/// One of twelve cards of one model, of which the eighth stands out. Half of them have names that strangers gave them.
+fn card(number: usize) -> Record {
+    let mut model = MODELS[0];
+    if number == 7 {
+        model.gpu.zeros_w *= 0.8;
+    }
+    let mut record = run(model, Wishes { seed: number as u64, ..Wishes::default() }, None);
+    // Another seed is another group, and here it was for the noise alone.
+    record.plan.seed = 0;
+    record.adapter.pci_address = Some(format!("0000:{number:02x}:00.0").parse().unwrap());
+    record.run.label = HOSTILE.get(number).map(|&name| name.into());
+    record
+}
+
+const CARDS: usize = 12;
+
+/// All inits, on a GPU with a stranger's name.
+fn an_atlas() -> Record {
+    let record = run(MODELS[0], Wishes { inits: Init::ALL.to_vec(), ..Wishes::default() }, None);
+    named(HOSTILE[3], record)
+}
+
+const CLOCKS: [u32; 4] = [600, 900, 1200, 1380];
+
+/// A sweep, on another such GPU.
+fn a_sweep() -> impl Iterator<Item = Record> {
+    let wishes = |mhz| Wishes { lock_clock_mhz: Some(mhz), sweep: Some("1a2b3c4d".into()), ..Wishes::default() };
+    CLOCKS.into_iter().map(move |mhz| named(HOSTILE[5], run(MODELS[2], wishes(mhz), None)))
+}
+
+/// Two more types, on a third.
+fn of_two_types() -> impl Iterator<Item = Record> {
+    let wishes = |dtype| Wishes { dtype, ..Wishes::default() };
+    [Dtype::F16, Dtype::I8].into_iter().map(move |dtype| named(HOSTILE[2], run(MODELS[1], wishes(dtype), None)))
+}
+
+fn named(name: &str, mut record: Record) -> Record {
+    record.adapter.name = name.into();
+    record
+}
+
+/// Rows of the simulated groups in all: an atlas has one in each init's.
+const SIMULATED: usize = 3 + CARDS + HOSTILE.len() + (Init::ALL.len() - 1) + CLOCKS.len() + 2;
+
+/// A folder with three GPUs, three models, a fleet and some hostile strangers.
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let save = |record: Record| record.save(folder.path()).unwrap();
+    let save = |record: Record| drop(record.save(folder.path()).unwrap());
     for (model, name) in
         [(0, "NVIDIA A100-PCIE-40GB"), (2, "Tesla V100-SXM2-16GB"), (6, "AMD Instinct MI210 (RADV ALDEBARAN)")]
     {
@@ -74,6 +125,8 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     for model in [1, 4, 7] {
         save(simulated(model, 0, None));
     }
+    (0..CARDS).map(card).for_each(save);
+    [an_atlas()].into_iter().chain(a_sweep()).chain(of_two_types()).for_each(save);
     for (seed, name) in HOSTILE.into_iter().enumerate() {
         // A seed of its own is a group of its own.
         let mut record = simulated(seed % MODELS.len(), 1 + (seed % 2) as u64, (seed == 0).then_some(name));
@@ -135,7 +188,7 @@ fn the_records_of_these_tests_are_good_but_for_the_broken_one() {
     let overview = overview();
     assert_eq!(overview.problems.len(), 1, "{:?}", overview.problems);
     assert_eq!(overview.measured.iter().map(|group| group.rows.len()).sum::<usize>(), 4);
-    assert_eq!(overview.simulated.iter().map(|group| group.rows.len()).sum::<usize>(), 3 + HOSTILE.len());
+    assert_eq!(overview.simulated.iter().map(|group| group.rows.len()).sum::<usize>(), SIMULATED);
 }
 
 /// The words in drawings that are seen which lie outside of their drawing, or on each other.
@@ -357,11 +410,25 @@ fn hostile_names_are_shown_and_nothing_more() {
         let ours = ["measured-", "simulated-", "published.svg)", "https://arxiv.org/", "2"];
         assert!(before.ends_with('\\') || ours.iter().any(|start| link.starts_with(start)), "{link}");
     }
-    let header = text.lines().find(|line| line.starts_with("| GPU |")).unwrap();
-    let bars = header.matches('|').count();
-    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && line.ends_with(".json) |")).collect();
-    assert_eq!(rows.len(), 4 + 3 + HOSTILE.len());
-    assert!(rows.iter().all(|row| row.matches('|').count() == bars), "{rows:#?}");
+    // Every row has the cells of its heading, whatever is in them.
+    let rows_under = |heading: &str| -> usize {
+        let mut rows = 0;
+        let mut lines = text.lines();
+        while let Some(header) = lines.find(|line| line.starts_with(heading)) {
+            for row in lines.by_ref().take_while(|line| line.starts_with('|')) {
+                assert_eq!(row.matches('|').count(), header.matches('|').count(), "{row}");
+                rows += usize::from(row.ends_with(".json) |") || row.ends_with(" below |"));
+            }
+        }
+        rows
+    };
+    assert_eq!(rows_under("| GPU | energy"), 4 + SIMULATED - CARDS + 1);
+    assert_eq!(rows_under("| card |"), CARDS);
+    assert_eq!(rows_under("| clock, MHz |"), 2 * CLOCKS.len());
+    for heading in ["| init |", "| GPU | scope |", "| GPU | init |"] {
+        assert!(text.contains(&format!("\n{heading}")), "{heading}");
+        rows_under(heading);
+    }
     for (name, plot) in &plots {
         assert!(!plot.chars().any(unseen) && !plot.contains("<script") && !plot.contains("<img"), "{name}");
         assert_eq!(plot.matches("<svg").count(), 1, "{name}");
@@ -406,6 +473,92 @@ fn a_record_that_went_away_is_said_to_be_away() {
     assert!(page.contains("Its file has changed since it was read"));
 }
 
+/// Of twelve cards, one line, and the cards inside.
+#[test]
+fn a_fleet_is_one_row_that_opens() {
+    let page = page_of(&overview());
+    let name = format!("Simulated {} × {CARDS}", MODELS[0].title);
+    assert_eq!(page.matches("cards of Simulated").count(), 1, "the details' heading");
+    assert!(page.contains("; 1 stands out") && page.contains("<strong>ratio</strong>"));
+    let markdown = markdown::page(&overview(), FOLDER.path()).text;
+    let row = markdown.lines().find(|line| line.contains(&name)).unwrap();
+    assert!(row.contains("(cards)") && row.ends_with("| 12 below |"), "{row}");
+    assert_eq!(markdown.lines().filter(|line| line.contains("| ratio |")).count(), 1, "it stands out by its ratio");
+    if no_browser() {
+        return;
+    }
+    let mut browser = Browser::start().unwrap();
+    browser.show(&PAGE, 1280, "light");
+    let link = format!("[...document.querySelectorAll('tbody th a')].find(a => a.innerText === '{name}')");
+    browser.evaluate(&format!("{link}.click()"));
+    browser.evaluate("new Promise(done => setTimeout(done, 100))");
+    let rows = browser.evaluate("document.querySelectorAll('details.cards[open] tbody tr').length");
+    assert_eq!(rows, CARDS);
+    let by_ratio = "document.querySelector('details.cards[open] tbody tr').innerText.includes('ratio')";
+    assert_eq!(browser.evaluate(by_ratio), true, "the one that stands out is first");
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn an_atlas_names_every_init_on_wide_and_on_narrow_paper() {
+    let record = an_atlas();
+    let line = atlas::line(&record).unwrap();
+    assert!(line.contains("W a toggled bit of the operands ("), "{line}");
+    for layout in Layout::BOTH {
+        let plot = atlas::plot(&record, layout).unwrap();
+        let svg = plot.inline();
+        let named = |init: &&Init| svg.contains(&format!(">\n{init}\n</text>"));
+        assert_eq!(Init::ALL.iter().filter(named).count(), Init::ALL.len(), "{layout:?}: {svg}");
+        assert!(plot.description.contains(&line), "who does not see it is told");
+    }
+    let mut blind = record.clone();
+    blind.inputs.values_mut().for_each(|inputs| inputs.activity = None);
+    assert_eq!(atlas::plot(&blind, Layout::Wide), None);
+    assert!(atlas::sentence(&blind).contains("bits were counted"), "{}", atlas::sentence(&blind));
+    let page = page_of(&overview());
+    assert!(page.contains(&line) && page.contains("Mean power by toggled bits"));
+    assert!(markdown::page(&overview(), FOLDER.path()).text.contains("### Atlases"));
+}
+
+#[test]
+fn a_sweep_shows_power_and_energy_by_clock_and_the_clock_of_least_energy() {
+    let overview = overview();
+    let sweeps = overview.sweeps(true);
+    assert_eq!((sweeps.len(), overview.sweeps(false).len()), (1, 0));
+    assert_eq!(sweeps[0].iter().map(|run| run.record.plan.lock_clock_mhz).collect::<Vec<_>>(), CLOCKS.map(Some));
+    let found = Sweep::of(sweeps[0].iter().map(|run| &run.record));
+    let least = painted::least_words(&found);
+    assert!(least.contains("zeros at 1380 MHz, the highest"), "{least}");
+    let page = page_of(&overview);
+    let markdown = markdown::page(&overview, FOLDER.path());
+    for text in [&page, &markdown.text] {
+        assert!(text.contains(&least) && text.contains("Sweeps") && text.contains("whatever the clock"), "{least}");
+    }
+    for name in ["simulated-sweep-1-power.svg", "simulated-sweep-1-energy.svg"] {
+        let plot = &markdown.plots.iter().find(|plot| plot.0 == name).unwrap().1;
+        assert_eq!(plot.matches("<circle").count(), 2 * CLOCKS.len() + hollow(plot), "a dot for each clock and init");
+    }
+}
+
+/// Dots with a hole are drawn as two.
+fn hollow(plot: &str) -> usize {
+    plot.matches("fill=\"none\"").count() - plot.matches("<polyline").count()
+}
+
+#[test]
+fn what_a_joule_does_in_each_type_is_one_table() {
+    let overview = overview();
+    assert_eq!(types::rows(&overview, false), [], "measured was one type alone");
+    let rows = types::rows(&overview, true);
+    let row = rows.iter().find(|row| row.gpu == HOSTILE[2]).unwrap();
+    let [_, f16, f64, i8] = row.cells;
+    assert!(f16.is_some() && f64.is_none() && i8.is_some(), "{row:?}");
+    assert!(f16.is_some_and(|(zeros, gaussian)| zeros > gaussian), "Gaussian numbers cost more: {row:?}");
+    for text in [page_of(&overview), markdown::page(&overview, FOLDER.path()).text] {
+        assert!(text.contains(types::TITLE) && text.contains(&types::cell(i8)));
+    }
+}
+
 #[test]
 fn an_empty_folder_makes_a_page_that_says_so() {
     let page = page_of(&Overview::default());
@@ -423,5 +576,5 @@ fn what_was_not_measured_is_not_a_number() {
     assert_eq!(row.matches("n/a").count(), 4, "energy, its interval, power, above idle: {row}");
     assert!(row.contains("timing-only"));
     assert!(!page.contains(">NaN") && !page.contains(">inf") && !page.contains("\"NaN"));
-    assert!(Init::ALL.iter().all(|init| page.contains(init.name())));
+    assert!(Init::ALL.iter().all(|init| page.contains(&init.to_string())));
 }

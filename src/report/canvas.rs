@@ -325,7 +325,17 @@ impl Axis {
     pub fn ticks(&self, most: usize) -> Vec<(f64, String)> {
         let values = RangedCoordf64::from(self.range.0..self.range.1).key_points(most.max(2));
         let step = values.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
-        let digits = if step.is_finite() { (-(step * 1.001).log10().floor()).clamp(0.0, 6.0) as usize } else { 2 };
+        let whole = values.iter().all(|value| value.fract() == 0.0);
+        let digits = match step.is_finite() {
+            true => (-(step * 1.001).log10().floor()).clamp(0.0, 6.0) as usize,
+            false => {
+                if whole {
+                    0
+                } else {
+                    2
+                }
+            }
+        };
         values.into_iter().map(|value| (self.at(value), format!("{:.digits$}", value + 0.0))).collect()
     }
 }

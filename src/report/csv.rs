@@ -4,9 +4,10 @@ use super::terminal::printable;
 use crate::overview::{Overview, Run};
 use crate::record::Ratios;
 use crate::stats::Estimate;
+use crate::year;
 use std::io::{self, Write};
 
-const COLUMNS: [&str; 37] = [
+const COLUMNS: [&str; 38] = [
     "file",
     "started",
     "status",
@@ -43,6 +44,7 @@ const COLUMNS: [&str; 37] = [
     "time_ratio_low",
     "time_ratio_high",
     "power_limit_w",
+    "year_kwh",
     "wattmul",
 ];
 
@@ -64,6 +66,7 @@ pub fn write(overview: &Overview, output: &mut dyn Write) -> io::Result<()> {
 fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
     let Run { path, record } = run;
     let reference = record.plan.inits.first();
+    let years = year::of(record);
     record.plan.inits.iter().filter_map(move |init| {
         let summary = record.summary.inits.get(init)?;
         let ratios = record.summary.ratios.get(init).copied().unwrap_or_default();
@@ -110,6 +113,7 @@ fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
             low(time),
             high(time),
             number(source.and_then(|source| source.power_limit_w)),
+            number(years.iter().find(|(other, _)| other == init).map(|year| year.1)),
             text(&record.tool.version),
         ])
     })

@@ -7,16 +7,21 @@ use super::canvas::{Plot, dark_style};
 use super::plot::{self, Layout, MOST_ROWS};
 use super::published::{self, Published};
 use super::terminal::printable;
-use super::units;
 use super::view::{self, Line};
+use super::{atlas, sweep as painted, types, units};
+use crate::activity::Bits;
+use crate::dtype::Dtype;
+use crate::fleet::{Card, Fleet};
 use crate::folder;
 use crate::inputs::Init;
 use crate::overview::{Comparable, Group, LeftOut, Overview, Run};
 use crate::power::{Limiter, Scope};
 use crate::protocol::Idle;
-use crate::record::{InitSummary, Record, WindowRecord};
+use crate::record::{InitSummary, Ratios, Record, WindowRecord};
 use crate::stats::Estimate;
+use crate::sweep::{self, Sweep};
 use crate::validity::{Reason, Status};
+use crate::year::{self, GridIntensity};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -44,6 +49,8 @@ pub fn write(overview: &Overview, out: &mut dyn Write) -> io::Result<()> {
         for (number, group) in overview.measured.iter().enumerate() {
             put(&section(overview, group, &format!("measured-{number}")).into_string())?;
         }
+        put(&types_section(overview, false).into_string())?;
+        put(&sweeps_section(overview, false).into_string())?;
     }
     put(&reading().into_string())?;
     put(&published_section().into_string())?;
@@ -58,6 +65,8 @@ pub fn write(overview: &Overview, out: &mut dyn Write) -> io::Result<()> {
         for (number, group) in overview.simulated.iter().enumerate() {
             put(&section(overview, group, &format!("simulated-{number}")).into_string())?;
         }
+        put(&types_section(overview, true).into_string())?;
+        put(&sweeps_section(overview, true).into_string())?;
     }
     put(&not_shown(overview).into_string())?;
     if !overview.runs.is_empty() {
@@ -66,7 +75,8 @@ pub fn write(overview: &Overview, out: &mut dyn Write) -> io::Result<()> {
              judged as it is.</p>\n<div class=\"runs\">\n",
         )?;
         for runs in overview.runs.chunks(CHUNK) {
-            let sections: Vec<String> = runs.par_iter().map(|run| run_section(run).into_string()).collect();
+            let sections: Vec<String> =
+                runs.par_iter().map(|run| run_section(run, overview.grid).into_string()).collect();
             sections.iter().try_for_each(|section| put(section))?;
         }
         put("</div>\n")?;
@@ -283,6 +293,7 @@ fn section(overview: &Overview, group: &Group, id: &str) -> Markup {
                 |layout| plot::ratios(comparable, &lines, layout),
             ))
             (ratio_table(&lines, comparable, id))
+            (fleets(&lines, comparable, id))
             @for scope in view::SCOPES {
                 @if lines.iter().any(|line| line.scope() == Some(scope)) { (scope_section(&lines, comparable, scope, id)) }
             }
@@ -303,23 +314,76 @@ fn ratio_table(lines: &[Line], comparable: &Comparable, id: &str) -> Markup {
         Text("sensor"),
         Text("verdict"),
     ];
-    let ratio = |ratio: Option<Estimate>| number(ratio.map(|ratio| ratio.estimate), view::figure);
     let row = |line: &Line| {
+        let ratio = |of: fn(&Ratios) -> Option<Estimate>| number(line.ratio(of), view::figure);
         vec![
-            Cell { content: html! { a href={ "#" (anchor(line.run)) } { (line.name) } }, value: None },
-            ratio(line.row.energy()),
-            Cell { content: html! { span.nowrap { (view::interval(line.row.energy())) } }, value: None },
-            ratio(line.row.ratios.power),
-            ratio(line.row.ratios.time),
-            ratio(line.row.ratios.above_idle),
+            Cell { content: html! { a href={ "#" (target(line, id)) } { (line.name) } }, value: None },
+            ratio(|ratios| ratios.energy),
+            Cell { content: html! { span.nowrap { (line.interval()) } }, value: None },
+            ratio(|ratios| ratios.power),
+            ratio(|ratios| ratios.time),
+            ratio(|ratios| ratios.above_idle),
             number(Some(line.row.summaries.1.gflop_per_s), view::plain),
             line.sensor().into(),
-            line.run.record.verdict.words().into(),
+            line.verdict().words().into(),
         ]
     };
     let caption =
         format!("{} against {}, ratios by GPU; GFLOP/s of {}", comparable.init, comparable.reference, comparable.init);
     table(&format!("{id}-ratios"), &caption, &columns, Some(1), lines.iter().map(row).collect())
+}
+
+/// Where a line's name leads: to its run, or to its cards.
+fn target(line: &Line, id: &str) -> String {
+    if line.fleet.is_some() { format!("{id}-cards-{}", line.row.run) } else { anchor(line.run) }
+}
+
+/// The cards of each model that has several: all of them on a line, and a table each.
+fn fleets(lines: &[Line], comparable: &Comparable, id: &str) -> Markup {
+    let fleets: Vec<(&Line, &Fleet)> = lines.iter().filter_map(|line| Some((line, line.fleet.as_ref()?))).collect();
+    if fleets.is_empty() {
+        return html! {};
+    }
+    html! {
+        h4 { "Cards of one model" }
+        p { "What stands above for a model with several cards is their median, and the range is that of the cards: how much the like \
+             differ, where a 95 % interval says how sure one card's figure is. A card stands out where it is 3.5 times as far from the \
+             median as is usual among its like, and by 1 % at least." }
+        (figure("The cards' ratios of energy.", |layout| plot::cards(comparable, lines, layout)))
+        @for (line, fleet) in fleets {
+            details.cards {
+                summary { (view::cards(fleet)) }
+                div id=(target(line, id)) { (cards_table(fleet, comparable, &target(line, id))) }
+            }
+        }
+    }
+}
+
+fn cards_table(fleet: &Fleet, comparable: &Comparable, id: &str) -> Markup {
+    use Column::{Text, Unsorted};
+    let columns = [
+        Text("card"),
+        Column::number("energy ratio"),
+        Unsorted("95 % interval"),
+        Column::number(format!("{}, J a product", comparable.init)),
+        Column::number(format!("{}, time a product", comparable.init)),
+        Text("verdict"),
+        Text("stands out by"),
+    ];
+    let row = |(number_of, card): (usize, &Card)| {
+        let Card { row, run, name, .. } = card;
+        vec![
+            Cell { content: html! { a href={ "#" (anchor(run)) } { (printable(name)) } }, value: None },
+            number(row.energy().map(|energy| energy.estimate), view::figure),
+            Cell { content: html! { span.nowrap { (view::interval(row.energy())) } }, value: None },
+            number(row.summaries.1.energy_j, view::plain),
+            number(Some(row.summaries.1.time_s), units::time),
+            run.record.verdict.words().into(),
+            Cell { content: html! { strong { (fleet.stands_out_by(number_of).join(", ")) } }, value: None },
+        ]
+    };
+    let rows = fleet.cards.iter().enumerate().map(row).collect();
+    table(&format!("{id}-table"), "Cards, by their ratio of energy", &columns, Some(1), rows)
 }
 
 /// The part of an RFC 3339 time that is the day.
@@ -346,7 +410,7 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
         let of_both = |figure: fn(&InitSummary) -> Option<f64>| [figure(&base), figure(&other)];
         let plain = |value: Option<f64>| number(value, view::plain);
         let mut cells = vec![
-            Cell { content: html! { a href={ "#" (anchor(line.run)) } { (line.name) } }, value: None },
+            Cell { content: html! { a href={ "#" (target(line, id)) } { (line.name) } }, value: None },
             plain(line.run.record.summary.sensor.idle_w),
         ];
         cells.extend(of_both(|init| init.power_w).map(plain));
@@ -356,6 +420,8 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
     };
     let rows: Vec<Vec<Cell>> = lines.iter().filter(|line| line.scope() == Some(scope)).map(row).collect();
     let title = view::scope_title(scope);
+    let cards = lines.iter().any(|line| line.scope() == Some(scope) && line.fleet.is_some());
+    let median = if cards { "; of several cards, those of the one with the median ratio" } else { "" };
     let more = if rows.len() > MOST_ROWS {
         format!(" The first {MOST_ROWS} of {} are drawn; the table has all.", rows.len())
     } else {
@@ -373,11 +439,104 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
         ))
         (table(
             &format!("{id}-{scope}"),
-            &format!("Watts and joules of {title}"),
+            &format!("Watts and joules of {title}{median}"),
             &columns,
             None,
             rows,
         ))
+    }
+}
+
+/// What a joule does in each type.
+fn types_section(overview: &Overview, simulated: bool) -> Markup {
+    use Column::{Text, Unsorted};
+    let rows = types::rows(overview, simulated);
+    if rows.is_empty() {
+        return html! {};
+    }
+    let id = if simulated { "simulated-types" } else { "measured-types" };
+    let columns: Vec<Column> =
+        [Text("GPU"), Text("scope")].into_iter().chain(Dtype::ALL.map(|dtype| Unsorted(dtype.name()))).collect();
+    let row = |types::Row { gpu, scope, cells }: types::Row| {
+        let nowrap = |text: String| Cell { content: html! { span.nowrap { (text) } }, value: None };
+        let cells = cells.map(|cell| nowrap(types::cell(cell)));
+        [Cell::from(gpu), scope.to_string().into()].into_iter().chain(cells).collect()
+    };
+    html! {
+        section aria-labelledby=(id) {
+            h3 id=(id) { (types::TITLE) }
+            p { (types::NOTE) }
+            (table(&format!("{id}-table"), types::TITLE, &columns, None, rows.into_iter().map(row).collect()))
+        }
+    }
+}
+
+/// What the clock costs.
+fn sweeps_section(overview: &Overview, simulated: bool) -> Markup {
+    let sweeps = overview.sweeps(simulated);
+    if sweeps.is_empty() {
+        return html! {};
+    }
+    let id = if simulated { "simulated-sweeps" } else { "measured-sweeps" };
+    html! {
+        section aria-labelledby=(id) {
+            h3 id=(id) { "Sweeps" }
+            p { "The same protocol at several locked clocks. Below some clock, the voltage stays what it is, and power is straight in \
+                 the clock: what is drawn whatever the clock, and so much for each MHz. Above it, the voltage rises too." }
+            @for (number, runs) in sweeps.iter().enumerate() { (sweep_section(runs, &format!("{id}-{number}"))) }
+        }
+    }
+}
+
+fn sweep_section(runs: &[&Run], id: &str) -> Markup {
+    use Column::{Text, Unsorted};
+    let sweep = Sweep::of(runs.iter().map(|run| &run.record));
+    let first = &runs[0].record;
+    let reference = first.plan.inits[0];
+    let columns = [
+        Column::number("clock, MHz"),
+        Text("init"),
+        Column::number("time a product"),
+        Column::number("power, W"),
+        Column::number("J a product"),
+        Column::number(format!("ratio to {reference}")),
+        Unsorted("95 % interval"),
+    ];
+    let row = |row: &sweep::Row| {
+        let run = runs.iter().find(|run| run.record.plan.lock_clock_mhz == Some(row.clock_mhz));
+        let clock = html! {
+            @if let Some(run) = run { a href={ "#" (anchor(run)) } { (row.clock_mhz) } } @else { (row.clock_mhz) }
+        };
+        let ratio = row.ratio.map_or_else(String::new, |ratio| view::interval(Some(ratio)));
+        let of_ratio = |text: String| Cell { content: html! { (text) }, value: row.ratio.map(|ratio| ratio.estimate) };
+        vec![
+            Cell { content: clock, value: Some(row.clock_mhz.into()) },
+            row.init.to_string().into(),
+            number(Some(row.time_s), units::time),
+            number(row.power_w, view::plain),
+            number(row.energy_j, view::plain),
+            of_ratio(row.ratio.map_or_else(String::new, |ratio| view::figure(ratio.estimate))),
+            Cell { content: html! { span.nowrap { (ratio) } }, value: None },
+        ]
+    };
+    let rows = sweep.rows.iter().map(row).collect();
+    let joules = sweep.rows.iter().any(|row| row.energy_j.is_some());
+    html! {
+        h4 { (painted::title(first)) }
+        @if joules {
+            p { "Power: " (painted::power_words(&sweep, reference)) ". Least energy: " strong { (painted::least_words(&sweep)) } "." }
+            (figure(
+                "Mean power by clock. Filled: what the straight line rests on, which is drawn as far as it holds.",
+                |layout| painted::power(&sweep, first, layout),
+            ))
+            (figure(
+                "Energy of a product by clock. Filled: the least of each init.",
+                |layout| painted::energy(&sweep, first, layout),
+            ))
+        } @else {
+            p { "Energy n/a: power was not measured." }
+        }
+        (table(&format!("{id}-table"), "By clock and init", &columns, None, rows))
     }
 }
 
@@ -453,13 +612,18 @@ fn anchor(run: &Run) -> String {
     format!("run-{plain}")
 }
 
-fn run_section(run: &Run) -> Markup {
+fn run_section(run: &Run, grid: Option<GridIntensity>) -> Markup {
     let Run { path, record } = run;
     let energies = record.plan.inits.iter().skip(1).filter_map(|init| {
         let energy = record.summary.ratios.get(init)?.energy?;
         Some(format!("{init} {}", view::figure(energy.estimate)))
     });
     let energies: Vec<String> = energies.collect();
+    let energies = match energies.len() {
+        0 => "energy n/a".into(),
+        count if count > MOST_RATIOS => format!("{} inits", record.plan.inits.len()),
+        _ => energies.join(", "),
+    };
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     html! {
         details {
@@ -467,18 +631,83 @@ fn run_section(run: &Run) -> Markup {
                 (printable(&record.adapter.name))
                 " " span.muted.unset {
                     "· n = " (record.plan.size) " · "
-                    @if energies.is_empty() { "energy n/a" } @else { (energies.join(", ")) }
+                    (energies)
                     " · " (verdict_of(record)) " · " (day(record))
                 }
             } }
             div.body id=(anchor(run)) {
                 (reasons(record))
+                (year_line(record, grid))
+                (atlas_of(record, &anchor(run)))
                 (course(run))
                 (facts(record, &file))
                 (windows(record, &anchor(run)))
             }
         }
         "\n"
+    }
+}
+
+/// So many ratios stand in the heading of a run.
+const MOST_RATIOS: usize = 3;
+
+/// What the difference comes to over a year, for each init.
+fn year_line(record: &Record, grid: Option<GridIntensity>) -> Markup {
+    let years = year::of(record);
+    if years.is_empty() {
+        return html! {};
+    }
+    html! {
+        p { "Over a year without pause, against as many products of " (record.plan.inits[0]) ":"
+            @for (i, (init, kwh)) in years.iter().enumerate() {
+                @if i > 0 { ";" }
+                " " (init) " " span.nowrap { (year::words(*kwh, grid)) }
+            }
+            "."
+        }
+    }
+}
+
+/// The inits of a run that has more than two, and the bits that toggle in each.
+fn atlas_of(record: &Record, id: &str) -> Markup {
+    use Column::{Text, Unsorted};
+    if !atlas::is(record) {
+        return html! {};
+    }
+    let columns = [
+        Text("init"),
+        Column::number("power, W"),
+        Column::number("J a product"),
+        Column::number("energy ratio"),
+        Unsorted("95 % interval"),
+        Column::number("toggles, operands"),
+        Column::number("toggles, products"),
+    ];
+    let row = |row: atlas::Row| {
+        let toggles = |bits| number(row.activity.map(|activity| activity.toggles(bits)), |bits| format!("{bits:.2}"));
+        let (ratio, interval) = match row.init == record.plan.inits[0] {
+            true => ("1".to_owned().into(), Cell::from("the reference".to_owned())),
+            false => (
+                number(row.ratio.map(|ratio| ratio.estimate), view::figure),
+                Cell { content: html! { span.nowrap { (view::interval(row.ratio)) } }, value: None },
+            ),
+        };
+        vec![
+            row.init.to_string().into(),
+            number(row.summary.power_w, view::plain),
+            number(row.summary.energy_j, view::plain),
+            ratio,
+            interval,
+            toggles(Bits::Operands),
+            toggles(Bits::Products),
+        ]
+    };
+    let rows = atlas::rows(record).into_iter().map(row).collect();
+    html! {
+        h4 { "Inits" }
+        p { (atlas::sentence(record)) }
+        (figure("Mean power by toggled bits, and the straight line through all inits.", |layout| atlas::plot(record, layout)))
+        (table(&format!("{id}-inits"), "Inits, and the bits that toggle in a multiplication", &columns, None, rows))
     }
 }
 
@@ -565,7 +794,7 @@ fn facts(record: &Record, file: &str) -> Markup {
     };
     let idle =
         joined(vec![idle("cold", record.idle.cold), idle("open", record.idle.open), idle("hot", record.idle.hot)]);
-    let inits: Vec<&str> = plan.inits.iter().map(|init| init.name()).collect();
+    let inits: Vec<String> = plan.inits.iter().map(ToString::to_string).collect();
     let plan_words = joined(vec![
         Some(format!("{} {}²", plan.dtype.name(), plan.size)),
         Some(inits.join(", ")),
@@ -605,6 +834,7 @@ fn facts(record: &Record, file: &str) -> Markup {
             @if !truth.is_empty() { dt { "the model's truth" } dd { (truth.join("; ")) } }
             dt { "machine" } dd { (host_words) }
             dt { "tool" } dd { (tool) }
+            @if record.run.label.is_some() { dt { "label" } dd { (known(&record.run.label)) } }
             dt { "started" } dd { (printable(&record.run.started)) }
             @if record.run.halted.is_some() { dt { "halted" } dd { (known(&record.run.halted)) } }
             dt { "record" } dd { code { (printable(file)) } }

@@ -7,7 +7,16 @@ use super::plot::{self, Layout, MOST_ROWS};
 use super::published::{self, Published};
 use super::terminal::printable;
 use super::view::{self, Line};
-use crate::overview::{Group, LeftOut, Overview};
+use super::{atlas, sweep as painted, table, types, units};
+use crate::activity::Bits;
+use crate::dtype::Dtype;
+use crate::fleet::Card;
+use crate::inputs::Init;
+use crate::overview::{Group, LeftOut, Overview, Run};
+use crate::record::Ratios;
+use crate::stats::Estimate;
+use crate::sweep::Sweep;
+use crate::year;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -31,12 +40,14 @@ pub fn page(overview: &Overview, folder: &Path) -> Page {
     for (number, group) in overview.measured.iter().enumerate() {
         page.group(overview, group, folder, &format!("measured-{}", number + 1));
     }
+    page.beside_ratios(overview, folder, false);
     page.published();
     if !overview.simulated.is_empty() {
         page.text += SIMULATED;
         for (number, group) in overview.simulated.iter().enumerate() {
             page.group(overview, group, folder, &format!("simulated-{}", number + 1));
         }
+        page.beside_ratios(overview, folder, true);
     }
     page.not_shown(overview);
     page.text += CONTRIBUTING;
@@ -104,11 +115,177 @@ impl Page {
         for line in &lines {
             self.text += &row(line, folder);
         }
+        self.fleets(&lines, group, folder, name, level);
         for scope in view::SCOPES {
             self.show(format!("{name}-power-{scope}.svg"), plot::power(comparable, &lines, scope, Layout::Wide));
             self.show(
                 format!("{name}-efficiency-{scope}.svg"),
                 plot::efficiency(comparable, &lines, scope, Layout::Wide),
+            );
+        }
+    }
+
+    /// The cards of each model that has several.
+    fn fleets(&mut self, lines: &[Line], group: &Group, folder: &Path, name: &str, level: &str) {
+        let comparable = &group.comparable;
+        if lines.iter().all(|line| line.fleet.is_none()) {
+            return;
+        }
+        let _ = writeln!(
+            self.text,
+            "\n{level}# Cards of one model\n\nAbove stands the median of a model's cards; the range is that of the cards, and no \
+             95 % interval."
+        );
+        self.show(format!("{name}-cards.svg"), plot::cards(comparable, lines, Layout::Wide));
+        for fleet in lines.iter().filter_map(|line| line.fleet.as_ref()) {
+            let init = comparable.init;
+            let _ = write!(
+                self.text,
+                "\n{}\n\n\
+                 | card | energy ratio | 95 % interval | {init}, J a product | {init}, time a product | verdict | stands out by | record |\n\
+                 | --- | ---: | --- | ---: | ---: | --- | --- | --- |\n",
+                cell(&view::cards(fleet))
+            );
+            for (number, Card { row, run, name, .. }) in fleet.cards.iter().enumerate() {
+                let _ = writeln!(
+                    self.text,
+                    "| {} | {} | {} | {} | {} | {} | {} | {} |",
+                    cell(name),
+                    view::ratio(row.energy()),
+                    view::interval(row.energy()),
+                    row.summaries.1.energy_j.map_or_else(|| "n/a".into(), view::plain),
+                    units::time(row.summaries.1.time_s),
+                    cell(&run.record.verdict.words()),
+                    fleet.stands_out_by(number).join(", "),
+                    dated(run, folder),
+                );
+            }
+        }
+    }
+
+    /// What measured or simulated runs say beside their ratios: types, sweeps, atlases, and a year of it.
+    fn beside_ratios(&mut self, overview: &Overview, folder: &Path, simulated: bool) {
+        let name = if simulated { "simulated" } else { "measured" };
+        let level = if simulated { "###" } else { "##" };
+        let runs = || overview.runs.iter().filter(|run| run.record.truth.is_some() == simulated);
+        self.types(&types::rows(overview, simulated), level);
+        let sweeps = overview.sweeps(simulated);
+        if !sweeps.is_empty() {
+            let _ = writeln!(
+                self.text,
+                "\n{level} Sweeps\n\nThe same protocol at several locked clocks. In the plots of power, filled dots are what the straight \
+                 line rests on; in those of energy, the least of each init."
+            );
+        }
+        for (number, runs) in sweeps.iter().enumerate() {
+            self.sweep(runs, folder, &format!("{name}-sweep-{}", number + 1), level);
+        }
+        let atlases: Vec<&Run> = runs().filter(|run| atlas::is(&run.record)).collect();
+        if !atlases.is_empty() {
+            let _ = writeln!(
+                self.text,
+                "\n{level} Atlases\n\nRuns of three inits and more, by the bits that toggle in a multiplication."
+            );
+        }
+        for (number, run) in atlases.into_iter().enumerate() {
+            self.atlas(run, folder, &format!("{name}-atlas-{}", number + 1), level);
+        }
+        let years: Vec<(&Run, Init, f64)> =
+            runs().flat_map(|run| year::of(&run.record).into_iter().map(move |(init, kwh)| (run, init, kwh))).collect();
+        if !years.is_empty() {
+            let _ = write!(
+                self.text,
+                "\n{level} Over a year\n\nProducts of an init without pause for a year, against as many of the reference.\n\n\
+                 | GPU | init | over a year | record |\n| --- | --- | --- | --- |\n"
+            );
+        }
+        for (run, init, kwh) in years {
+            let (gpu, words) = (cell(&table::gpu(&run.record)), year::words(kwh, overview.grid));
+            let _ = writeln!(self.text, "| {gpu} | {init} | {words} | {} |", dated(run, folder));
+        }
+    }
+
+    fn types(&mut self, rows: &[types::Row], level: &str) {
+        if rows.is_empty() {
+            return;
+        }
+        let dtypes = Dtype::ALL.map(Dtype::name).join(" | ");
+        let _ = write!(
+            self.text,
+            "\n{level} {}\n\n{}\n\n| GPU | scope | {dtypes} |\n| --- | --- |{}\n",
+            types::TITLE,
+            types::NOTE,
+            " --- |".repeat(Dtype::ALL.len())
+        );
+        for types::Row { gpu, scope, cells } in rows {
+            let _ = writeln!(self.text, "| {} | {scope} | {} |", cell(gpu), cells.map(types::cell).join(" | "));
+        }
+    }
+
+    fn sweep(&mut self, runs: &[&Run], folder: &Path, name: &str, level: &str) {
+        let sweep = Sweep::of(runs.iter().map(|run| &run.record));
+        let first = &runs[0].record;
+        let reference = first.plan.inits[0];
+        let _ = writeln!(self.text, "\n{level}# {}", cell(&painted::title(first)));
+        if sweep.rows.iter().any(|row| row.energy_j.is_some()) {
+            let (power, least) = (painted::power_words(&sweep, reference), painted::least_words(&sweep));
+            let _ = writeln!(self.text, "\nPower: {power}. Least energy: {least}.");
+        }
+        self.show(format!("{name}-power.svg"), painted::power(&sweep, first, Layout::Wide));
+        self.show(format!("{name}-energy.svg"), painted::energy(&sweep, first, Layout::Wide));
+        let _ = write!(
+            self.text,
+            "\n| clock, MHz | init | time a product | power, W | J a product | ratio to {reference} | 95 % interval | record |\n\
+             | ---: | --- | ---: | ---: | ---: | ---: | --- | --- |\n"
+        );
+        for row in &sweep.rows {
+            let run = runs.iter().find(|run| run.record.plan.lock_clock_mhz == Some(row.clock_mhz));
+            let figure = |value: Option<f64>| value.map_or_else(|| "n/a".into(), view::plain);
+            let _ = writeln!(
+                self.text,
+                "| {} | {} | {} | {} | {} | {} | {} | {} |",
+                row.clock_mhz,
+                row.init,
+                units::time(row.time_s),
+                figure(row.power_w),
+                figure(row.energy_j),
+                row.ratio.map(|ratio| view::figure(ratio.estimate)).unwrap_or_default(),
+                row.ratio.map(|ratio| view::interval(Some(ratio))).unwrap_or_default(),
+                run.map(|run| dated(run, folder)).unwrap_or_default(),
+            );
+        }
+    }
+
+    fn atlas(&mut self, run: &Run, folder: &Path, name: &str, level: &str) {
+        let record = &run.record;
+        let plan = &record.plan;
+        let gpu = cell(&table::gpu(record));
+        let _ = write!(
+            self.text,
+            "\n{level}# {gpu} · {} {}²\n\n{} {}\n",
+            plan.dtype.name(),
+            plan.size,
+            dated(run, folder),
+            atlas::sentence(record)
+        );
+        self.show(format!("{name}.svg"), atlas::plot(record, Layout::Wide));
+        self.text += "\n| init | power, W | J a product | energy ratio | 95 % interval | toggles, operands | toggles, products |\n\
+                      | --- | ---: | ---: | ---: | --- | ---: | ---: |\n";
+        for atlas::Row { init, summary, ratio, activity } in atlas::rows(record) {
+            let figure = |value: Option<f64>| value.map_or_else(|| "n/a".into(), view::plain);
+            let toggles =
+                |bits| activity.map_or_else(|| "n/a".into(), |activity| format!("{:.2}", activity.toggles(bits)));
+            let (ratio, interval) = match init == plan.inits[0] {
+                true => ("1".into(), "the reference".into()),
+                false => (view::ratio(ratio), view::interval(ratio)),
+            };
+            let _ = writeln!(
+                self.text,
+                "| {init} | {} | {} | {ratio} | {interval} | {} | {} |",
+                figure(summary.power_w),
+                figure(summary.energy_j),
+                toggles(Bits::Operands),
+                toggles(Bits::Products),
             );
         }
     }
@@ -173,23 +350,31 @@ impl Page {
 }
 
 fn row(line: &Line, folder: &Path) -> String {
-    let ratios = &line.row.ratios;
     let (base, other) = line.row.summaries;
+    let ratio = |of: fn(&Ratios) -> Option<Estimate>| line.ratio(of).map_or_else(|| "n/a".into(), view::figure);
     let efficiency = base.gflop_per_j.zip(other.gflop_per_j);
     format!(
-        "| {} | {} | {} | {} | {} | {} | {} | {} | [{}]({}) |\n",
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
         cell(&line.name),
-        view::ratio(ratios.energy),
-        view::interval(ratios.energy),
-        view::ratio(ratios.power),
-        view::ratio(ratios.time),
+        ratio(|ratios| ratios.energy),
+        line.interval(),
+        ratio(|ratios| ratios.power),
+        ratio(|ratios| ratios.time),
         efficiency
             .map_or_else(|| "n/a".into(), |(base, other)| format!("{} → {}", view::plain(base), view::plain(other))),
         cell(&line.sensor()),
-        cell(&line.run.record.verdict.words()),
-        cell(&line.run.record.run.started.chars().take(10).collect::<String>()),
-        link(&line.run.path, folder),
+        cell(&line.verdict().words()),
+        match &line.fleet {
+            Some(fleet) => format!("{} below", fleet.cards.len()),
+            None => dated(line.run, folder),
+        },
     )
+}
+
+/// The day of a run, which leads to its record.
+fn dated(run: &Run, folder: &Path) -> String {
+    let day: String = run.record.run.started.chars().take(10).collect();
+    format!("[{}]({})", cell(&day), link(&run.path, folder))
 }
 
 /// Text that means nothing in Markdown or HTML, and stays on its line.

@@ -7,6 +7,7 @@ use crate::inputs::Init;
 use crate::overview::Comparable;
 use crate::power::Scope;
 use crate::record::{InitSummary, Record};
+use crate::stats::{Estimate, Spread};
 use crate::trace::Trace;
 
 /// How much room there is.
@@ -20,7 +21,7 @@ pub enum Layout {
 impl Layout {
     pub const BOTH: [Layout; 2] = [Layout::Wide, Layout::Narrow];
 
-    fn width(self) -> f64 {
+    pub(super) fn width(self) -> f64 {
         match self {
             Layout::Wide => 760.0,
             Layout::Narrow => 358.0,
@@ -31,8 +32,11 @@ impl Layout {
 /// So many rows are drawn; a table has the others.
 pub const MOST_ROWS: usize = 40;
 
+/// By which a column of figures is narrower on a phone.
+const NARROWER: f64 = 0.85;
+
 const NAME: Pen = Pen::new(Ink::Text, 13.0);
-const SMALL: Pen = Pen::new(Ink::Muted, 11.5);
+pub(super) const SMALL: Pen = Pen::new(Ink::Muted, 11.5);
 const FIGURE: Pen = Pen::bold(Ink::Text, 13.0);
 
 /// Points on a row of their own each, with the figures beside them: a dot plot as Cleveland has it.
@@ -72,7 +76,7 @@ impl Rows {
         let narrow = layout == Layout::Narrow;
         let width = layout.width();
         // A phone's room is for the names.
-        let column_width = |column: &(String, Ink, f64)| if narrow { column.2 * 0.85 } else { column.2 };
+        let column_width = |column: &(String, Ink, f64)| if narrow { column.2 * NARROWER } else { column.2 };
         let figures: f64 = self.columns.iter().map(column_width).sum();
         let longest = self.rows.iter().map(|row| NAME.width(&row.name)).fold(0.0, f64::max);
         let names = longest.clamp(90.0, 265.0);
@@ -104,9 +108,14 @@ impl Rows {
             };
             for (x, text) in &ticks {
                 through(*x, Ink::Grid, 1.0)?;
-                sheet.text(*x, bottom + 13.0, Side::Middle, SMALL, text)?;
+                let half = SMALL.width(text) / 2.0;
+                sheet.text(x.clamp(half, width - half), bottom + 13.0, Side::Middle, SMALL, text)?;
             }
-            sheet.text((pixels.0 + pixels.1) / 2.0, bottom + 31.0, Side::Middle, SMALL, &self.axis)?;
+            // A long title may reach under the names, but not beyond the sheet.
+            let title = SMALL.fitted(&self.axis, width);
+            let half = SMALL.width(&title) / 2.0;
+            let middle = ((pixels.0 + pixels.1) / 2.0).clamp(half, (width - half).max(half));
+            sheet.text(middle, bottom + 31.0, Side::Middle, SMALL, &title)?;
             for (mark, (middle, text, level)) in self.marks.iter().zip(&mark_lines) {
                 let y = headings + 8.0 + 16.0 * *level as f64;
                 let x = axis.at(mark.0);
@@ -200,21 +209,30 @@ impl DotRow {
 /// The ratio of energy with its interval, by GPU.
 pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<Plot> {
     let measured = lines.iter().filter_map(|line| line.row.energy().map(|energy| (line, energy)));
-    let rows: Vec<DotRow> = measured
-        .take(MOST_ROWS)
-        .map(|(line, energy)| {
-            let interval = energy.low.zip(energy.high);
-            // Hollow: with this interval, there may be no difference at all.
-            let sure = interval.is_some_and(|(low, high)| !(low..=high).contains(&1.0));
-            DotRow {
-                name: line.name.clone(),
-                note: line.note(),
-                span: interval,
-                points: vec![(energy.estimate, if sure { Shape::Filled } else { Shape::Hollow }, Ink::Text)],
-                figures: vec![view::ratio(Some(energy)), view::interval(Some(energy))],
-            }
-        })
-        .collect();
+    let one = |line: &Line, energy: Estimate| {
+        let interval = energy.low.zip(energy.high);
+        // Hollow: with this interval, there may be no difference at all.
+        let sure = interval.is_some_and(|(low, high)| !(low..=high).contains(&1.0));
+        DotRow {
+            name: line.name.clone(),
+            note: line.note(),
+            span: interval,
+            points: vec![(energy.estimate, if sure { Shape::Filled } else { Shape::Hollow }, Ink::Text)],
+            figures: vec![view::ratio(Some(energy)), view::interval(Some(energy))],
+        }
+    };
+    let many = |line: &Line, ratio: &Spread| DotRow {
+        name: line.name.clone(),
+        note: Some(["range of the cards".into()].into_iter().chain(line.note()).collect::<Vec<_>>().join(", ")),
+        span: Some((ratio.least, ratio.most)),
+        points: vec![(ratio.median, Shape::Filled, Ink::Text)],
+        figures: vec![view::figure(ratio.median), view::reach(ratio)],
+    };
+    let row = |(line, energy): (&Line, Estimate)| match &line.fleet {
+        Some(fleet) => Some(many(line, fleet.ratio.as_ref()?)),
+        None => Some(one(line, energy)),
+    };
+    let rows: Vec<DotRow> = measured.filter_map(row).take(MOST_ROWS).collect();
     if rows.is_empty() {
         return None;
     }
@@ -226,15 +244,59 @@ pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option
     let plot = Rows {
         title: format!("Energy of a product, {}", comparable.title()),
         description: format!(
-            "A dot for each of {} runs: by how much a product of {init} numbers costs more energy than one of {reference}, \
-             with the 95 % interval as a line. A hollow dot: the interval holds 1, no difference is certain. The figures \
-             stand beside it.",
+            "A dot for each of {} GPUs: by how much a product of {init} numbers costs more energy than one of {reference}, \
+             with the 95 % interval as a line. A hollow dot: the interval holds 1, no difference is certain. Of several cards \
+             of one model, the median, and a line from the least to the most. The figures stand beside it.",
             rows.len()
         ),
-        axis: format!("energy of {init} ÷ energy of {reference}, with 95 % interval"),
+        axis: format!("energy, {init} ÷ {reference}, with 95 % interval"),
         from_zero: false,
         marks,
         columns: vec![("ratio".into(), Ink::Text, 56.0), ("95 % interval".into(), Ink::Muted, 106.0)],
+        rows,
+    };
+    plot.draw(layout)
+}
+
+/// The cards of each model on a line, by their ratio of energy.
+pub fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<Plot> {
+    let strip = |line: &Line| {
+        let fleet = line.fleet.as_ref()?;
+        let ratio = fleet.ratio.as_ref()?;
+        let point = |card: usize, value: f64| match ratio.outliers.contains(&card) {
+            true => (value, Shape::Filled, Ink::Of(1)),
+            false => (value, Shape::Tick, Ink::Text),
+        };
+        let values = fleet.cards.iter().map(|card| card.row.energy().map(|energy| energy.estimate));
+        let points = values.enumerate().filter_map(|(card, value)| Some(point(card, value?)));
+        let out = match ratio.outliers.len() {
+            0 => "none stands out".into(),
+            1 => "1 stands out".into(),
+            count => format!("{count} stand out"),
+        };
+        Some(DotRow {
+            name: line.name.clone(),
+            note: Some(out),
+            span: None,
+            points: points.collect(),
+            figures: vec![view::figure(ratio.median), format!("{:.1} %", 100.0 * ratio.share())],
+        })
+    };
+    let rows: Vec<DotRow> = lines.iter().filter_map(strip).take(MOST_ROWS).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let Comparable { reference, init, .. } = comparable;
+    let plot = Rows {
+        title: format!("Cards of one model, {}", comparable.title()),
+        description:
+            "An upright stroke for each card at its ratio of energy, a filled dot for one that stands out. The median, \
+                      and the spread from the least to the most, stand beside it."
+                .into(),
+        axis: format!("energy, {init} ÷ {reference}, each card"),
+        from_zero: false,
+        marks: vec![],
+        columns: vec![("median".into(), Ink::Text, 60.0), ("spread".into(), Ink::Muted, 62.0)],
         rows,
     };
     plot.draw(layout)
@@ -262,11 +324,7 @@ pub fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layo
         axis: "mean power, W".into(),
         from_zero: true,
         marks: vec![],
-        columns: vec![
-            ("idle".into(), Ink::Muted, 44.0),
-            (reference.to_string(), Ink::of(*reference), 62.0),
-            (init.to_string(), Ink::of(*init), 78.0),
-        ],
+        columns: vec![("idle".into(), Ink::Muted, 44.0), column(*reference, 62.0), column(*init, 78.0)],
         rows: of_scope(lines, scope).filter_map(watts).take(MOST_ROWS).collect(),
     };
     if plot.rows.is_empty() { None } else { plot.draw(layout) }
@@ -285,10 +343,17 @@ pub fn efficiency(comparable: &Comparable, lines: &[Line], scope: Scope, layout:
         axis: "efficiency, GFLOP/J".into(),
         from_zero: true,
         marks: vec![],
-        columns: vec![(reference.to_string(), Ink::of(*reference), 72.0), (init.to_string(), Ink::of(*init), 84.0)],
+        columns: vec![column(*reference, 72.0), column(*init, 84.0)],
         rows: of_scope(lines, scope).filter_map(row).take(MOST_ROWS).collect(),
     };
     if plot.rows.is_empty() { None } else { plot.draw(layout) }
+}
+
+/// The figures of an init, with room for its name.
+fn column(init: Init, least: f64) -> (String, Ink, f64) {
+    let name = init.to_string();
+    let width = (Pen::bold(Ink::Text, SMALL.size).width(&name) + 8.0) / NARROWER;
+    (name, Ink::of(init), width.max(least))
 }
 
 fn of_scope<'a, 'b>(lines: &'a [Line<'b>], scope: Scope) -> impl Iterator<Item = &'a Line<'b>> {
@@ -401,7 +466,7 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
     const GAP: f64 = 26.0;
     let bottom = TOP + panels.iter().map(|panel| panel.height + GAP).sum::<f64>();
     let name = super::terminal::printable(&record.adapter.name);
-    let inits: Vec<&str> = record.plan.inits.iter().map(|init| init.name()).collect();
+    let inits: Vec<String> = record.plan.inits.iter().map(ToString::to_string).collect();
     let title = format!("Course of a run on {name}");
     let shown: Vec<&str> = panels.iter().map(|panel| panel.label).collect();
     let description = format!(
@@ -489,11 +554,16 @@ fn stretches(record: &Record) -> Vec<Stretch> {
     all
 }
 
+/// Of so many inits, the windows are named.
+const MOST_NAMED: usize = 3;
+
 /// Names above the first window of each init, and above idle and warm-up where they fit.
 fn label_stretches(sheet: &Sheet, record: &Record, stretches: &[Stretch], time: &Axis, pixels: (f64, f64)) -> Drawn {
     let middle = |from_s: f64, to_s: f64| (time.at(from_s) + time.at(to_s)) / 2.0;
     let mut labels: Vec<(f64, String, Pen)> = vec![];
-    for &init in &record.plan.inits {
+    // The windows of many are narrower than their names.
+    let inits = if record.plan.inits.len() > MOST_NAMED { &[] } else { &record.plan.inits[..] };
+    for &init in inits {
         if let Some(first) = stretches.iter().find(|stretch| stretch.init == Some(init)) {
             labels.push((
                 middle(first.from_s, first.to_s),

@@ -1,6 +1,9 @@
-//! What a sweep prints after its runs: a row a clock and an init, and what they say together.
+//! A sweep in words and pictures: a row a clock and an init, and what they say together.
 
-use super::terminal::{interval, wrapped};
+use super::canvas::{Ink, Plot, Shape};
+use super::chart::{Chart, Curve, Spot};
+use super::plot::Layout;
+use super::terminal::{interval, printable, wrapped};
 use super::units;
 use crate::inits::Init;
 use crate::record::Record;
@@ -9,20 +12,21 @@ use crate::sweep::{Fit, Row, Sweep};
 use std::fmt::Write;
 
 /// The records of one sweep, in lines of at most 80 columns.
-pub fn table(records: &[Record]) -> String {
-    let sweep = Sweep::of(records);
+pub fn table<'a>(records: impl IntoIterator<Item = &'a Record>) -> String {
+    let records: Vec<&Record> = records.into_iter().collect();
+    let sweep = Sweep::of(records.iter().copied());
     let Some(first) = records.first() else { return String::new() };
     let width = sweep.rows.iter().map(|row| row.init.to_string().len()).max().unwrap_or(0);
     let joules = sweep.rows.iter().any(|row| row.energy_j.is_some());
     let what = if joules { "energy" } else { "time" };
-    let id = first.plan.sweep.as_deref().unwrap_or_default();
+    let id = printable(first.plan.sweep.as_deref().unwrap_or_default());
     let reference = first.plan.inits[0];
     let mut text = format!("\n  sweep {id}, {} clocks; ratios of {what}, against {reference}\n", records.len());
     let columns = if joules { ["power", "energy"] } else { ["time", ""] };
     let [left, right] = columns;
     let _ = writeln!(text, "  {:<11}{:<width$}{left:>10}{right:>11}{:>8}  95 % interval", "clock", "", "ratio");
     let mut before = None;
-    for Row { clock_mhz, init, time_s, power_w, energy_j, ratio } in sweep.rows {
+    for Row { clock_mhz, init, time_s, power_w, energy_j, ratio } in sweep.rows.iter().copied() {
         let clock = if before == Some(clock_mhz) { String::new() } else { format!("{clock_mhz} MHz") };
         before = Some(clock_mhz);
         let figure = |figure: Option<f64>, unit: fn(f64) -> String| figure.map_or("n/a".into(), unit);
@@ -39,21 +43,124 @@ pub fn table(records: &[Record]) -> String {
     if !joules {
         return text + "  energy       n/a (no sensor)\n";
     }
-    let fit = match sweep.fit {
-        Some(fit) => line(&fit, reference),
+    text += &wrapped(&power_words(&sweep, reference), "  power        ", "               ");
+    text + &wrapped(&least_words(&sweep), "  least energy ", "               ")
+}
+
+/// What the fit says, or why there is none.
+pub fn power_words(sweep: &Sweep, reference: Init) -> String {
+    match &sweep.fit {
+        Some(fit) => line(fit, reference),
         None => "n/a: it takes three clocks that were held, and power that is straight in them".into(),
-    };
-    text += &wrapped(&fit, "  power        ", "               ");
-    let clocks: Vec<u32> = records.iter().filter_map(|record| record.plan.lock_clock_mhz).collect();
+    }
+}
+
+/// "zeros at 900 MHz; gaussian at 600 MHz, the lowest"
+pub fn least_words(sweep: &Sweep) -> String {
+    let clocks = || sweep.rows.iter().map(|row| row.clock_mhz);
     let least = sweep.least_energy.iter().map(|&(init, mhz)| {
         let end = match mhz {
-            mhz if Some(&mhz) == clocks.iter().max() => ", the highest",
-            mhz if Some(&mhz) == clocks.iter().min() => ", the lowest",
+            mhz if Some(mhz) == clocks().max() => ", the highest",
+            mhz if Some(mhz) == clocks().min() => ", the lowest",
             _ => "",
         };
         format!("{init} at {mhz} MHz{end}")
     });
-    text + &wrapped(&least.collect::<Vec<_>>().join("; "), "  least energy ", "               ")
+    least.collect::<Vec<_>>().join("; ")
+}
+
+/// "NVIDIA H100 · f32 10000² · sweep 1a2b3c4d"
+pub fn title(record: &Record) -> String {
+    let plan = &record.plan;
+    let name = printable(&record.adapter.name);
+    format!(
+        "{name} · {} {}² · sweep {}",
+        plan.dtype.name(),
+        plan.size,
+        printable(plan.sweep.as_deref().unwrap_or_default())
+    )
+}
+
+/// The inits, in the order of the rows.
+fn inits(sweep: &Sweep) -> Vec<Init> {
+    let mut inits: Vec<Init> = vec![];
+    for row in &sweep.rows {
+        if !inits.contains(&row.init) {
+            inits.push(row.init);
+        }
+    }
+    inits
+}
+
+/// A figure of each init by clock, its points joined; `marked` are filled.
+fn by_clock(
+    sweep: &Sweep,
+    figure: fn(&Row) -> Option<f64>,
+    marked: impl Fn(&Row) -> bool,
+    joined: f64,
+) -> (Vec<Curve>, Vec<Spot>) {
+    let of = |init: Init| sweep.rows.iter().filter(move |row| row.init == init);
+    let point = |row: &Row| Some((f64::from(row.clock_mhz), figure(row)?));
+    let curve = |init: Init| Curve {
+        points: of(init).filter_map(point).collect(),
+        ink: Ink::of(init),
+        width: joined,
+        name: Some(init.to_string()),
+    };
+    let spot = |row: &Row| {
+        let shape = if marked(row) { Shape::Filled } else { Shape::Hollow };
+        Some(Spot { at: point(row)?, shape, ink: Ink::of(row.init), name: None })
+    };
+    let curves = inits(sweep).into_iter().map(curve).filter(|curve| !curve.points.is_empty()).collect();
+    (curves, sweep.rows.iter().filter_map(spot).collect())
+}
+
+/// Mean power by clock, with the fit as far as it holds.
+pub fn power(sweep: &Sweep, record: &Record, layout: Layout) -> Option<Plot> {
+    let rests = |row: &Row| sweep.fit.as_ref().is_some_and(|fit| (fit.from_mhz..=fit.to_mhz).contains(&row.clock_mhz));
+    // Where the fit says what lies between the points, nothing else does.
+    let (mut curves, spots) = by_clock(sweep, |row| row.power_w, rests, if sweep.fit.is_some() { 0.6 } else { 1.4 });
+    let fits = sweep.fit.iter().flat_map(|fit| fit.w_per_mhz.iter().map(move |slope| (fit, slope)));
+    curves.extend(fits.map(|(fit, (init, slope))| {
+        Curve {
+            points: [fit.from_mhz, fit.to_mhz]
+                .map(|mhz| (f64::from(mhz), fit.static_w.estimate + slope.estimate * f64::from(mhz)))
+                .into(),
+            ink: Ink::of(*init),
+            width: 2.0,
+            name: None,
+        }
+    }));
+    let chart = Chart {
+        title: format!("Power by clock, {}", title(record)),
+        description: format!(
+            "A dot for each clock and init, and the straight line that fits them, as far as it does: the dots that it rests on \
+             are filled. {}",
+            power_words(sweep, record.plan.inits[0])
+        ),
+        x: "locked clock, MHz".into(),
+        y: "mean power, W".into(),
+        from_zero: true,
+        curves,
+        spots,
+    };
+    chart.draw(layout)
+}
+
+/// Joules of a product by clock, the least of each init filled.
+pub fn energy(sweep: &Sweep, record: &Record, layout: Layout) -> Option<Plot> {
+    let least = |row: &Row| sweep.least_energy.contains(&(row.init, row.clock_mhz));
+    let (curves, spots) = by_clock(sweep, |row| row.energy_j, least, 1.4);
+    let chart = Chart {
+        title: format!("Energy of a product by clock, {}", title(record)),
+        description: format!("A dot for each clock and init, the least of each init filled: {}.", least_words(sweep)),
+        x: "locked clock, MHz".into(),
+        y: "energy of a product, J".into(),
+        from_zero: true,
+        curves,
+        spots,
+    };
+    chart.draw(layout)
 }
 
 /// P = P_0 + f · (c_static + c_α), in words.

@@ -1,14 +1,15 @@
 //! The overview, a validation and a comparison in a terminal, in lines of at most 80 columns.
 
 use super::terminal::{WIDTH, printable, wrapped};
-use super::{published, units};
+use super::{published, types, units};
 use crate::compare::{self, Comparison, Conclusion, Outcome, Quantity};
+use crate::dtype::Dtype;
 use crate::fleet::{self, Card, Entry, Fleet};
 use crate::folder::Problem;
 use crate::inputs::Init;
 use crate::overview::{Group, LeftOut, Overview, Row, Run};
 use crate::record::{Ratios, Record};
-use crate::stats::{self, Estimate, Spread};
+use crate::stats::{Estimate, Spread};
 use crate::validate::Validation;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::fmt::Write;
@@ -19,11 +20,13 @@ pub fn overview(overview: &Overview) -> String {
     for group in &overview.measured {
         text += &group_table(group, &overview.runs);
     }
+    text += &more(overview, false);
     if !overview.simulated.is_empty() {
         text += "\nsimulated: no GPU was measured\n";
         for group in &overview.simulated {
             text += &group_table(group, &overview.runs);
         }
+        text += &more(overview, true);
     }
     if overview.runs.is_empty() {
         text += "\n  no record to show\n";
@@ -32,6 +35,26 @@ pub fn overview(overview: &Overview) -> String {
     text += &published::table();
     text.push('\n');
     text + &left_out(overview.left_out) + &problems(&overview.problems)
+}
+
+/// What the runs say beside their ratios: the types of each GPU, and the sweeps.
+fn more(overview: &Overview, simulated: bool) -> String {
+    let mut text = String::new();
+    let rows = types::rows(overview, simulated);
+    if !rows.is_empty() {
+        let heads: Vec<&str> = ["GPU", "scope"].into_iter().chain(Dtype::ALL.map(Dtype::name)).collect();
+        let mut table = table(&heads, &[]);
+        for types::Row { gpu, scope, cells } in rows {
+            table.add_row([gpu, scope.to_string()].into_iter().chain(cells.map(types::cell)));
+        }
+        text += &format!("\n{}\n", types::TITLE);
+        text += &(wrapped(types::NOTE, "  ", "  ") + &indented(&table));
+    }
+    for sweep in overview.sweeps(simulated) {
+        text += &wrapped(&super::sweep::title(&sweep[0].record), "\n", "");
+        text += super::sweep::table(sweep.iter().map(|run| &run.record)).trim_start_matches('\n');
+    }
+    text
 }
 
 fn group_table(group: &Group, runs: &[Run]) -> String {
@@ -53,21 +76,16 @@ fn group_table(group: &Group, runs: &[Run]) -> String {
 /// The median of the cards, and from which to which they reach.
 fn fleet_cells(fleet: &Fleet) -> [String; 7] {
     let (cards, first) = (fleet.cards.len(), &fleet.cards[0].run.record);
-    let median = |of: fn(&Ratios) -> Option<Estimate>| {
-        let values: Option<Vec<f64>> = fleet.cards.iter().map(|card| Some(of(&card.row.ratios)?.estimate)).collect();
-        values.and_then(|values| stats::spread(&values)).map(|spread| spread.median)
-    };
     let figure = |value: Option<f64>| value.map(|value| format!("{value:.3}")).unwrap_or_else(missing);
     let reach = fleet.ratio.as_ref().map(|ratio| format!("{:.3} … {:.3} (cards)", ratio.least, ratio.most));
-    let worst = fleet.cards.iter().max_by_key(|card| card.run.record.verdict.judgement());
     [
         format!("{} × {cards}", gpu(first)),
         figure(fleet.ratio.as_ref().map(|ratio| ratio.median)),
         reach.unwrap_or_else(missing),
-        figure(median(|ratios| ratios.power)),
-        figure(median(|ratios| ratios.time)),
+        figure(fleet.median(|ratios| ratios.power)),
+        figure(fleet.median(|ratios| ratios.time)),
         first.source.as_ref().filter(|_| fleet.ratio.is_some()).map_or_else(missing, |source| source.scope.to_string()),
-        worst.map(|card| card.run.record.verdict.words()).unwrap_or_default(),
+        fleet.worst_verdict().words(),
     ]
 }
 

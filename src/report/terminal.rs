@@ -1,7 +1,6 @@
 //! What a run prints: the heading and the summary on standard output, the progress on standard error.
 
-use super::units;
-use crate::activity;
+use super::{atlas, units};
 use crate::gpu::adapter::AdapterInfo;
 use crate::inputs::Init;
 use crate::plan::Plan;
@@ -10,6 +9,7 @@ use crate::protocol::{Event, Stage};
 use crate::record::{InitSummary, Record, TrueRatios};
 use crate::stats::Estimate;
 use crate::validity::Status;
+use crate::year::{self, GridIntensity};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -171,7 +171,7 @@ fn meter(share: f64, width: usize) -> String {
 }
 
 /// The answer, in lines of at most 80 columns.
-pub fn summary(record: &Record) -> String {
+pub fn summary(record: &Record, grid: Option<GridIntensity>) -> String {
     let mut text = String::from("\n");
     let of = |init: Init| record.summary.inits.get(&init).map(|summary| (init, summary));
     text += &match record.plan.inits[..] {
@@ -181,8 +181,18 @@ pub fn summary(record: &Record) -> String {
         },
         _ => table(record) + &kernel(record),
     };
+    text += &over_a_year(record, grid);
     text.push('\n');
     text + &truth(record) + &verdict(record)
+}
+
+/// What the difference comes to in a year; of many inits, for the one that differs most.
+fn over_a_year(record: &Record, grid: Option<GridIntensity>) -> String {
+    let most = year::of(record).into_iter().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
+    let Some((init, kwh)) = most else { return String::new() };
+    let reference = record.plan.inits[0];
+    let text = format!("{} of {init} without pause, against as many of {reference}", year::words(kwh, grid));
+    wrapped(&text, "  a year       ", "               ")
 }
 
 /// What a simulated board should have shown.
@@ -276,17 +286,8 @@ fn table(record: &Record) -> String {
         row(&init.to_string(), columns, interval);
     }
     let mut notes = String::new();
-    if let Some((bits, line)) = activity::fit(record) {
-        let interval = line.slope.low.zip(line.slope.high);
-        let interval = interval.map(|(low, high)| format!(" ({} … {})", units::power(low), units::power(high)));
-        let text = format!(
-            "{} a toggled bit of the {bits}{}, {} without; that is {:.0} % of the differences",
-            units::power(line.slope.estimate),
-            interval.unwrap_or_default(),
-            units::power(line.intercept.estimate),
-            100.0 * line.explained
-        );
-        notes += &wrapped(&text, "  bits         ", "               ");
+    if let Some(line) = atlas::line(record) {
+        notes += &wrapped(&line, "  bits         ", "               ");
     }
     let title = format!("{} inits, {rounds} rounds; ratios of {what}, against {reference}", inits.len());
     if !joules {

@@ -3,29 +3,44 @@
 use super::table;
 use super::terminal::printable;
 use super::units;
+use crate::fleet::{self, Card, Entry, Fleet};
 use crate::overview::{Group, Overview, Row, Run};
 use crate::power::Scope;
-use crate::stats::Estimate;
-use crate::validity::Status;
+use crate::record::{Ratios, Record};
+use crate::stats::{Estimate, Spread};
+use crate::validity::{Status, Verdict};
 use std::collections::HashMap;
 
-/// One row of a group, with the run that it is about.
+/// One line of a group: a run, or the cards of one model, with the run that stands for them.
 #[derive(Clone, Debug)]
 pub struct Line<'a> {
     /// The GPU, and as much more as tells it from the others in the group.
     pub name: String,
-    pub row: &'a Row,
+    /// Of cards, that of the one in the middle.
+    pub row: Row,
     pub run: &'a Run,
+    /// The cards, where they are several.
+    pub fleet: Option<Fleet<'a>>,
 }
 
-/// The rows of a group, in its order.
-pub fn lines<'a>(overview: &'a Overview, group: &'a Group) -> Vec<Line<'a>> {
-    let named = |row: &'a Row| {
-        let run = &overview.runs[row.run];
-        let name = table::gpu(&run.record);
-        Line { name: if name.trim().is_empty() { "a GPU without a name".into() } else { name }, row, run }
+/// The lines of a group, the highest ratio first.
+pub fn lines<'a>(overview: &'a Overview, group: &Group) -> Vec<Line<'a>> {
+    let named = |record: &Record| {
+        let name = table::gpu(record);
+        if name.trim().is_empty() { "a GPU without a name".into() } else { name }
     };
-    let mut lines: Vec<Line> = group.rows.iter().map(named).collect();
+    let line = |entry| match entry {
+        Entry::One(row) => {
+            let run = &overview.runs[row.run];
+            Line { name: named(&run.record), row, run, fleet: None }
+        }
+        Entry::Many(fleet) => {
+            let Card { row, run, .. } = *fleet.median_card();
+            let name = format!("{} × {}", named(&run.record), fleet.cards.len());
+            Line { name, row, run, fleet: Some(fleet) }
+        }
+    };
+    let mut lines: Vec<Line> = fleet::entries(group, &overview.runs).into_iter().map(line).collect();
     let mut counts: HashMap<String, usize> = HashMap::new();
     lines.iter().for_each(|line| *counts.entry(line.name.clone()).or_default() += 1);
     for line in lines.iter_mut().filter(|line| counts[&line.name] > 1) {
@@ -43,11 +58,33 @@ impl Line<'_> {
 
     /// What a plot says of the row where it is not simply valid.
     pub fn note(&self) -> Option<String> {
-        let verdict = &self.run.record.verdict;
+        let verdict = self.verdict();
         let status = Some(verdict.judgement()).filter(|&status| status != Status::Valid);
         let words: Vec<String> =
             status.iter().map(Status::to_string).chain(verdict.flags.iter().map(ToString::to_string)).collect();
         (!words.is_empty()).then(|| words.join(", "))
+    }
+
+    /// Of cards, the worst.
+    pub fn verdict(&self) -> &Verdict {
+        self.fleet.as_ref().map_or(&self.run.record.verdict, Fleet::worst_verdict)
+    }
+
+    /// Of cards, the median.
+    pub fn ratio(&self, of: impl Fn(&Ratios) -> Option<Estimate>) -> Option<f64> {
+        match &self.fleet {
+            Some(fleet) => fleet.median(of),
+            None => of(&self.row.ratios).map(|ratio| ratio.estimate),
+        }
+    }
+
+    /// How sure the ratio of energy is; of cards, from which to which they reach, and it says so.
+    pub fn interval(&self) -> String {
+        match &self.fleet {
+            Some(Fleet { ratio: Some(ratio), .. }) => format!("{} (cards)", reach(ratio)),
+            Some(_) => "n/a".into(),
+            None => interval(self.row.energy()),
+        }
     }
 
     /// "NVML · board", or why there is none.
@@ -58,6 +95,24 @@ impl Line<'_> {
             (None, _) => "none".into(),
         }
     }
+}
+
+/// "1.453 … 1.618", from the least to the most.
+pub fn reach(spread: &Spread) -> String {
+    format!("{} … {}", figure(spread.least), figure(spread.most))
+}
+
+/// "12 cards of NVIDIA H100: energy ratio 1.453 … 1.618, median 1.454; 1 stands out"
+pub fn cards(fleet: &Fleet) -> String {
+    let Fleet { cards, ratio, .. } = fleet;
+    let ratio = ratio.as_ref().map(|ratio| format!("energy ratio {}, median {}", reach(ratio), figure(ratio.median)));
+    let out = match cards.iter().filter(|card| card.outlier).count() {
+        0 => "none stands out".into(),
+        1 => "1 stands out".into(),
+        count => format!("{count} stand out"),
+    };
+    let name = table::gpu(&cards[0].run.record);
+    format!("{} cards of {name}: {}; {out}", cards.len(), ratio.unwrap_or_else(|| "energy n/a".into()))
 }
 
 /// "1.479"

@@ -1,0 +1,70 @@
+//! What a joule does in each type, GPU by GPU.
+
+use super::table;
+use super::view;
+use crate::dtype::Dtype;
+use crate::inputs::Init;
+use crate::overview::{Overview, Run};
+use crate::power::Scope;
+
+/// The title, in every format.
+pub const TITLE: &str = "GFLOP/J by GPU and type";
+/// What its cells are.
+pub const NOTE: &str = "On zeros → on Gaussian numbers, or on the reference → on the last init where these two were not both \
+                        measured; of i8, GOP/J. The newest run of each GPU and type.";
+
+/// A GPU whose watts are of one scope, and in each of [`Dtype::ALL`] the efficiency of the reference and of the init.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub gpu: String,
+    pub scope: Scope,
+    pub cells: [Option<(f64, f64)>; Dtype::ALL.len()],
+}
+
+/// "82.37 → 55.71"
+pub fn cell(cell: Option<(f64, f64)>) -> String {
+    cell.map_or_else(|| "n/a".into(), |(reference, init)| format!("{} → {}", view::plain(reference), view::plain(init)))
+}
+
+/// Measured GPUs, or simulated ones, by name. Nothing where they have but one type among them.
+pub fn rows(overview: &Overview, simulated: bool) -> Vec<Row> {
+    let mut rows: Vec<Row> = vec![];
+    // The newest stands first.
+    for run in overview.runs.iter().filter(|run| run.record.truth.is_some() == simulated) {
+        // A sweep turns the clock, and has a table of its own.
+        if run.record.plan.sweep.is_some() {
+            continue;
+        }
+        let Some(scope) = scope(run) else { continue };
+        let gpu = table::gpu(&run.record);
+        let row = match rows.iter().position(|row| row.gpu == gpu && row.scope == scope) {
+            Some(known) => &mut rows[known],
+            None => {
+                rows.push(Row { gpu, scope, cells: Default::default() });
+                let last = rows.len() - 1;
+                &mut rows[last]
+            }
+        };
+        for (cell, _) in row.cells.iter_mut().zip(Dtype::ALL).filter(|(_, dtype)| *dtype == run.record.plan.dtype) {
+            *cell = cell.or_else(|| efficiencies(run));
+        }
+    }
+    let used = |dtype: usize| rows.iter().any(|row| row.cells[dtype].is_some());
+    if (0..Dtype::ALL.len()).filter(|&dtype| used(dtype)).count() < 2 {
+        return vec![];
+    }
+    rows.sort_by(|a, b| a.gpu.cmp(&b.gpu).then_with(|| a.scope.to_string().cmp(&b.scope.to_string())));
+    rows
+}
+
+fn scope(run: &Run) -> Option<Scope> {
+    run.record.summary.sensor.lead?;
+    run.record.source.as_ref().map(|source| source.scope)
+}
+
+fn efficiencies(run: &Run) -> Option<(f64, f64)> {
+    let inits = &run.record.plan.inits;
+    let of = |init: &Init| run.record.summary.inits.get(init)?.gflop_per_j;
+    let usual = of(&Init::Zeros).zip(of(&Init::Gaussian));
+    usual.or_else(|| of(inits.first()?).zip(of(inits.last()?)))
+}
