@@ -264,8 +264,9 @@ mod tests {
         let toggles = Dtype::ALL.map(|dtype| of(dtype).toggles_a);
         let [f32, f16, f64, i8] = toggles;
         assert!(i8 < f16 && f16 < f32 && f32 < f64, "{toggles:?}");
-        // Bits of random mantissas toggle every other time: 29 more of them, 14.5 more toggles.
-        assert!((f64 - f32 - 14.5).abs() < 0.1, "{toggles:?}");
+        // Bits of random mantissas toggle every other time: 29 more of them, 14.5 more toggles, and some of 3 more of the exponent,
+        // all of which turn where a magnitude passes 2.
+        assert!((14.5..15.0).contains(&(f64 - f32)), "{toggles:?}");
         assert!(of(Dtype::I8).toggles_products > 10.0, "a product changes its sign, and with it the upper bits");
     }
 }

@@ -6,7 +6,7 @@ use crate::gpu::kernel::Kernel;
 use crate::inputs::Init;
 use crate::plan::Wishes;
 use crate::power::SensorChoice;
-use crate::report::terminal::printable;
+use crate::record;
 use crate::simulate::models::{Model, ModelError};
 use crate::sweep::Clocks;
 use crate::year::GridIntensity;
@@ -37,7 +37,7 @@ Examples:
   wattmul --backend vulkan --quick        the same in under a minute
   wattmul --adapter 1 --power nvml:0      choose the GPU and the sensor by hand
   wattmul --adapter all                   every GPU, one after another
-  wattmul --size 10000 --lock-clock 1000  hold the clock: no power limit plays in
+  wattmul --size 10000 --lock-clock 1000  hold the clock: no power limit
   wattmul --atlas                         twelve kinds of numbers, not two
   wattmul --simulate h100                 no GPU: what a run shows, on a model
   wattmul sweep --clocks 600,900,1200     what the clock costs
@@ -45,7 +45,7 @@ Examples:
   wattmul doctor                          what is missing, and what mends it
   wattmul kernel --list                   the shaders that compete
   wattmul report                          the records in results/, side by side
-  wattmul report -o page.html --format html
+  wattmul report -o r.html --format html  the same as a page
   wattmul compare mine.json theirs.json   do two records differ?
   wattmul validate results                can these records be what they say?
   wattmul completions bash                for the shell: also fish, zsh, …
@@ -72,20 +72,17 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Show the matrix-product kernels
     Kernel(KernelArgs),
-    /// Lay all records of a folder side by side: as a table, a page, or for a spreadsheet
+    /// Lay records side by side: a table, a page, for a spreadsheet
     Report(ReportArgs),
     /// Say whether two records differ, or one from those of a folder
     Compare(CompareArgs),
-    /// Check records: their form, their physics, and everything in them that can be computed again
+    /// Say whether records can be what they say: all is computed again
     Validate(ValidateArgs),
     /// Print what completes the command line in a shell
     #[command(after_help = COMPLETIONS)]
     Completions { shell: Shell },
     /// Print the manual page
     Man,
-    /// What the program starts beside a run with a locked clock
-    #[command(hide = true)]
-    GuardClock { sensor: SensorChoice },
 }
 
 #[derive(Clone, Debug, Args)]
@@ -213,14 +210,8 @@ fn parse_kernel(text: &str) -> Result<KernelWish, String> {
     }
 }
 
-fn parse_label(text: &str) -> Result<String, String> {
-    const MOST: usize = 100;
-    match text {
-        text if text.trim().is_empty() => Err("it is empty".into()),
-        text if text.chars().count() > MOST => Err(format!("it has more than {MOST} characters")),
-        text if text != printable(text) => Err("it has control characters".into()),
-        text => Ok(text.to_owned()),
-    }
+fn parse_label(text: &str) -> Result<String, &'static str> {
+    record::check_label(text).map(|()| text.to_owned())
 }
 
 /// `--simulate`: None for the list.

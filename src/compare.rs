@@ -62,11 +62,14 @@ impl fmt::Display for Conclusion {
     }
 }
 
+/// One comparison an init; or why two records do not compare, a sentence each.
+pub type Outcome = Result<Vec<Comparison>, Vec<String>>;
+
 /// Compares every init that both records have.
 ///
 /// # Errors
-/// Why they do not compare, a sentence each.
-pub fn of(a: &Record, b: &Record) -> Result<Vec<Comparison>, Vec<String>> {
+/// Why they do not compare.
+pub fn of(a: &Record, b: &Record) -> Outcome {
     let refusals = refusals(a, b);
     if !refusals.is_empty() {
         return Err(refusals);

@@ -110,18 +110,19 @@ pub struct Card<'a> {
     pub outlier: bool,
 }
 
-/// What is known of which card it was: a record names neither machine nor serial number. Without a label, cards at one
-/// address are told apart by the job that measured them.
+/// What is known of which card it was: a record names neither machine nor serial number. What a label does not tell apart, the
+/// place among the tasks of a job does; without a label the job itself counts.
 pub fn name(record: &Record) -> String {
-    let job = |job: &Job| {
-        let numbers = [Some(job.job), job.array_task, job.task.filter(|&task| task > 0)];
+    let numbers = |job: &Job| {
+        let whose = Some(job.job).filter(|_| record.run.label.is_none());
+        let numbers = [whose, job.array_task, job.task.filter(|&task| task > 0)];
         let numbers: Vec<String> = numbers.iter().flatten().map(u32::to_string).collect();
-        format!("job {}", numbers.join("/"))
+        (!numbers.is_empty()).then(|| format!("{} {}", if whose.is_some() { "job" } else { "task" }, numbers.join("/")))
     };
     let run = &record.run;
-    let whose = run.label.clone().or_else(|| run.slurm.as_ref().map(job));
     let address = record.adapter.pci_address.map(|address| address.to_string());
-    let parts: Vec<String> = whose.into_iter().chain(address).collect();
+    let parts = [run.label.clone(), run.slurm.as_ref().and_then(numbers), address];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { "card".into() } else { parts.join(" · ") }
 }
 

@@ -11,14 +11,14 @@ use rayon::prelude::*;
 pub use crate::inits::Init;
 
 /// Which of the two factors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operand {
     A,
     B,
 }
 
 /// One operand of one product: an n × n matrix, row-major, that can make any of its rows at any time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Matrix {
     pub init: Init,
     pub operand: Operand,

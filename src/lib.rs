@@ -12,7 +12,8 @@
 //! - [`inits`], [`inputs`]: what the operands can be filled with, and the operands. [`dtype`]: the type of their elements.
 //!   [`gpu`]: adapters, kernels, products, and whether they are right.
 //! - [`power`]: sensors behind one trait, the thread that reads one, and the clock that is held and freed again.
-//! - [`protocol`]: idle, warm-up, rounds. Knows a workload, a sensor and a clock by their traits alone, and prints nothing.
+//! - [`protocol`]: idle, warm-up, rounds, each in a balanced [`order`]. Knows a workload, a sensor and a clock by their traits
+//!   alone, and prints nothing.
 //! - [`trace`], [`energy`]: from samples to the watts of a window. [`stats`]: ratios and their intervals.
 //! - [`activity`]: how many bits of the operands switch, and the watts that go with it.
 //! - [`summary`], [`validity`], [`record`]: the answer, whether it can be believed, and the file that holds it. Whoever has

@@ -31,6 +31,9 @@ use wattmul::{
 fn main() -> ExitCode {
     // SAFETY: the first statement of the program; nothing has started a thread.
     unsafe { adapter::without_device_select() };
+    if let Some((api, device)) = clock_guard::order(std::env::args_os()) {
+        return clock_guard::stand_by(api, device).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let cli = Cli::parse();
     let outcome = match cli.command {
         None => run(&cli.run),
@@ -44,9 +47,6 @@ fn main() -> ExitCode {
         Some(Command::Validate(args)) => validate(&args),
         Some(Command::Completions { shell }) => complete(shell),
         Some(Command::Man) => show_manual(),
-        Some(Command::GuardClock { sensor }) => {
-            clock_guard::stand_by(&sensor).map(|()| ExitCode::SUCCESS).map_err(Into::into)
-        }
     };
     match outcome {
         Ok(code) => code,

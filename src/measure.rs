@@ -19,6 +19,7 @@ use crate::slurm::Job;
 use crate::validity::Status;
 use crate::{devices, interrupt};
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Measures what `--adapter` means.
@@ -201,27 +202,35 @@ pub fn conclude(args: &RunArgs, mut record: Record) -> anyhow::Result<Record> {
     record.run.slurm = Job::of_this_process();
     // What Slurm ended before its time, it starts again or was told to forget: half of a run would stand beside the whole.
     let dropped = record.run.slurm.is_some() && record.run.halted.is_some() && interrupt::stopped();
-    let folder = args.folder().filter(|_| !dropped);
-    let saved = folder.map(|folder| record.save(folder));
+    let saved = args.folder().filter(|_| !dropped).map(|folder| {
+        let mut saved = interrupt::saving();
+        let outcome = record.save(folder);
+        *saved |= outcome.is_ok();
+        outcome
+    });
+    let shown = show(args, &record, saved.as_ref().and_then(|saved| saved.as_deref().ok()), dropped);
+    if let Some(Err(why)) = saved {
+        return Err(rescue(args, &record, why));
+    }
+    shown?;
+    Ok(record)
+}
+
+fn show(args: &RunArgs, record: &Record, saved: Option<&Path>, dropped: bool) -> std::io::Result<()> {
     let mut output = std::io::stdout().lock();
     if args.json {
         write!(output, "{}", record.to_json())?;
     } else {
-        write!(output, "{}", terminal::summary(&record, args.grid_intensity))?;
-        match &saved {
-            Some(Err(_)) => {}
-            Some(Ok(path)) => writeln!(output, "  saved {}", path.display())?,
-            None if args.no_save => writeln!(output, "  not saved (--no-save)")?,
+        write!(output, "{}", terminal::summary(record, args.grid_intensity))?;
+        match saved {
+            Some(path) => writeln!(output, "  saved {}", path.display())?,
             None if dropped => writeln!(output, "  not saved: stopped in a job of Slurm, which may start it again")?,
+            None if args.folder().is_some() => {} // the error says where it is
+            None if args.no_save => writeln!(output, "  not saved (--no-save)")?,
             None => writeln!(output, "  not saved: simulated (--results names a folder)")?,
         }
     }
-    output.flush()?;
-    drop(output);
-    if let Some(Err(why)) = saved {
-        return Err(rescue(args, &record, why));
-    }
-    Ok(record)
+    output.flush()
 }
 
 /// The error of a record that could not be saved: minutes of work are in it, and it says where they are instead.

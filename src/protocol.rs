@@ -162,12 +162,13 @@ impl From<GpuError> for Halt {
     }
 }
 
-/// Rows of the trace that a run may have within its windows, and outside of them: a record stays under 100 KB, and under 130 KB
+/// Rows of the trace that a run may have within its windows, and outside of them: a record stays under 100 KB, and under 180 KB
 /// with the 72 windows of an atlas.
 const ROWS_WITHIN: f64 = 1800.0;
 const ROWS_BETWEEN: f64 = 600.0;
-/// But a window has at least so many: judging it takes 20.
-const LEAST_ROWS: f64 = 22.0;
+/// But a window has room for so many: it takes 20 to judge one, and a row is up to an update longer than it need be, so that less
+/// than half would be left of the updates of some sensors.
+const LEAST_ROWS: f64 = 45.0;
 /// What the sensor's period is taken to be, for pauses, before it is known: that of most boards.
 const USUAL_PERIOD_S: f64 = 0.1;
 /// After load, a sensor that averages and a clock that has not fallen yet are waited for.

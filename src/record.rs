@@ -9,6 +9,7 @@ use crate::inputs::Init;
 use crate::plan::Plan;
 use crate::power::{Limiter, Source};
 use crate::protocol::{Idle, WarmUp};
+use crate::report::terminal::printable;
 use crate::slurm::Job;
 use crate::stats::Estimate;
 use crate::trace::Trace;
@@ -25,8 +26,8 @@ pub const SCHEMA: u32 = 1;
 /// Of its digest, a record's name shows so many digits; where that name is another's, more.
 pub const DIGITS: usize = 6;
 pub const MORE_DIGITS: usize = 16;
-/// Room for a record: but for runs of hours, it has fewer bytes.
-const LARGEST: usize = 100_000;
+/// Room for a record: but for runs of hours and of many inits, it has far fewer bytes.
+const LARGEST: usize = 200_000;
 
 /// One run. A value that was not measured is null.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -273,6 +274,19 @@ impl Record {
         let path = folder.join(self.file_name_of(text.as_bytes(), MORE_DIGITS));
         file.persist(&path).with_context(|| cannot_write(folder))?;
         Ok(path)
+    }
+}
+
+/// Is this a label, a short line of text that can be shown anywhere?
+///
+/// # Errors
+/// Why it is none.
+pub fn check_label(text: &str) -> Result<(), &'static str> {
+    match text {
+        text if text.trim().is_empty() => Err("it is empty"),
+        text if text.chars().count() > 100 => Err("it has more than 100 characters"),
+        text if text != printable(text) => Err("it has control characters"),
+        _ => Ok(()),
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! What this cannot find: a record whose maker invented a trace and computed the rest from it by this very program.
 
+use crate::activity::Activity;
 use crate::dtype::Dtype;
 use crate::energy;
 use crate::folder::{self, Problem};
 use crate::inputs::{Init, Matrix, Operand};
 use crate::plan::PROTOCOL;
 use crate::protocol::Idle;
-use crate::record::{DIGITS, MORE_DIGITS, Record, WindowRecord};
+use crate::record::{self, DIGITS, MORE_DIGITS, Record, WindowRecord};
 use crate::trace::{IMPLAUSIBLE_W, Trace, round};
 use crate::{summary, validity};
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +17,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
@@ -148,6 +150,11 @@ fn structure(record: &Record, findings: &mut Findings) {
         findings.add("protocol", "is not a protocol that this program knows", PROTOCOL, &record.protocol);
     }
     started(&record.run.started, findings);
+    if let Some(label) = &record.run.label
+        && let Err(why) = record::check_label(label)
+    {
+        findings.add("run.label", "is no label", "a short line of text", why);
+    }
     findings.within("plan.size", "is no size", plan.size as f64, (1.0, 1e6));
     findings.within("plan.rounds", "is no number of rounds", f64::from(plan.rounds), (1.0, 1000.0));
     findings.within("plan.window_s", "is no length of a window", plan.window_s, (0.001, 36_000.0));
@@ -219,10 +226,10 @@ fn windows(record: &Record, findings: &mut Findings) {
             findings.add(place("round"), "is there twice", format!("one window of {init} a round"), round);
         }
         // Times are rounded to a microsecond.
-        if !(*start_s >= ended_s - 1e-5) {
+        if *start_s < ended_s - 1e-5 {
             findings.add(place("start_s"), "begins before the one before ends", format!("{ended_s} or more"), start_s);
         }
-        if !(*duration_s >= plan.window_s - 1e-5 && *duration_s <= 1e6) {
+        if !(plan.window_s - 1e-5..=1e6).contains(duration_s) {
             let least = format!("{} or more", plan.window_s);
             findings.add(place("duration_s"), "is shorter than the plan's windows, or endless", least, duration_s);
         }
@@ -345,7 +352,7 @@ fn values_differ(place: &str, what: &str, expected: &Value, found: &Value, findi
     }
 }
 
-/// Are the digests those of the numbers that init, seed and type mean, and the scales?
+/// Are the digests those of the numbers that init, seed and type mean, and the scales, and the bits that switch?
 fn inputs(record: &Record, depth: Depth, findings: &mut Findings) {
     let plan = &record.plan;
     if record.truth.is_some() {
@@ -369,6 +376,12 @@ fn inputs(record: &Record, depth: Depth, findings: &mut Findings) {
             }
             let place = format!("inputs.{init}.scale_{name}");
             difference(&place, "is not the scale of these numbers", &expected_scale, &scale, findings);
+        }
+        if let (Depth::Full, Some(activity)) = (depth, inputs.activity)
+            && let Some(expected) = bits(plan.dtype, init, plan.seed, plan.size)
+        {
+            let place = format!("inputs.{init}.activity");
+            difference(&place, "is not that of these numbers", &expected, &activity, findings);
         }
     }
 }
@@ -406,17 +419,31 @@ pub fn known(dtype: Dtype, matrix: &Matrix) -> Option<String> {
     Some((*digest).to_owned())
 }
 
-/// The digest and the scale of a matrix, found out once. None if it is too large for that.
+/// The digest and the scale of a matrix. None if it is too large to be made for that.
 fn computed(dtype: Dtype, matrix: Matrix) -> Option<(String, Option<f64>)> {
-    type Key = (Dtype, Init, bool, u64, usize);
-    type Made = HashMap<Key, Arc<OnceLock<(String, Option<f64>)>>>;
-    static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
-    if matrix.size > LARGEST_COMPUTED {
-        return None;
+    static MADE: Once<(Dtype, Matrix), (String, Option<f64>)> = Once::new();
+    (matrix.size <= LARGEST_COMPUTED).then(|| MADE.get((dtype, matrix), || dtype.digest(&matrix)))
+}
+
+/// The bits that switch in the operands of an init. None if they are too large to be made for that.
+fn bits(dtype: Dtype, init: Init, seed: u64, size: usize) -> Option<Activity> {
+    static COUNTED: Once<(Dtype, Init, u64, usize), Option<Activity>> = Once::new();
+    let count = || COUNTED.get((dtype, init, seed, size), || Activity::of(dtype, init, seed, size));
+    (size <= LARGEST_COMPUTED).then(count).flatten()
+}
+
+/// What takes long and is asked for by many records: found out once for each key, whichever thread comes first.
+struct Once<K, V>(LazyLock<Mutex<HashMap<K, Arc<OnceLock<V>>>>>);
+
+impl<K: Eq + Hash, V: Clone> Once<K, V> {
+    const fn new() -> Self {
+        Once(LazyLock::new(Mutex::default))
     }
-    let key = (dtype, matrix.init, matrix.operand == Operand::A, matrix.seed, matrix.size);
-    let cell = MADE.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
-    Some(cell.get_or_init(|| dtype.digest(&matrix)).clone())
+
+    fn get(&self, key: K, find: impl FnOnce() -> V) -> V {
+        let cell = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        cell.get_or_init(find).clone()
+    }
 }
 
 /// The text must be what the record is written as: a reader of JSON takes a list for an object, and a key that is there twice,

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use wattmul::gpu::adapter::AdapterInfo;
+use wattmul::gpu::claim::Claim;
 use wattmul::record::Record;
 use wattmul::validity::Status;
 
@@ -293,11 +295,7 @@ mod folder {
 
     /// Is the one record in the temporary folder, as the error says?
     fn is_rescued(temporary: &Path, error: &str) {
-        let saved: Vec<PathBuf> = std::fs::read_dir(temporary)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_none_or(|extension| extension != "lock"))
-            .collect();
+        let saved: Vec<PathBuf> = std::fs::read_dir(temporary).unwrap().map(|entry| entry.unwrap().path()).collect();
         let [path] = &saved[..] else { panic!("{saved:?}") };
         assert!(error.contains(&format!("the record is in {} instead", path.display())), "{error}");
         assert!(error.contains("--results"), "{error}");
@@ -528,16 +526,23 @@ mod two_runs {
         }
         let driver = driver.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let mut command = wattmul();
-        command.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver).env("RADV_FORCE_FAMILY", "NAVI21");
-        command.env("TMPDIR", folder.path()).arg("--no-save").args(BRIEF);
-        command.assert().code(1).stderr(contains("does not open it"));
-        let claims: Vec<PathBuf> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
-        let [claim] = &claims[..] else { panic!("{claims:?}") };
-        let held = std::fs::File::open(claim).unwrap();
-        held.lock().unwrap();
-        command.assert().code(1).stderr(contains("another wattmul measures").and(contains("choose another --adapter")));
+        let program = |arguments: &[&str]| {
+            let mut command = wattmul();
+            command.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver).env("RADV_FORCE_FAMILY", "NAVI21");
+            command.env("TMPDIR", folder.path()).args(arguments);
+            command
+        };
+        let devices = program(&["devices", "--json"]).output().unwrap();
+        let devices: serde_json::Value = serde_json::from_slice(&devices.stdout).unwrap();
+        let mut adapter = devices["adapters"][0].clone();
+        adapter.as_object_mut().unwrap().retain(|key, _| !["allowed", "why"].contains(&key.as_str()));
+        let adapter: AdapterInfo = serde_json::from_value(adapter).unwrap();
+        let run = || program(&[&["--no-save"], BRIEF].concat()).assert().code(1);
+        run().stderr(contains("does not open it"));
+        let held = Claim::within(folder.path(), &adapter, 0).unwrap();
+        run().stderr(contains("another wattmul measures").and(contains("choose another --adapter")));
         drop(held);
-        command.assert().code(1).stderr(contains("does not open it"));
+        run().stderr(contains("does not open it"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
     }
 }

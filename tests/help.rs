@@ -21,7 +21,6 @@ fn help_begins_with_examples_and_keeps_to_80_columns() {
         let places = ["How many joules", "Examples:", "Exit codes:", "Usage:", "Commands:", "Options:", "--backend <"];
         let places: Vec<usize> = places.iter().map(|word| help.find(word).unwrap()).collect();
         assert!(places.is_sorted(), "{help}");
-        assert!(!help.contains("guard-clock"), "that is the program's own business");
     }
     let commands = says(&["--help"]);
     let commands = commands.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
@@ -64,9 +63,10 @@ fn every_shell_gets_its_completions() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = says(&["completions", shell]);
         assert!(script.contains("lock-clock") && script.contains("doctor"), "{shell}: {script}");
+        assert!(!script.contains("guard"), "{shell}: the guard is the program's own business");
     }
     // The shells that are here take what they are given.
-    for shell in ["bash", "zsh", "fish"] {
+    for shell in ["bash", "zsh", "fish"].iter().filter(|_| cfg!(unix)) {
         let mut syntax = std::process::Command::new(shell);
         let Ok(mut child) = syntax.args(["-n", "/dev/stdin"]).stdin(Stdio::piped()).spawn() else { continue };
         child.stdin.take().unwrap().write_all(says(&["completions", shell]).as_bytes()).unwrap();

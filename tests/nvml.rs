@@ -207,7 +207,9 @@ fn a_sensor_that_goes_away_leaves_no_false_joules() {
     assert_eq!(gone.summary.inits[&Init::Zeros].energy_j, None);
 
     let forbidden = brief("no-permission");
-    assert_eq!(forbidden.verdict.status, Status::TimingOnly, "{:?}", forbidden.verdict);
+    // A machine that does much else besides may keep the device from its work as well.
+    assert!(forbidden.verdict.has("sensor-silent"), "{:?}", forbidden.verdict);
+    assert!(forbidden.verdict.status >= Status::TimingOnly, "{:?}", forbidden.verdict);
     assert_eq!(forbidden.summary.inits[&Init::Zeros].energy_j, None);
 }
 
@@ -315,6 +317,25 @@ fn a_sweep_locks_each_clock_and_frees_it_and_changes_nothing_where_it_may_not() 
     let kernels: Vec<&str> = records.iter().map(|record| record.kernel.variant.as_str()).collect();
     assert!(kernels.iter().all(|kernel| *kernel == kernels[0]), "{kernels:?}");
     assert!(text.contains(&format!("sweep {id}, 3 clocks")) && text.contains("900 MHz"), "{text}");
+
+    // Stopped at one clock, it goes on to no other.
+    std::fs::remove_file(&log).unwrap();
+    let mut child = common::program()
+        .env("LD_LIBRARY_PATH", library.path())
+        .env("NVML_DOUBLE", format!("log={}", log.display()))
+        .args(["sweep", "--no-save", "--power", "nvml:0", "--clocks", "600,900", "--size", "64"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = std::time::Instant::now();
+    while !locks().contains(&"locked 600 600".to_owned()) {
+        assert!(begun.elapsed().as_secs() < 60, "the clock is locked at the start");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    common::signal(&child, libc::SIGINT);
+    child.wait().unwrap();
+    assert_eq!(locks(), ["locked 600 600", "unlocked"]);
 }
 
 #[test]

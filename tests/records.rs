@@ -143,7 +143,7 @@ fn a_forger_who_renames_the_file_is_found_by_arithmetic() {
 fn a_list_that_passes_for_an_object_is_found() {
     let record = simulated("h100", 0);
     let text = record.to_json();
-    let idle = serde_json::to_value(&record.idle).unwrap();
+    let idle = serde_json::to_value(record.idle).unwrap();
     let list = Value::Array(idle.as_object().unwrap().values().cloned().collect());
     let from = text.find("\"idle\": {").unwrap();
     let to = from + text[from..].find("\n  }").unwrap() + 4;

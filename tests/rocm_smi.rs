@@ -158,11 +158,16 @@ fn a_software_adapter_is_measured_by_the_cpus_counter() {
 #[test]
 fn a_locked_clock_is_free_again_however_the_run_ends() {
     let level = "cat /sys/class/made-up/*/power_dpm_force_performance_level";
-    for (how, begin) in [("the end", ""), ("SIGTERM", "timeout -s TERM 6"), ("Ctrl-C", "timeout -s INT 6")] {
+    for (how, begin) in [
+        ("the end", ""),
+        ("SIGTERM", "timeout -s TERM 6"),
+        ("Ctrl-C", "timeout -s INT 6"),
+        ("SIGKILL, and its guard", "timeout -s KILL 6"),
+    ] {
         let command = format!(
             "cat /sys/class/made-up/*/pp_od_clk_voltage; \
              {begin} wattmul --power rocm-smi --rounds 2 {SHORT} --lock-clock 1234 >/dev/null & \
-             sleep 3; {level}; echo; wait; {level}; echo; cat /sys/class/made-up/*/pp_od_clk_voltage"
+             sleep 3; {level}; echo; wait; [ '{begin}' = 'timeout -s KILL 6' ] && sleep 3; {level}; echo; cat /sys/class/made-up/*/pp_od_clk_voltage"
         );
         let Some(output) = simulated(&["0000:03:00.0=200"], &command) else { return };
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

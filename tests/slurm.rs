@@ -231,6 +231,15 @@ fn an_array_of_four_saves_four_records(cluster: &Cluster) {
         assert!(!run.contains(&format!("\"{}\"", name.trim())), "the node is not named: {run}");
     }
     assert_eq!(tasks, BTreeSet::from([0, 1, 2, 3]));
+
+    let read = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_wattmul")).current_dir(cluster.path()).args(arguments).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    assert_eq!(read(&["validate"]), "4 records: 4 good, 0 not\n");
+    let report = read(&["report", "--all", "--format", "csv"]);
+    let rows = report.lines().skip(1).filter(|row| row.contains(",gaussian,zeros,"));
+    assert_eq!(rows.map(|row| row.split(',').next()).collect::<BTreeSet<_>>().len(), 4, "{report}");
     fs::remove_dir_all(cluster.path().join("results")).unwrap();
 }
 

@@ -90,6 +90,17 @@ fn an_adapter_that_lacks_a_type_says_so_in_one_line() {
 }
 
 #[test]
+fn numbers_that_a_type_cannot_hold_are_refused_and_no_kernel_is_blamed() {
+    if no_software_driver() {
+        return;
+    }
+    let run =
+        |dtype| wattmul().args(BRIEF).args(["--no-save", "--init", "zeros,gaussian:1e5", "--dtype", dtype]).assert();
+    run("f16").code(1).stderr(contains("some numbers of gaussian:100000 are too large for f16: choose a smaller"));
+    run("i8").stdout(contains("gaussian:100000"));
+}
+
+#[test]
 fn a_type_is_asked_for_by_its_name_and_of_a_gpu() {
     wattmul().args(["--dtype", "bf16"]).assert().code(2).stderr(contains("f32, f16, f64, i8"));
     wattmul().args(["--simulate", "h100", "--dtype", "f16"]).assert().code(2).stderr(contains("--dtype"));

@@ -91,7 +91,7 @@ impl Buffers {
     /// Allocates everything, makes the operands on the CPU and uploads them, a chunk at a time.
     ///
     /// # Errors
-    /// [`GpuError::OutOfMemory`], or whatever the driver raises meanwhile.
+    /// [`GpuError::OutOfMemory`], [`GpuError::TooLargeNumbers`], or whatever the driver raises meanwhile.
     pub fn new(gpu: Gpu, dtype: Dtype, size: usize, inits: &[Init], seed: u64) -> Result<Self, GpuError> {
         let shape = Shape::new(dtype, size);
         let storage = wgpu::BufferUsages::STORAGE;
@@ -218,6 +218,10 @@ fn upload<T: Element>(gpu: &Gpu, matrix: &Matrix, to: &wgpu::Buffer, shape: Shap
         let chunk = &mut chunk[..rows_at_once.min(rows - first) * stride];
         dtype::rows(matrix, scale, first, stride, chunk);
         digest.update(chunk, stride);
+        // f16 ends at 65,504: what is rounded to infinity would end as NaN, and look like a wrong product.
+        if chunk.par_iter().any(|element| !element.value().is_finite()) {
+            return Err(GpuError::TooLargeNumbers { init: matrix.init.to_string(), dtype: shape.dtype.name() });
+        }
         if matrix.operand == Operand::B {
             gather_words(chunk, stride, shape.dtype.elements_in_word());
         }

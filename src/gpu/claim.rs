@@ -1,22 +1,22 @@
 //! One run at a time on an adapter: two would measure each other.
 //!
-//! A claim is a lock on a file in the folder for temporary files, and nothing is ever written into that file. The operating
-//! system lets the lock go with the process that holds it, so that none is left behind. Runs that do not see each other's
-//! files (in containers, or where users or jobs have such folders of their own) do not hear of each other.
+//! A claim is a lock on an empty file in the folder for temporary files. The operating system lets the lock go with the process
+//! that holds it, however that ends. Runs that do not see each other's files (in containers, or where users or jobs have such
+//! folders of their own) do not hear of each other, nor do two that begin in the microseconds in which a third one ends.
 
 use super::adapter::AdapterInfo;
 use crate::record::slug;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Holds an adapter until it is dropped.
 #[derive(Debug)]
 #[must_use = "the adapter is free again when this is dropped"]
 pub struct Claim {
-    /// None where there can be no file: not to know of another run is no reason against this one.
-    _locked: Option<File>,
+    /// None where there can be no such lock: not to know of another run is no reason against this one.
+    locked: Option<(File, PathBuf)>,
 }
 
 /// Another run came first.
@@ -33,16 +33,30 @@ impl Claim {
         Self::within(&std::env::temp_dir(), adapter, index)
     }
 
-    fn within(folder: &Path, adapter: &AdapterInfo, index: usize) -> Result<Self, InUse> {
+    /// The same among those who use this folder.
+    ///
+    /// # Errors
+    /// As [`Claim::new`].
+    pub fn within(folder: &Path, adapter: &AdapterInfo, index: usize) -> Result<Self, InUse> {
         // The address is the device's own, whatever the backend; without one, its place tells twins apart.
         let name = match adapter.pci_address {
             Some(address) => address.to_string(),
             None => format!("{} {} {index}", adapter.backend, adapter.name),
         };
-        let file = open(&folder.join(format!("wattmul-{}.lock", slug(&name))));
-        match file.as_ref().map(File::try_lock) {
-            Some(Err(TryLockError::WouldBlock)) => Err(InUse(adapter.name.clone())),
-            _ => Ok(Claim { _locked: file }),
+        let path = folder.join(format!("wattmul-{}.lock", slug(&name)));
+        let Some(file) = open(&path) else { return Ok(Claim { locked: None }) };
+        match file.try_lock() {
+            Ok(()) => Ok(Claim { locked: Some((file, path)) }),
+            Err(TryLockError::WouldBlock) => Err(InUse(adapter.name.clone())),
+            Err(TryLockError::Error(_)) => Ok(Claim { locked: None }),
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some((_file, path)) = &self.locked {
+            let _ = std::fs::remove_file(path); // another user's stays: an empty file that holds nobody up
         }
     }
 }
@@ -95,6 +109,7 @@ mod tests {
         assert!(told.contains("H100") && told.contains("--adapter"), "{told}");
         let _neighbour = claim(&second, 1).unwrap();
         drop(held);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "the neighbour's alone is left");
         let _again = claim(&first, 0).unwrap();
         let twin = adapter("Apple M2", None);
         let _first = claim(&twin, 0).unwrap();

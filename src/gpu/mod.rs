@@ -27,6 +27,10 @@ pub enum GpuError {
          smaller --size"
     )]
     TooManyInits { fit: usize, inits: usize },
+    #[error(
+        "some numbers of {init} are too large for {dtype}: choose a smaller parameter with --init, or another --dtype"
+    )]
+    TooLargeNumbers { init: String, dtype: &'static str },
     #[error("the GPU was lost in the middle of its work ({0}): see the system's log, and try a smaller --size")]
     Lost(String),
     #[error("the GPU did not finish a piece of work within {0} s: it hangs; see the system's log")]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Made by bindgen from vendor/rocm_smi/rocm_smi.h.
 #[expect(unsafe_code, reason = "calls of a C library")]
-#[allow(dead_code, non_camel_case_types, clippy::all)]
+#[allow(dead_code, non_camel_case_types, clippy::all, clippy::undocumented_unsafe_blocks)]
 pub mod bindings {
     include!(concat!(env!("OUT_DIR"), "/rocm_smi.rs"));
 }
@@ -389,7 +389,7 @@ type Answer<T> = Result<T, rsmi_status_t>;
 impl Device {
     fn pci_address(self) -> Option<PciAddress> {
         let mut id = 0;
-        // SAFETY (here and below): the functions are those of the header, the index is one that the library counted, and
+        // SAFETY: here and below, the functions are those of the header, the index is one that the library counted, and
         // each pointer is to a value of the announced type that outlives the call.
         call(&self.library.smi.rsmi_dev_pci_id_get, |get| unsafe { get(self.index, &mut id) }).ok()?;
         Some(decode_address(id))

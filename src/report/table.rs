@@ -2,7 +2,7 @@
 
 use super::terminal::{WIDTH, printable, wrapped};
 use super::{published, types, units};
-use crate::compare::{self, Comparison, Conclusion, Quantity};
+use crate::compare::{self, Comparison, Conclusion, Outcome, Quantity};
 use crate::dtype::Dtype;
 use crate::fleet::{self, Card, Entry, Fleet};
 use crate::folder::Problem;
@@ -226,15 +226,13 @@ pub fn comparison(a: &Run, b: &Run, comparisons: &[Comparison]) -> String {
 fn one(comparison: &Comparison, record: &Record) -> String {
     let Comparison { reference, init, quantity, a, b, difference, conclusion } = comparison;
     let mut table = table(&["", "A", "95 % interval", "B", "95 % interval"], &[1, 3]);
-    let rows: [(&str, fn(&Ratios) -> Option<Estimate>); 4] = [
-        ("energy", |ratios| ratios.energy),
-        ("power", |ratios| ratios.power),
-        ("time", |ratios| ratios.time),
-        ("above idle", |ratios| ratios.above_idle),
-    ];
-    for (name, of) in rows {
+    for (name, a, b) in [
+        ("energy", a.energy, b.energy),
+        ("power", a.power, b.power),
+        ("time", a.time, b.time),
+        ("above idle", a.above_idle, b.above_idle),
+    ] {
         let sure = |ratio: Option<Estimate>| ratio.map(interval).unwrap_or_else(missing);
-        let (a, b) = (of(a), of(b));
         table.add_row([name.to_owned(), ratio(a), sure(a), ratio(b), sure(b)]);
     }
     let plan = &record.plan;
@@ -262,7 +260,7 @@ fn words(conclusion: Conclusion, quantity: Quantity) -> String {
 }
 
 /// One record against many: a row each that compares, a line each that does not.
-pub fn comparisons(a: &Run, others: &[(&Run, Result<Vec<Comparison>, Vec<String>>)]) -> String {
+pub fn comparisons(a: &Run, others: &[(&Run, Outcome)]) -> String {
     let mut table = table(&["B", "init", "A", "B", "A − B", "95 % interval", ""], &[2, 3, 4]);
     let mut refused = String::new();
     for (Run { path, record }, outcome) in others {

@@ -243,6 +243,7 @@ pub extern "C" fn nvmlDeviceGetIndex(device: nvmlDevice_t, index: *mut c_uint) -
     }
 }
 
+/// It names the card for ever: it may be compared with what a scheduler says, and written nowhere.
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetUUID(device: nvmlDevice_t, text: *mut c_char, length: c_uint) -> nvmlReturn_t {
     give_text(text, length, &format!("GPU-0000000{}-d72c-4106-c12f-20bd9faed9f6", index_of(device)))
@@ -263,12 +264,6 @@ pub extern "C" fn nvmlDeviceGetPciInfo_v3(device: nvmlDevice_t, info: *mut nvmlP
 }
 
 /// Nobody should ask: it names the card for ever.
-#[unsafe(no_mangle)]
-pub extern "C" fn nvmlDeviceGetUUID(_device: nvmlDevice_t, text: *mut c_char, length: c_uint) -> nvmlReturn_t {
-    give_text(text, length, "GPU-5ec2e7a1-0000-4000-8000-00000000cafe")
-}
-
-/// As the UUID.
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetSerial(_device: nvmlDevice_t, text: *mut c_char, length: c_uint) -> nvmlReturn_t {
     give_text(text, length, "1320021040055")
