@@ -16,6 +16,7 @@ use wattmul::plan::{Plan, Wishes};
 use wattmul::record::{Inputs, Record};
 use wattmul::report::canvas::{Ink, Shape};
 use wattmul::report::plot::{DotRow, Layout, Rows};
+use wattmul::report::terminal::printable;
 use wattmul::report::{atlas, html, markdown, sweep as painted, types};
 use wattmul::simulate::{MODELS, Model, Simulation, truth};
 use wattmul::sweep::Sweep;
@@ -78,7 +79,9 @@ fn card(number: usize) -> Record {
     // Another seed is another group, and here it was for the noise alone.
     record.plan.seed = 0;
     record.adapter.pci_address = Some(format!("0000:{number:02x}:00.0").parse().unwrap());
-    record.run.label = HOSTILE.get(number).map(|&name| name.into());
+    // What --label takes; other labels make no good record.
+    let label = |name: &&str| printable(name).chars().take(100).collect();
+    record.run.label = HOSTILE.get(number).map(label);
     record
 }
 

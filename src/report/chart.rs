@@ -64,6 +64,11 @@ impl Area {
         (self.0..=self.2).contains(&x) && (self.1..=self.3).contains(&y)
     }
 
+    /// Where the letters are: widths are rather too large, and lines have gaps.
+    fn shrunk(&self) -> Area {
+        Area(self.0 + 2.0, self.1 + 2.0, self.2 - 2.0, self.3 - 2.0)
+    }
+
     /// Its place that is nearest to a point.
     fn nearest(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (x.clamp(self.0, self.2), y.clamp(self.1, self.3))
@@ -87,7 +92,7 @@ fn places(
     lines: &[(f64, f64)],
     within: Area,
 ) -> Vec<Option<(f64, f64)>> {
-    const DIRECTIONS: [(f64, f64); 12] = [
+    const DIRECTIONS: [(f64, f64); 16] = [
         (1.0, 0.0),
         (0.0, -1.0),
         (-1.0, 0.0),
@@ -96,6 +101,10 @@ fn places(
         (0.7, 0.8),
         (-0.7, -0.8),
         (-0.7, 0.8),
+        (0.95, -0.4),
+        (0.95, 0.4),
+        (-0.95, -0.4),
+        (-0.95, 0.4),
         (0.2, -1.0),
         (0.2, 1.0),
         (-0.2, -1.0),
@@ -117,9 +126,9 @@ fn places(
                 if !free {
                     continue;
                 }
-                let crossed = |place: (f64, f64)| taken.iter().any(|other| other.holds(place));
+                let crossed = |place: (f64, f64)| taken.iter().any(|other| other.shrunk().holds(place));
                 let crosses = between(leader.0, leader.1).any(crossed)
-                    || leaders.iter().any(|&(a, b)| between(a, b).any(|place| area.holds(place)));
+                    || leaders.iter().any(|&(a, b)| between(a, b).any(|place| area.shrunk().holds(place)));
                 let wide = Area(area.0 - 4.0, area.1 - 2.0, area.2 + 4.0, area.3 + 2.0);
                 let covered = points.iter().filter(|&&other| wide.holds(other)).count() as f64;
                 let struck = f64::from(lines.iter().any(|&place| wide.holds(place)));
