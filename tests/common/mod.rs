@@ -159,6 +159,7 @@ impl TwoGpus {
             ("VK_DRIVER_FILES", drivers.clone()),
             ("VK_ICD_FILENAMES", drivers),
             ("LD_LIBRARY_PATH", folder.to_string()),
+            ("TMPDIR", folder.to_string()), // where GPUs are claimed: these are nobody else's
             ("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR").into()),
         ]
     }
