@@ -7,6 +7,9 @@
 //!              ├─→ run ─→ protocol ─→ windows ─┐
 //! gpu ─────────┤            ↑ samples          ├─→ energy ─→ summary ─→ validity ─→ record ─→ report
 //! power ───────┘          trace ───────────────┘            (stats)
+//!
+//! files of records ─→ folder ─→ validate ─→ overview (fleet, sweep) ─→ report
+//!                                       └─→ compare ─────────────────↗
 //! ```
 //!
 //! - [`inits`], [`inputs`]: what the operands can be filled with, and the operands. [`dtype`]: the type of their elements.
@@ -22,6 +25,9 @@
 //! - [`year`]: what the difference would be over a year, for people.
 //! - [`simulate`]: GPUs and sensors whose truth is known, in virtual time, behind the same traits as the real ones.
 //! - [`measure`], [`several`], [`slurm`]: one GPU or all of a machine, and the cluster's job around it.
+//! - [`folder`], [`validate`]: records that strangers wrote, and whether they can be what they say. They need no GPU, and no
+//!   driver; nor does what follows.
+//! - [`overview`], [`fleet`], [`compare`]: records side by side, cards of one model, one record against another.
 //! - [`report`]: what people read. [`devices`], [`doctor`]: what is here, and what is missing.
 
 #![deny(unsafe_code)]

@@ -196,7 +196,7 @@ fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         Some(path) => {
             let folder = path.parent().unwrap_or(Path::new("")).to_owned();
             whole_file(path, &mut |output| paint(output, &folder))?;
-            println!("wrote {}", path.display());
+            writeln!(std::io::stdout(), "wrote {}", path.display())?;
         }
     }
     if args.format != Format::Terminal || args.output.is_some() {

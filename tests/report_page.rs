@@ -16,7 +16,8 @@ use wattmul::plan::{Plan, Wishes};
 use wattmul::record::{Inputs, Record};
 use wattmul::report::canvas::{Ink, Shape};
 use wattmul::report::plot::{DotRow, Layout, Rows};
-use wattmul::report::{atlas, html, markdown, sweep as painted, terminal, types};
+use wattmul::report::terminal::printable;
+use wattmul::report::{atlas, html, markdown, sweep as painted, types};
 use wattmul::simulate::{MODELS, Model, Simulation, truth};
 use wattmul::sweep::Sweep;
 use wattmul::validity;
@@ -68,7 +69,7 @@ const HOSTILE: [&str; 6] = [
     "{{7*7}} ${window.harmed=4} <!-- --> ]]> &lt;b&gt; a name that goes on and on and on without an end that anybody can see",
 ];
 
-/// One of twelve cards of one model, of which the eighth stands out. Half of them have labels that strangers gave them.
+/// One of twelve cards of one model, of which the eighth stands out. Half of them have names that strangers gave them.
 fn card(number: usize) -> Record {
     let mut model = MODELS[0];
     if number == 7 {
@@ -78,8 +79,9 @@ fn card(number: usize) -> Record {
     // Another seed is another group, and here it was for the noise alone.
     record.plan.seed = 0;
     record.adapter.pci_address = Some(format!("0000:{number:02x}:00.0").parse().unwrap());
-    // What a label may be: short, and seen.
-    record.run.label = HOSTILE.get(number).map(|name| terminal::printable(name).chars().take(100).collect());
+    // What --label takes; other labels make no good record.
+    let label = |name: &&str| printable(name).chars().take(100).collect();
+    record.run.label = HOSTILE.get(number).map(label);
     record
 }
 
