@@ -189,6 +189,13 @@ pub fn arrange(mut runs: Vec<Run>, all: bool, problems: Vec<Problem>) -> Overvie
             group.or_insert_with(|| Group { comparable: place.comparable, rows: vec![] }).rows.push(row);
         }
     }
+    // A run of many inits has a section of its own; of its ratios, the usual question and what others asked too are shown beside
+    // those of others.
+    let asked = |group: &Group| {
+        let usual = (group.comparable.reference, group.comparable.init) == (Init::Zeros, Init::Gaussian);
+        usual || group.rows.iter().any(|row| runs[row.run].record.plan.inits.len() == 2)
+    };
+    groups.retain(|_, group| asked(group));
     for ((simulated, _), mut group) in groups {
         group.rows.sort_by(|a, b| by_ratio(a, b, &runs));
         if simulated { &mut overview.simulated } else { &mut overview.measured }.push(group);

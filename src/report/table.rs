@@ -1,7 +1,7 @@
 //! The overview, a validation and a comparison in a terminal, in lines of at most 80 columns.
 
-use super::terminal::{WIDTH, printable, wrapped};
-use super::{published, types, units};
+use super::terminal::{self, WIDTH, printable, wrapped};
+use super::{atlas, published, types, units};
 use crate::compare::{self, Comparison, Conclusion, Outcome, Quantity};
 use crate::dtype::Dtype;
 use crate::fleet::{self, Card, Entry, Fleet};
@@ -49,6 +49,11 @@ fn more(overview: &Overview, simulated: bool) -> String {
         }
         text += &format!("\n{}\n", types::TITLE);
         text += &(wrapped(types::NOTE, "  ", "  ") + &indented(&table));
+    }
+    let atlases = overview.runs.iter().map(|run| &run.record).filter(|record| record.truth.is_some() == simulated);
+    for record in atlases.filter(|record| atlas::is(record)) {
+        text += &wrapped(&format!("{}: {}", gpu(record), record.verdict.words()), "\n", "");
+        text += &terminal::table(record);
     }
     for sweep in overview.sweeps(simulated) {
         text += &wrapped(&super::sweep::title(&sweep[0].record), "\n", "");

@@ -247,7 +247,7 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
 }
 
 /// Of more than two inits: a row each, and one ratio, of energy where there is energy.
-fn table(record: &Record) -> String {
+pub(super) fn table(record: &Record) -> String {
     let summary = &record.summary;
     let inits = &record.plan.inits;
     let joules = summary.sensor.lead.is_some();
