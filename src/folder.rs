@@ -18,8 +18,8 @@ pub struct Problem {
     pub place: String,
     pub what: String,
     /// What should stand there, and what does, where there is such a thing.
-    pub expected: Option<String>,
-    pub found: Option<String>,
+    pub expected: Option<Box<str>>,
+    pub found: Option<Box<str>>,
 }
 
 impl Problem {
@@ -141,8 +141,8 @@ pub fn parse(bytes: &[u8]) -> Result<Record, Problem> {
     {
         let what = "this program does not know this version of records: update wattmul";
         return Err(Problem {
-            expected: Some(SCHEMA.to_string()),
-            found: Some(schema.to_string()),
+            expected: Some(SCHEMA.to_string().into()),
+            found: Some(schema.to_string().into()),
             ..problem("schema".into(), what.into())
         });
     }

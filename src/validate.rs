@@ -130,8 +130,8 @@ impl Findings<'_> {
             path: self.path.into(),
             place: place.into(),
             what: what.into(),
-            expected: Some(expected.to_string()),
-            found: Some(found.to_string()),
+            expected: Some(expected.to_string().into()),
+            found: Some(found.to_string().into()),
         });
     }
 
