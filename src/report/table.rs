@@ -1,6 +1,6 @@
 //! The overview, a validation and a comparison in a terminal, in lines of at most 80 columns.
 
-use super::terminal::{self, WIDTH, printable, wrapped};
+use super::terminal::{self, WIDTH, interval, printable, wrapped};
 use super::{atlas, published, types, units};
 use crate::compare::{self, Comparison, Conclusion, Outcome, Quantity};
 use crate::dtype::Dtype;
@@ -150,12 +150,6 @@ fn missing() -> String {
 
 fn ratio(ratio: Option<Estimate>) -> String {
     ratio.map(|ratio| format!("{:.3}", ratio.estimate)).unwrap_or_else(missing)
-}
-
-/// "1.321 … 1.339", as far as there is one.
-pub fn interval(estimate: Estimate) -> String {
-    let both = estimate.low.zip(estimate.high);
-    both.map(|(low, high)| format!("{low:.3} … {high:.3}")).unwrap_or_else(|| "n/a (few rounds)".into())
 }
 
 /// Columns without lines; those in `right` hold figures.
