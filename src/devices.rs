@@ -262,15 +262,7 @@ mod tests {
         assert_eq!(
             keys,
             [
-                "api",
-                "name",
-                "pci_address",
-                "scope",
-                "kind",
-                "power_w",
-                "energy_j",
-                "temperature_c",
-                "clock_mhz",
+                "api", "name", "pci_address", "scope", "kind", "power_w", "energy_j", "temperature_c", "clock_mhz",
                 "adapter"
             ]
         );

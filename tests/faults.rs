@@ -19,32 +19,12 @@ use wattmul::validity::Status;
 
 /// More rounds than any test waits for.
 const LONG: &[&str] = &[
-    "--size",
-    "128",
-    "--rounds",
-    "100",
-    "--window",
-    "0.3",
-    "--lead-in",
-    "0.1",
-    "--warm-up",
-    "0.3",
-    "--kernel",
+    "--size", "128", "--rounds", "100", "--window", "0.3", "--lead-in", "0.1", "--warm-up", "0.3", "--kernel",
     "direct/8x16",
 ];
 /// Four windows of a good second each.
 const MEDIUM: &[&str] = &[
-    "--size",
-    "128",
-    "--rounds",
-    "2",
-    "--window",
-    "1.2",
-    "--lead-in",
-    "0.1",
-    "--warm-up",
-    "0.3",
-    "--kernel",
+    "--size", "128", "--rounds", "2", "--window", "1.2", "--lead-in", "0.1", "--warm-up", "0.3", "--kernel",
     "direct/8x16",
 ];
 /// Nothing may take longer to end.

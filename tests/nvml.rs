@@ -127,18 +127,8 @@ fn an_average_of_a_second_lengthens_the_lead_in() {
     let record = run(
         "average",
         &[
-            "--size",
-            "128",
-            "--rounds",
-            "1",
-            "--window",
-            "0.3",
-            "--warm-up",
-            "0.3",
-            "--kernel",
-            "direct/8x16",
-            "--power",
-            "nvml:0",
+            "--size", "128", "--rounds", "1", "--window", "0.3", "--warm-up", "0.3", "--kernel", "direct/8x16",
+            "--power", "nvml:0",
         ],
     );
     assert_eq!(record.source.as_ref().unwrap().power, Some(PowerKind::AverageMs(1000)));
@@ -158,20 +148,8 @@ fn a_sensor_that_fails_is_named_and_its_figures_are_not_used() {
     let back = run(
         "step-back",
         &[
-            "--size",
-            "128",
-            "--rounds",
-            "2",
-            "--window",
-            "3",
-            "--lead-in",
-            "0.1",
-            "--warm-up",
-            "0.3",
-            "--kernel",
-            "direct/8x16",
-            "--power",
-            "nvml:0",
+            "--size", "128", "--rounds", "2", "--window", "3", "--lead-in", "0.1", "--warm-up", "0.3", "--kernel",
+            "direct/8x16", "--power", "nvml:0",
         ],
     );
     assert!(back.verdict.has("counter-stepped-back"), "{:?}", back.verdict);

@@ -28,13 +28,7 @@ fn a_quick_run_prints_a_summary_and_saves_a_record_that_can_be_computed_again() 
     let printed = text.replace(saved_line, ""); // a path is as long as it is
     assert!(longest_line(&printed) <= 80, "{printed}");
     for word in [
-        "llvmpipe",
-        "Vulkan",
-        "f32 200²",
-        "software adapter",
-        "zeros",
-        "gaussian",
-        "no energy was measured",
+        "llvmpipe", "Vulkan", "f32 200²", "software adapter", "zeros", "gaussian", "no energy was measured",
         "n/a (no sensor)",
     ] {
         assert!(text.contains(word), "{word} is missing in\n{text}");
@@ -253,19 +247,8 @@ mod signals {
     fn started(results: &std::path::Path, lines: usize) -> Child {
         let mut child = common::program()
             .args([
-                "--size",
-                "128",
-                "--rounds",
-                "100",
-                "--window",
-                "0.3",
-                "--lead-in",
-                "0.1",
-                "--warm-up",
-                "0.3",
-                "--kernel",
-                "direct/8x16",
-                "--results",
+                "--size", "128", "--rounds", "100", "--window", "0.3", "--lead-in", "0.1", "--warm-up", "0.3",
+                "--kernel", "direct/8x16", "--results",
             ])
             .arg(results)
             .stdout(Stdio::piped())

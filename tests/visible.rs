@@ -10,18 +10,7 @@ use serde_json::Value;
 
 /// Rounds as short as they can be, with a kernel for GPUs.
 const BRIEF: &[&str] = &[
-    "--size",
-    "128",
-    "--rounds",
-    "2",
-    "--window",
-    "0.2",
-    "--lead-in",
-    "0.1",
-    "--warm-up",
-    "0.3",
-    "--quick",
-    "--kernel",
+    "--size", "128", "--rounds", "2", "--window", "0.2", "--lead-in", "0.1", "--warm-up", "0.3", "--quick", "--kernel",
     "32x32x16/4x4",
 ];
 

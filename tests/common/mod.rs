@@ -9,17 +9,7 @@ use wattmul::simulate::{self, Simulation};
 
 /// Rounds as short as they can be: for tests of everything but the figures.
 pub const BRIEF: &[&str] = &[
-    "--size",
-    "128",
-    "--rounds",
-    "2",
-    "--window",
-    "0.2",
-    "--lead-in",
-    "0.1",
-    "--warm-up",
-    "0.3",
-    "--kernel",
+    "--size", "128", "--rounds", "2", "--window", "0.2", "--lead-in", "0.1", "--warm-up", "0.3", "--kernel",
     "direct/8x16",
 ];
 
@@ -37,13 +27,8 @@ pub fn program() -> std::process::Command {
 
 /// Variables that would say which GPUs a test may use.
 const SCHEDULERS: [&str; 7] = [
-    "CUDA_VISIBLE_DEVICES",
-    "GPU_DEVICE_ORDINAL",
-    "HIP_VISIBLE_DEVICES",
-    "ROCR_VISIBLE_DEVICES",
-    "SLURM_JOB_GPUS",
-    "SLURM_JOB_ID",
-    "SLURM_STEP_GPUS",
+    "CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS",
+    "SLURM_JOB_ID", "SLURM_STEP_GPUS",
 ];
 
 /// Shows a command Vulkan's software driver alone, and a cache folder that is not the user's, in no scheduler's job.
