@@ -3,7 +3,7 @@
 use crate::gpu::adapter::{self, AdapterError, AdapterInfo, Backend};
 use crate::gpu::visible::{self, Grant, Standing, ThisMachine, Variables, VisibleError};
 use crate::power::{self, Api, PowerError, PowerReader, Reading, Source};
-use crate::report::terminal::{printable, wrapped};
+use crate::text::{notice, printable, wrapped};
 use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -112,11 +112,9 @@ impl Devices {
             text += "     none (`wattmul doctor` says what is missing)\n";
         }
         if let Err(error) = &self.grant {
-            text += &wrapped(&printable(&error.to_string()), "  notice: ", "          ");
+            text += &notice(&error.to_string());
         }
-        let notices =
-            self.refusals.iter().map(|error| wrapped(&printable(&error.to_string()), "  notice: ", "          "));
-        text += &notices.collect::<String>();
+        text += &self.refusals.iter().map(|error| notice(&error.to_string())).collect::<String>();
         text + &unseen(self.infos().iter())
     }
 
@@ -184,7 +182,7 @@ impl Sensor {
 pub fn unseen<'a>(infos: impl Iterator<Item = &'a AdapterInfo>) -> String {
     let seen: Vec<_> = infos.filter_map(|info| info.pci_address).collect();
     let gpus = adapter::unseen_gpus(Path::new(power::SYS), &seen);
-    gpus.iter().map(|gpu| wrapped(&gpu.to_string(), "  notice: ", "          ")).collect()
+    gpus.iter().map(|gpu| notice(&gpu.to_string())).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::gpu::adapter::{self, AdapterError, AdapterInfo, AdapterType, Backend}
 use crate::pci::PciAddress;
 use crate::power::sysfs::{read_number, read_text};
 use crate::power::{self, Api, PowerError, Source, nvml};
-use crate::report::terminal::{printable, wrapped};
+use crate::text::{printable, wrapped};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -191,7 +191,7 @@ fn nvidia(state: &nvml::GpuState) -> Vec<Finding> {
     }
     if let Some(count) = programs.filter(|&count| count > 0) {
         let mend = "`nvidia-smi` lists them; end them before a run";
-        findings.push(bad("programs", format!("{count} other programs use {name}"), mend));
+        findings.push(bad("programs", format!("other programs on {name}: {count}"), mend));
     }
     if *display == Some(true) {
         findings.push(display_finding(name));
@@ -210,7 +210,7 @@ fn rocm_programs(sys: &Path) -> Option<Finding> {
     let names = folders(&sys.join("class/kfd/kfd/proc"));
     let others = names.iter().filter_map(|path| path.file_name()?.to_str()).filter(|name| *name != own).count();
     let mend = "`rocm-smi --showpids` lists them; end them before a run";
-    (others > 0).then(|| bad("programs", format!("{others} programs compute on AMD's GPUs"), mend))
+    (others > 0).then(|| bad("programs", format!("other programs on AMD's GPUs: {others}"), mend))
 }
 
 /// Connectors of graphics cards, such as card0-HDMI-A-1.
@@ -409,7 +409,7 @@ mod tests {
             ("class/power_supply/BAT0/status", "Discharging\n"),
         ]);
         assert_eq!(displays(busy.path()).len(), 1, "a card is named once");
-        assert!(rocm_programs(busy.path()).unwrap().text.starts_with("1 programs"));
+        assert!(rocm_programs(busy.path()).unwrap().text.ends_with(": 1"));
         assert_eq!(battery(busy.path()).unwrap().mend.as_deref(), Some("plug in its power supply"));
         let mouse = tree(&[
             ("class/power_supply/mouse/type", "Battery\n"),

@@ -22,6 +22,7 @@ use wattmul::record::Record;
 use wattmul::report::terminal::{self, Progress};
 use wattmul::report::{csv, html, markdown, table};
 use wattmul::simulate::{Model, Simulation};
+use wattmul::text::printable;
 use wattmul::validate::Depth;
 use wattmul::{
     compare, devices, doctor, folder, interrupt, overview, power, record, report as painters, simulate, sweep, validate,
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // `wattmul … | head`
         Err(error) => {
-            eprintln!("wattmul: {}", terminal::printable(&format!("{error:#}")));
+            eprintln!("wattmul: {}", printable(&format!("{error:#}")));
             ExitCode::from(if error.is::<PlanError>() { 2 } else { 1 })
         }
     }

@@ -17,7 +17,7 @@ use crate::run::{HostClock, RealDevice, World, carry_out};
 use crate::several::{self, Row};
 use crate::slurm::Job;
 use crate::validity::Status;
-use crate::{devices, interrupt};
+use crate::{devices, interrupt, text};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -126,7 +126,7 @@ pub fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Resul
     let shared = match &claim {
         Err(in_use) if !software => anyhow::bail!("{in_use}"),
         // Programs share a CPU all the time.
-        Err(in_use) => terminal::wrapped(&format!("notice: {in_use}."), "  ", "          "),
+        Err(in_use) => text::notice(&format!("{in_use}.")),
         Ok(_) => String::new(),
     };
 
@@ -146,9 +146,9 @@ pub fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Resul
     }
 
     let notices = if software {
-        let why = "notice: this is a software adapter: it computes on the CPU, and what it measures is the CPU. \
+        let why = "this is a software adapter: it computes on the CPU, and what it measures is the CPU. \
                    No GPU is offered here.";
-        terminal::wrapped(why, "  ", "          ") + &devices::unseen(adapters.iter().map(|adapter| &adapter.info))
+        text::notice(why) + &devices::unseen(adapters.iter().map(|adapter| &adapter.info))
     } else {
         String::new()
     };

@@ -9,9 +9,9 @@ use crate::inputs::Init;
 use crate::plan::Plan;
 use crate::power::{Limiter, Source};
 use crate::protocol::{Idle, WarmUp};
-use crate::report::terminal::printable;
 use crate::slurm::Job;
 use crate::stats::Estimate;
+use crate::text::{printable, slug};
 use crate::trace::Trace;
 use crate::validity::Verdict;
 use anyhow::Context;
@@ -320,30 +320,6 @@ fn cannot_write(folder: &Path) -> String {
     format!("cannot write into {}: name another folder with --results, or use --no-save", folder.display())
 }
 
-/// Letters, digits and single hyphens: safe in any file system and on any command line. What stands in parentheses (a
-/// driver's remark) is left out.
-pub(crate) fn slug(text: &str) -> String {
-    let mut depth = 0;
-    let text: String = text
-        .chars()
-        .filter(|c| {
-            depth += i32::from(*c == '(');
-            let outside = depth == 0;
-            depth = (depth - i32::from(*c == ')')).max(0);
-            outside
-        })
-        .collect();
-    let words: Vec<String> = text
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_ascii_lowercase)
-        .collect();
-    let mut slug = words.join("-");
-    slug.truncate(60); // ASCII
-    let slug = slug.trim_end_matches('-');
-    if slug.is_empty() { "unknown".into() } else { slug.into() }
-}
-
 /// Pretty, but for what is a row or a column: those take one line each.
 fn write_value(value: &serde_json::Value, depth: usize, text: &mut String) {
     const FLAT_BELOW: usize = 2;
@@ -383,16 +359,6 @@ mod tests {
     use super::*;
     use crate::plan::Wishes;
     use crate::simulate::{self, Model, Simulation};
-
-    #[test]
-    fn names_of_gpus_become_parts_of_file_names() {
-        assert_eq!(slug("NVIDIA H100 80GB HBM3"), "nvidia-h100-80gb-hbm3");
-        assert_eq!(slug("llvmpipe (LLVM 15.0.6, 256 bits)"), "llvmpipe");
-        assert_eq!(slug("Intel(R) UHD Graphics 620 (KBL GT2)"), "intel-uhd-graphics-620");
-        assert_eq!(slug("../../etc/<script>\n|é"), "etc-script");
-        assert_eq!(slug("図"), "unknown");
-        assert!(slug(&"long ".repeat(50)).len() <= 60);
-    }
 
     #[test]
     fn a_name_that_another_record_has_is_not_taken_from_it() {

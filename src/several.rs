@@ -3,8 +3,8 @@
 
 use crate::gpu::adapter::AdapterInfo;
 use crate::record::Record;
-use crate::report::terminal::{printable, wrapped};
 use crate::stats::Estimate;
+use crate::text::{printable, wrapped};
 
 /// One GPU, and what became of it.
 pub struct Row {

@@ -332,7 +332,7 @@ fn doctor_tells_what_spoils_a_run_and_devices_shows_the_sensor() {
         assert!(!healthy.contains(word), "{healthy}");
     }
     let troubled = run("not-persistent display programs=2", "doctor");
-    for word in ["persistence mode", "2 other programs use NVIDIA Stand-in", "a display is attached to NVIDIA Stand-in"]
+    for word in ["persistence mode", "other programs on NVIDIA Stand-in: 2", "a display is attached to NVIDIA Stand-in"]
     {
         assert!(troubled.contains(word), "{word}: {troubled}");
     }

@@ -16,10 +16,10 @@ use wattmul::plan::{Plan, Wishes};
 use wattmul::record::{Inputs, Record};
 use wattmul::report::canvas::{Ink, Shape};
 use wattmul::report::plot::{DotRow, Layout, Rows};
-use wattmul::report::terminal::printable;
 use wattmul::report::{atlas, html, markdown, sweep as painted, types};
 use wattmul::simulate::{MODELS, Model, Simulation, truth};
 use wattmul::sweep::Sweep;
+use wattmul::text::printable;
 use wattmul::validity;
 
 /// Large enough that a product outlasts what surrounds it, and small enough that the matrices are made in no time.

@@ -5,7 +5,7 @@
 //! folders of their own) do not hear of each other, nor do two that begin in the microseconds in which a third one ends.
 
 use super::adapter::AdapterInfo;
-use crate::record::slug;
+use crate::text::slug;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

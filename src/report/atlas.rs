@@ -3,12 +3,12 @@
 use super::canvas::{Ink, Plot, Shape};
 use super::chart::{Chart, Curve, Spot};
 use super::plot::Layout;
-use super::terminal::printable;
 use super::units;
 use crate::activity::{self, Activity, Bits};
 use crate::inits::Init;
 use crate::record::{InitSummary, Record};
 use crate::stats::Estimate;
+use crate::text::printable;
 use crate::validity::Flag;
 
 /// So many inits make one: through two there is always a line.

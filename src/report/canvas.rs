@@ -4,8 +4,8 @@
 //! The SVG has no style of its own but for colours: each ink is one value of `fill` and `stroke`, which [`dark_style`] turns
 //! into the one for dark paper. So a plot within a page needs no inline style, which the page's policy forbids.
 
-use super::terminal::printable;
 use crate::inputs::Init;
+use crate::text::{printable, without_remarks};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::Ranged;
 use plotters::coord::types::RangedCoordf64;
@@ -179,18 +179,9 @@ impl Pen {
 
     /// A GPU's name, without the driver's remark in parentheses where that helps, else shortened.
     pub fn fitted_name(self, name: &str, width: f64) -> String {
-        let plain = || {
-            let mut depth = 0;
-            let outside = |c: &char| {
-                depth += i32::from(*c == '(');
-                let outside = depth <= 0;
-                depth -= i32::from(*c == ')');
-                outside
-            };
-            name.chars().filter(outside).collect::<String>().trim().to_owned()
-        };
-        let plain = Some(plain()).filter(|plain| self.width(name) > width && !plain.is_empty());
-        self.fitted(plain.as_deref().unwrap_or(name), width)
+        let plain = without_remarks(name);
+        let plain = Some(plain.trim()).filter(|plain| self.width(name) > width && !plain.is_empty());
+        self.fitted(plain.unwrap_or(name), width)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The overview for spreadsheets: one row a run and init, all figures at full precision.
 
-use super::terminal::printable;
 use crate::overview::{Overview, Run};
 use crate::record::Ratios;
 use crate::stats::Estimate;
+use crate::text::printable;
 use crate::year;
 use std::io::{self, Write};
 

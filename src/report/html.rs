@@ -6,7 +6,6 @@
 use super::canvas::{Plot, dark_style};
 use super::plot::{self, Layout, MOST_ROWS};
 use super::published::{self, Published};
-use super::terminal::printable;
 use super::view::{self, Line};
 use super::{atlas, sweep as painted, types, units};
 use crate::activity::Bits;
@@ -20,6 +19,7 @@ use crate::protocol::Idle;
 use crate::record::{InitSummary, Ratios, Record, WindowRecord};
 use crate::stats::Estimate;
 use crate::sweep::{self, Sweep};
+use crate::text::{counted, printable};
 use crate::validity::{Reason, Status};
 use crate::year::{self, GridIntensity};
 use base64::Engine;
@@ -188,10 +188,6 @@ fn reading() -> Markup {
              cross-check. " em { "Timing-only" } ": no sensor, so no energy (n/a). Every reason stands with its run."
         }
     }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The same plot for wide and for narrow windows, of which one is shown.

@@ -5,7 +5,6 @@
 use super::canvas::Plot;
 use super::plot::{self, Layout, MOST_ROWS};
 use super::published::{self, Published};
-use super::terminal::printable;
 use super::view::{self, Line};
 use super::{atlas, sweep as painted, table, types, units};
 use crate::activity::Bits;
@@ -16,6 +15,7 @@ use crate::overview::{Group, LeftOut, Overview, Run};
 use crate::record::Ratios;
 use crate::stats::Estimate;
 use crate::sweep::Sweep;
+use crate::text::printable;
 use crate::year;
 use std::fmt::Write;
 use std::path::Path;

@@ -8,6 +8,7 @@ use crate::overview::Comparable;
 use crate::power::Scope;
 use crate::record::{InitSummary, Record};
 use crate::stats::{Estimate, Spread};
+use crate::text::printable;
 use crate::trace::Trace;
 
 /// How much room there is.
@@ -465,7 +466,7 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
     const TOP: f64 = 22.0;
     const GAP: f64 = 26.0;
     let bottom = TOP + panels.iter().map(|panel| panel.height + GAP).sum::<f64>();
-    let name = super::terminal::printable(&record.adapter.name);
+    let name = printable(&record.adapter.name);
     let inits: Vec<String> = record.plan.inits.iter().map(ToString::to_string).collect();
     let title = format!("Course of a run on {name}");
     let shown: Vec<&str> = panels.iter().map(|panel| panel.label).collect();

@@ -1,5 +1,6 @@
 //! What others have published: with other kernels, sensors and protocols, and so never among the records.
 
+use crate::text::wrapped;
 use serde::Deserialize;
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -98,14 +99,14 @@ pub fn slide() -> Option<f64> {
 pub fn table() -> String {
     let mut text = format!("{TITLE}\n");
     for Publication { source, unit, quantity, rows, caution, .. } in publications() {
-        text += &super::terminal::wrapped(source, "  ", "    ");
+        text += &wrapped(source, "  ", "    ");
         let ratio = format!("{} ratio", quantity.name());
         let _ = writeln!(text, "    {:<36}{:>12}{:>12}{ratio:>15}", "", "zeros", "gaussian");
         for row in rows {
             let [zeros, gaussian] = [row.zeros, row.gaussian].map(|value| super::units::significant(value, unit));
             let _ = writeln!(text, "    {:<36}{zeros:>12}{gaussian:>12}{:>15.3}", row.title(), row.ratio);
         }
-        text += &super::terminal::wrapped(caution, "    ", "    ");
+        text += &wrapped(caution, "    ", "    ");
     }
     text
 }

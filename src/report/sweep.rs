@@ -3,12 +3,13 @@
 use super::canvas::{Ink, Plot, Shape};
 use super::chart::{Chart, Curve, Spot};
 use super::plot::Layout;
-use super::terminal::{interval, printable, wrapped};
+use super::terminal::interval;
 use super::units;
 use crate::inits::Init;
 use crate::record::Record;
 use crate::stats::Estimate;
 use crate::sweep::{Fit, Row, Sweep};
+use crate::text::{printable, wrapped};
 use std::fmt::Write;
 
 /// The records of one sweep, in lines of at most 80 columns.

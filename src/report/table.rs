@@ -1,6 +1,6 @@
 //! The overview, a validation and a comparison in a terminal, in lines of at most 80 columns.
 
-use super::terminal::{self, WIDTH, interval, printable, wrapped};
+use super::terminal::{self, interval};
 use super::{atlas, published, types, units};
 use crate::compare::{self, Comparison, Conclusion, Outcome, Quantity};
 use crate::dtype::Dtype;
@@ -10,6 +10,7 @@ use crate::inputs::Init;
 use crate::overview::{Group, LeftOut, Overview, Row, Run};
 use crate::record::{Ratios, Record};
 use crate::stats::{Estimate, Spread};
+use crate::text::{WIDTH, counted, printable, wrapped};
 use crate::validate::Validation;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::fmt::Write;
@@ -195,8 +196,7 @@ pub fn problems(problems: &[Problem]) -> String {
 /// What `wattmul validate` prints.
 pub fn validation(validation: &Validation) -> String {
     let Validation { files, good, problems: found } = validation;
-    let noun = if *files == 1 { "record" } else { "records" };
-    problems(found) + &format!("{files} {noun}: {good} good, {} not\n", files - good)
+    problems(found) + &format!("{}: {good} good, {} not\n", counted(*files, "record"), files - good)
 }
 
 /// Why two records do not compare.

@@ -8,6 +8,7 @@ use crate::power::Source;
 use crate::protocol::{Event, Stage};
 use crate::record::{InitSummary, Record, TrueRatios};
 use crate::stats::Estimate;
+use crate::text::{printable, wrapped};
 use crate::validity::Status;
 use crate::year::{self, GridIntensity};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,9 +16,6 @@ use std::cell::RefCell;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
-
-/// Columns of everything that is printed.
-pub const WIDTH: usize = 80;
 
 /// The lines before a run: who, what, and by which sensor.
 pub fn heading(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>) -> String {
@@ -45,27 +43,6 @@ pub fn heading(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>
         Err(why) => format!("no sensor: {why}"),
     };
     text + &wrapped(&printable(&power), "  power   ", "          ")
-}
-
-/// Names come from drivers, and sentences from libraries and strangers: no control characters, terminal escapes, direction
-/// marks, or anything else that is there and not seen.
-pub fn printable(text: &str) -> String {
-    text.chars().filter(|&c| !c.is_control() && !is_invisible(c)).collect()
-}
-
-/// Unicode's format characters (general category Cf), its separators of lines and paragraphs, and variation selectors.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{115f}'..='\u{1160}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// The text in lines of at most [`WIDTH`] columns, with a newline at the end of each.
-pub fn wrapped(text: &str, first: &str, others: &str) -> String {
-    let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(others).break_words(false);
-    textwrap::fill(text, options) + "\n"
 }
 
 /// Draws what the protocol does: a bar on a terminal, else a line a window.
@@ -361,10 +338,5 @@ mod tests {
         assert_eq!(meter(0.5, 4), "━━╸┄");
         assert_eq!(meter(1.0, 4), "━━━━");
         assert_eq!(meter(f64::NAN, 4), "╸┄┄┄");
-    }
-
-    #[test]
-    fn nothing_that_a_driver_calls_itself_reaches_the_terminal_raw() {
-        assert_eq!(printable("GPU\x1b[31m\n\u{202e}evil\u{200b}"), "GPU[31mevil");
     }
 }

@@ -1,13 +1,13 @@
 //! A group of records in words: what the tables and plots of every format show of a row, and by what name.
 
 use super::table;
-use super::terminal::printable;
 use super::units;
 use crate::fleet::{self, Card, Entry, Fleet};
 use crate::overview::{Group, Overview, Row, Run};
 use crate::power::Scope;
 use crate::record::{Ratios, Record};
 use crate::stats::{Estimate, Spread};
+use crate::text::printable;
 use crate::validity::{Status, Verdict};
 use std::collections::HashMap;
 
