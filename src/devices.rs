@@ -1,8 +1,10 @@
 //! `wattmul devices`: the adapters of this machine, its sensors with what each says now, and which belongs to which.
 
 use crate::gpu::adapter::{self, AdapterError, AdapterInfo, Backend};
+use crate::gpu::unseen::unseen_gpus;
 use crate::gpu::visible::{self, Grant, Standing, ThisMachine, Variables, VisibleError};
 use crate::power::{self, Api, PowerError, PowerReader, Reading, Source};
+use crate::sysfs::SYS;
 use crate::text::{notice, printable, wrapped};
 use std::fmt::Write;
 use std::path::Path;
@@ -181,7 +183,7 @@ impl Sensor {
 /// A sentence for each GPU that the PCI bus shows and the backend does not.
 pub fn unseen<'a>(infos: impl Iterator<Item = &'a AdapterInfo>) -> String {
     let seen: Vec<_> = infos.filter_map(|info| info.pci_address).collect();
-    let gpus = adapter::unseen_gpus(Path::new(power::SYS), &seen);
+    let gpus = unseen_gpus(Path::new(SYS), &seen);
     gpus.iter().map(|gpu| notice(&gpu.to_string())).collect()
 }
 

@@ -3,9 +3,10 @@
 //! Each probe takes the root of what it looks at, and says one thing.
 
 use crate::gpu::adapter::{self, AdapterError, AdapterInfo, AdapterType, Backend};
+use crate::gpu::unseen::unseen_gpus;
 use crate::pci::PciAddress;
-use crate::power::sysfs::{read_number, read_text};
 use crate::power::{self, Api, PowerError, Source, nvml};
+use crate::sysfs::{self, SYS, entries, read_number, read_text};
 use crate::text::{printable, wrapped};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ fn bad(subject: &'static str, text: impl Into<String>, mend: impl Into<String>) 
 
 /// Looks at this machine.
 pub fn examine(backend: Backend) -> Vec<Finding> {
-    let sys = Path::new(power::SYS);
+    let sys = Path::new(SYS);
     let adapters = adapter::list(backend).map(|adapters| adapters.into_iter().map(|adapter| adapter.info).collect());
     let mut findings = drivers(&adapters, sys);
     let infos: &[AdapterInfo] = adapters.as_deref().unwrap_or(&[]);
@@ -52,7 +53,7 @@ pub fn examine(backend: Backend) -> Vec<Finding> {
     let vendors: Vec<String> = infos
         .iter()
         .map(|info| info.vendor.clone())
-        .chain(adapter::unseen_gpus(sys, &[]).into_iter().map(|gpu| gpu.vendor))
+        .chain(unseen_gpus(sys, &[]).into_iter().map(|gpu| gpu.vendor))
         .collect();
     let mut sources: Vec<(Api, Source)> = vec![];
     for api in Api::ALL {
@@ -106,13 +107,7 @@ fn drivers(adapters: &Result<Vec<AdapterInfo>, AdapterError>, sys: &Path) -> Vec
         findings.push(bad("driver", "only software adapters: a run measures the CPU", mend));
     }
     let seen: Vec<PciAddress> = infos.iter().filter_map(|info| info.pci_address).collect();
-    findings.extend(adapter::unseen_gpus(sys, &seen).iter().map(|gpu| {
-        let text = gpu.to_string();
-        match text.split_once(": ") {
-            Some((says, mend)) => bad("driver", says, mend),
-            None => bad("driver", text, "install its driver"),
-        }
-    }));
+    findings.extend(unseen_gpus(sys, &seen).iter().map(|gpu| bad("driver", gpu.wrong(), gpu.mend)));
     findings
 }
 
@@ -207,8 +202,8 @@ fn display_finding(name: &str) -> Finding {
 /// Programs that compute on AMD's GPUs, which the kernel lists by process.
 fn rocm_programs(sys: &Path) -> Option<Finding> {
     let own = std::process::id().to_string();
-    let names = folders(&sys.join("class/kfd/kfd/proc"));
-    let others = names.iter().filter_map(|path| path.file_name()?.to_str()).filter(|name| *name != own).count();
+    let names = entries(&sys.join("class/kfd/kfd/proc"));
+    let others = names.iter().filter_map(|path| sysfs::name(path)).filter(|name| *name != own).count();
     let mend = "`rocm-smi --showpids` lists them; end them before a run";
     (others > 0).then(|| bad("programs", format!("other programs on AMD's GPUs: {others}"), mend))
 }
@@ -216,12 +211,11 @@ fn rocm_programs(sys: &Path) -> Option<Finding> {
 /// Connectors of graphics cards, such as card0-HDMI-A-1.
 fn displays(sys: &Path) -> Vec<Finding> {
     let connected = |path: &PathBuf| read_text(&path.join("status")).is_some_and(|status| status == "connected");
-    let connectors = folders(&sys.join("class/drm")).into_iter().filter(connected);
+    let connectors = entries(&sys.join("class/drm")).into_iter().filter(connected);
     let mut names: Vec<String> = connectors
-        .map(|path| {
-            let real = path.canonicalize().unwrap_or(path);
-            let address = real.iter().rev().find_map(|part| part.to_str()?.parse::<PciAddress>().ok());
-            address.map(|address| format!("the GPU at {address}")).unwrap_or_else(|| "a GPU".into())
+        .map(|path| match sysfs::pci_address(&path) {
+            Some(address) => format!("the GPU at {address}"),
+            None => "a GPU".into(),
         })
         .collect();
     names.sort();
@@ -231,14 +225,12 @@ fn displays(sys: &Path) -> Vec<Finding> {
 
 /// Device files through which Mesa's drivers and ROCm reach a GPU.
 fn render_nodes(dev: &Path) -> Option<Finding> {
-    let is_node = |path: &PathBuf| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("renderD"))
-    };
+    let is_node = |path: &PathBuf| sysfs::name(path).is_some_and(|name| name.starts_with("renderD"));
     let refused = |path: PathBuf| {
         let opened = std::fs::File::options().read(true).write(true).open(&path);
         opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied).then_some(path)
     };
-    let path = folders(&dev.join("dri")).into_iter().filter(is_node).find_map(refused)?;
+    let path = entries(&dev.join("dri")).into_iter().filter(is_node).find_map(refused)?;
     let mend = "sudo usermod --append --groups render,video $USER, then log in again";
     Some(bad("rights", format!("{} may not be opened", path.display()), mend))
 }
@@ -258,7 +250,7 @@ fn root(proc: &Path) -> Option<Finding> {
 
 /// On battery a laptop slows its GPU down.
 fn battery(sys: &Path) -> Option<Finding> {
-    let supplies = folders(&sys.join("class/power_supply"));
+    let supplies = entries(&sys.join("class/power_supply"));
     let is = |path: &Path, kind: &str| read_text(&path.join("type")).is_some_and(|text| text == kind);
     let discharging = supplies.iter().any(|path| {
         is(path, "Battery")
@@ -269,14 +261,6 @@ fn battery(sys: &Path) -> Option<Finding> {
     let plugged = supplies.iter().any(|path| is(path, "Mains") && read_number(&path.join("online")) == Some(1));
     (discharging && !plugged)
         .then(|| bad("battery", "this machine runs on its battery, and slows its GPU down", "plug in its power supply"))
-}
-
-/// What lies in a folder, in order; nothing where there is none.
-fn folders(path: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
 }
 
 #[cfg(all(test, unix))] // sysfs names hold colons

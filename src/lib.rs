@@ -62,6 +62,7 @@ pub mod slurm;
 pub mod stats;
 pub mod summary;
 pub mod sweep;
+pub mod sysfs;
 pub mod text;
 pub mod trace;
 pub mod validate;

@@ -1,8 +1,10 @@
 //! Adapters: which there are, which one is meant, and how its device is opened.
 
 use super::GpuError;
+use super::unseen::unseen_gpus;
 use crate::dtype::Dtype;
 use crate::pci::PciAddress;
+use crate::sysfs::SYS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -103,7 +105,7 @@ impl AdapterInfo {
 }
 
 /// PCI vendor numbers, and those that Khronos gives to software (0x10005 is Mesa).
-fn vendor_name(id: u32) -> String {
+pub(super) fn vendor_name(id: u32) -> String {
     match id {
         0x10de => "NVIDIA".into(),
         0x1002 | 0x1022 => "AMD".into(),
@@ -178,7 +180,7 @@ pub fn list(backend: Backend) -> Result<Vec<Adapter>, AdapterError> {
         if backends == wgpu::Backends::VULKAN && !loads(VULKAN_LOADER) {
             return Err(AdapterError::NoLoader(VULKAN_LOADER));
         }
-        let unseen: String = unseen_gpus(Path::new("/sys"), &[]).iter().map(|gpu| format!("\n{gpu}")).collect();
+        let unseen: String = unseen_gpus(Path::new(SYS), &[]).iter().map(|gpu| format!("\n{gpu}")).collect();
         return Err(AdapterError::None(title.into(), unseen));
     }
     Ok(adapters)
@@ -222,55 +224,6 @@ pub fn choose<'a>(infos: impl Iterator<Item = &'a AdapterInfo> + Clone, wanted: 
         [] => Err(AdapterError::Unknown { wanted: wanted.into(), list: list() }),
         _ => Err(AdapterError::Ambiguous { wanted: wanted.into(), count: fitting.len(), list: list() }),
     }
-}
-
-/// A GPU that the PCI bus shows and the backend does not offer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UnseenGpu {
-    pub vendor: String,
-    pub address: PciAddress,
-    reason: &'static str,
-}
-
-impl fmt::Display for UnseenGpu {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} GPU at {} is not offered by Vulkan: {}", self.vendor, self.address, self.reason)
-    }
-}
-
-/// GPUs under `<sys>/bus/pci` that are none of `seen`. Empty where there is no such folder.
-///
-/// A wrong guess would be worse than none, so that only display controllers and accelerators (PCI class 03 and 12) of the
-/// three vendors whose drivers wgpu can use are named: servers have a small display chip on the mainboard as well.
-pub fn unseen_gpus(sys: &Path, seen: &[PciAddress]) -> Vec<UnseenGpu> {
-    let read = |path: &Path, name: &str| {
-        let text = std::fs::read_to_string(path.join(name)).ok()?;
-        u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()
-    };
-    let mut gpus: Vec<UnseenGpu> = std::fs::read_dir(sys.join("bus/pci/devices"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let path = entry.path();
-            let address: PciAddress = entry.file_name().to_str()?.parse().ok()?;
-            let (class, vendor) = (read(&path, "class")? >> 16, read(&path, "vendor")?);
-            let reason = match vendor {
-                0x10de => {
-                    "install the graphics part of its driver (libnvidia-gl); a container needs NVIDIA_DRIVER_CAPABILITIES=compute,utility,graphics; MIG slices have no Vulkan"
-                }
-                0x1002 => {
-                    "your user needs the render group (/dev/dri/renderD*) and Mesa's driver; Instinct cards (MI100 and later) have no Vulkan driver"
-                }
-                0x8086 => "your user needs the render group (/dev/dri/renderD*) and Mesa's driver",
-                _ => return None,
-            };
-            let gpu = UnseenGpu { vendor: vendor_name(vendor), address, reason };
-            ((class == 0x03 || class == 0x12) && !seen.contains(&address)).then_some(gpu)
-        })
-        .collect();
-    gpus.sort_by_key(|gpu| gpu.address);
-    gpus
 }
 
 /// An open device with its queue. Errors that a driver raises at any time end in [`Gpu::check`].
@@ -404,29 +357,5 @@ mod tests {
         }
         // "6000" is no index, but a part of a name
         assert!(matches!(choose("6000"), Err(AdapterError::Ambiguous { .. })));
-    }
-
-    #[test]
-    fn a_gpu_that_vulkan_hides_is_named_with_the_reason() {
-        let sys = tempfile::tempdir().unwrap();
-        for (address, vendor, class) in [
-            ("0000:01:00.0", "0x10de", "0x030200"), // a GPU for computing, hidden
-            ("0000:02:00.0", "0x1002", "0x120000"), // an accelerator, hidden
-            ("0000:03:00.0", "0x1002", "0x030000"), // seen
-            ("0000:04:00.0", "0x1a03", "0x030000"), // a server's display chip
-            ("0000:05:00.0", "0x10de", "0x040300"), // a GPU's sound device
-            ("0000:06:00.0", "garbage", "0x030000"),
-        ] {
-            let path = sys.path().join("bus/pci/devices").join(address);
-            std::fs::create_dir_all(&path).unwrap();
-            std::fs::write(path.join("vendor"), format!("{vendor}\n")).unwrap();
-            std::fs::write(path.join("class"), format!("{class}\n")).unwrap();
-        }
-        let gpus = unseen_gpus(sys.path(), &["0000:03:00.0".parse().unwrap()]);
-        let texts: Vec<String> = gpus.iter().map(|gpu| gpu.to_string()).collect();
-        assert_eq!(texts.len(), 2, "{texts:?}");
-        assert!(texts[0].starts_with("NVIDIA GPU at 0000:01:00.0 is not offered by Vulkan: install"), "{texts:?}");
-        assert!(texts[1].contains("Instinct"), "{texts:?}");
-        assert!(unseen_gpus(Path::new("/nonexistent"), &[]).is_empty());
     }
 }

@@ -3,16 +3,16 @@
 
 use super::visible::Gpu;
 use crate::pci::PciAddress;
-use crate::power::sysfs::{read_number, read_text};
+use crate::sysfs::{self, entries, read_number, read_text};
 use std::path::Path;
 
 /// The GPUs under `<sys>/class/kfd`, in order. A node that a device cgroup keeps from this process cannot be read, and the
 /// runtime does not count it either.
 pub fn gpus(sys: &Path) -> Vec<Gpu> {
     let nodes = sys.join("class/kfd/kfd/topology/nodes");
-    let names = std::fs::read_dir(&nodes).into_iter().flatten().flatten();
-    let mut numbers: Vec<u32> = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    numbers.sort_unstable();
+    let paths = entries(&nodes);
+    let mut numbers: Vec<u32> = paths.iter().filter_map(|path| sysfs::name(path)?.parse().ok()).collect();
+    numbers.sort_unstable(); // 2 before 10
     let gpu = |number: u32| {
         let node = nodes.join(number.to_string());
         if read_number(&node.join("gpu_id"))? == 0 {

@@ -8,6 +8,7 @@ pub mod kfd;
 pub mod matmul;
 pub mod tune;
 pub mod tuning_cache;
+pub mod unseen;
 pub mod verify;
 pub mod visible;
 

@@ -19,7 +19,8 @@
 use super::adapter::{AdapterInfo, AdapterType};
 use super::kfd;
 use crate::pci::PciAddress;
-use crate::power::{self, nvml};
+use crate::power::nvml;
+use crate::sysfs::SYS;
 use std::collections::BTreeMap;
 use std::path::Path;
 use thiserror::Error;
@@ -56,7 +57,7 @@ impl Inventory for ThisMachine {
     }
 
     fn amd(&self) -> Result<Vec<Gpu>, String> {
-        match kfd::gpus(Path::new(power::SYS)) {
+        match kfd::gpus(Path::new(SYS)) {
             gpus if gpus.is_empty() => Err("AMD's compute driver (amdkfd) shows no GPU".into()),
             gpus => Ok(gpus),
         }

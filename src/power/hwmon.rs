@@ -3,9 +3,9 @@
 //! Names and units: Documentation/hwmon/sysfs-interface.rst and Documentation/gpu/amdgpu/thermal.rst of the kernel, and
 //! Documentation/ABI/testing/sysfs-driver-intel-{i915,xe}-hwmon.
 
-use super::sysfs::{NumberFile, read_number, read_text};
 use super::{Counter, PowerError, PowerKind, PowerReader, Reading, Scope, Source};
 use crate::pci::PciAddress;
+use crate::sysfs::{NumberFile, entries, pci_address, read_number, read_text};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -41,18 +41,11 @@ pub fn scope_at(sys: &Path, address: PciAddress) -> Option<Scope> {
 
 /// The hwmon folders of GPUs by PCI address. The number in a folder's name changes from boot to boot.
 fn folders(sys: &Path) -> Vec<(PciAddress, PathBuf)> {
-    let entries = std::fs::read_dir(sys.join("class/hwmon")).into_iter().flatten().flatten();
-    let mut folders: Vec<(PciAddress, PathBuf)> = entries
-        .filter_map(|entry| {
-            let folder = entry.path();
-            let driver = read_text(&folder.join("name"))?;
-            DRIVERS.contains(&driver.as_str()).then_some(())?;
-            // The link leads to …/0000:00:01.0/0000:03:00.0/hwmon/hwmon4: the last address is the device's.
-            let real = folder.canonicalize().ok()?;
-            let address = real.iter().rev().find_map(|part| part.to_str()?.parse().ok())?;
-            Some((address, real))
-        })
-        .collect();
+    let understood =
+        |folder: &PathBuf| read_text(&folder.join("name")).is_some_and(|name| DRIVERS.contains(&name.as_str()));
+    let folders = entries(&sys.join("class/hwmon")).into_iter().filter(understood);
+    let mut folders: Vec<(PciAddress, PathBuf)> =
+        folders.filter_map(|folder| Some((pci_address(&folder)?, folder))).collect();
     folders.sort();
     folders
 }

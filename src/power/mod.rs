@@ -9,10 +9,10 @@ pub mod nvml;
 pub mod rapl;
 pub mod rocm_smi;
 pub mod sampler;
-pub mod sysfs;
 
 use crate::gpu::adapter::{AdapterInfo, AdapterType};
 use crate::pci::PciAddress;
+use crate::sysfs::SYS;
 use clock_lock::ClockLock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -276,9 +276,6 @@ impl Api {
         }
     }
 }
-
-/// Where Linux shows its devices.
-pub const SYS: &str = "/sys";
 
 #[cfg(all(target_os = "macos", target_arch = "aarch64"))]
 fn apple_readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {

@@ -3,8 +3,8 @@
 //!
 //! Documentation/power/powercap/powercap.rst of the kernel. Counters move every millisecond or so.
 
-use super::sysfs::{NumberFile, read_number, read_text};
 use super::{Counter, PowerError, PowerReader, Reading, Scope, Source};
+use crate::sysfs::{self, NumberFile, entries, read_number, read_text};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -47,18 +47,12 @@ pub fn readers(sys: &Path) -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
 /// The packages' folders: intel-rapl:0, intel-rapl:1, … Parts of a package (intel-rapl:0:0, the cores) are in it already,
 /// and so is the same package through another interface (intel-rapl-mmio:0). "psys", the whole machine, is no package.
 fn packages(sys: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(sys.join("class/powercap")).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|folder| {
-            let name =
-                folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix("intel-rapl:"));
-            name.is_some_and(|number| number.parse::<u32>().is_ok())
-                && read_text(&folder.join("name")).is_some_and(|name| name.starts_with("package"))
-        })
-        .collect();
-    folders.sort();
-    folders
+    let is_package = |folder: &PathBuf| {
+        let number = sysfs::name(folder).and_then(|name| name.strip_prefix("intel-rapl:"));
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+            && read_text(&folder.join("name")).is_some_and(|name| name.starts_with("package"))
+    };
+    entries(&sys.join("class/powercap")).into_iter().filter(is_package).collect()
 }
 
 struct RaplReader {

@@ -6,8 +6,9 @@
 
 use super::clock_guard::Guard;
 use super::clock_lock::ClockLock;
-use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, SYS, Scope, Source, hwmon};
+use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, Scope, Source, hwmon};
 use crate::pci::PciAddress;
+use crate::sysfs::SYS;
 use bindings::{RocmSmi, rsmi_frequencies_any_t, rsmi_gpu_metrics_start_t, rsmi_status_t, rsmi_version_t};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};

@@ -1,8 +1,12 @@
 //! Files of Linux's sysfs, each a value: read again and again without opening and without allocating.
 
+use crate::pci::PciAddress;
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Where Linux shows its devices. What reads there takes another root too, so that a test can lay out its own.
+pub const SYS: &str = "/sys";
 
 /// A file that holds a whole number, kept open. The kernel writes it anew for each read from its beginning.
 pub struct NumberFile(File);
@@ -46,6 +50,25 @@ pub fn read_number(path: &Path) -> Option<i64> {
 /// The text in a file, without the space around it; None where there is none.
 pub fn read_text(path: &Path) -> Option<String> {
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+/// What lies in a folder, in the order of the names; nothing where there is none.
+pub fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+/// The name of a file or folder, where it is text.
+pub fn name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()
+}
+
+/// The address of the device that a link leads to: of `…/0000:00:01.0/0000:03:00.0/hwmon/hwmon4`, the last.
+pub fn pci_address(path: &Path) -> Option<PciAddress> {
+    let real = path.canonicalize().ok()?;
+    real.iter().rev().find_map(|part| part.to_str()?.parse().ok())
 }
 
 #[cfg(test)]
