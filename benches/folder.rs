@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use wattmul::plan::{Plan, Wishes};
+use wattmul::plan::Wishes;
 use wattmul::record::Record;
-use wattmul::simulate::{self, MODELS, Simulation};
+use wattmul::simulate::{self, MODELS};
 
 const COUNTS: [usize; 3] = [100, 1000, 10_000];
 /// Runs that are simulated; the others are these under other names, at other times.
@@ -44,10 +44,9 @@ fn main() {
 
 fn simulated(i: usize) -> Record {
     let model = MODELS[i % MODELS.len()];
-    let plan = Plan::new(&Wishes { seed: (i / MODELS.len()) as u64, ..Wishes::default() }, false, 20_000, "board");
-    let plan = plan.expect("a plan");
-    let truth = simulate::truth(&model, &plan).expect("a truth");
-    let mut record = Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| ()).expect("a record");
+    let wishes = Wishes { seed: (i / MODELS.len()) as u64, ..Wishes::default() };
+    let plan = simulate::plan(&model, &wishes).expect("a plan");
+    let mut record = simulate::record(&model, plan).expect("a record");
     record.plan.seed = 0; // all compare
     record
 }

@@ -3,10 +3,10 @@
 //!     cargo bench --bench sampling
 
 use std::time::{Duration, Instant};
+use wattmul::measure::HostClock;
 use wattmul::power::sampler::{PERIOD, SamplingThread};
 use wattmul::power::{PowerError, PowerKind, PowerReader, Reading, Scope, Source};
 use wattmul::protocol::Sampler;
-use wattmul::run::HostClock;
 
 struct Trivial(Source);
 
@@ -30,18 +30,7 @@ fn cpu_time(name: &str) -> Option<Duration> {
 }
 
 fn main() {
-    let source = Source {
-        api: "none".into(),
-        api_version: None,
-        device: "none".into(),
-        pci_address: None,
-        scope: Scope::Board,
-        counter: None,
-        power: Some(PowerKind::Instant),
-        power_limit_w: None,
-        default_power_limit_w: None,
-        shared_with: vec![],
-    };
+    let source = Source { power: Some(PowerKind::Instant), ..Source::new("none", "none", Scope::Board) };
     let mut sampler = SamplingThread::start(Box::new(Trivial(source)), HostClock::start()).unwrap();
     std::thread::sleep(Duration::from_millis(200));
     let Some(before) = cpu_time("sensor") else {

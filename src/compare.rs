@@ -176,14 +176,13 @@ pub fn cautions(a: &Record, b: &Record) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Plan, Wishes};
-    use crate::simulate::{self, Simulation};
+    use crate::plan::Wishes;
+    use crate::simulate;
 
     fn record(model: &str, seed: u64) -> Record {
         let model = model.parse().unwrap();
-        let plan = Plan::new(&Wishes { seed, ..Wishes::default() }, false, 10_000, "board").unwrap();
-        let truth = simulate::truth(&model, &plan).unwrap();
-        Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| {}).unwrap()
+        let plan = simulate::plan(&model, &Wishes { seed, ..Wishes::default() }).unwrap();
+        simulate::record(&model, plan).unwrap()
     }
 
     fn only(a: &Record, b: &Record) -> Comparison {

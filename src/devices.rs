@@ -195,16 +195,10 @@ mod tests {
 
     fn sensor(api: Api, address: Option<&str>, power_w: Option<f64>, adapter: Option<usize>) -> Sensor {
         let source = Source {
-            api: if api == Api::Hwmon { "hwmon" } else { "ROCm SMI" }.into(),
-            api_version: None,
-            device: "AMD Radeon \u{1b}[31mRX".into(),
             pci_address: address.map(|address| address.parse().unwrap()),
-            scope: Scope::Gpu,
             counter: (api == Api::RocmSmi).then_some(Counter { resolution_uj: None, wraps_at_uj: None }),
             power: power_w.map(|_| PowerKind::Average),
-            power_limit_w: None,
-            default_power_limit_w: None,
-            shared_with: vec![],
+            ..Source::new(if api == Api::Hwmon { "hwmon" } else { "ROCm SMI" }, "AMD Radeon \u{1b}[31mRX", Scope::Gpu)
         };
         let reading = Reading { temperature_c: Some(51.0), energy_uj: Some(7_000_000), ..Reading::default() };
         Sensor { api, index: 0, source, reading: Ok(reading), power_w, adapter }
@@ -212,12 +206,9 @@ mod tests {
 
     fn two() -> Devices {
         let info = |name: &str, address: Option<&str>| AdapterInfo {
-            name: name.into(),
-            vendor: "AMD".into(),
-            kind: AdapterType::Discrete,
-            backend: "vulkan".into(),
             driver: Some("radv".into()),
             pci_address: address.map(|address| address.parse().unwrap()),
+            ..AdapterInfo::new(name, "AMD", AdapterType::Discrete, "vulkan")
         };
         let mut gone = sensor(Api::Hwmon, None, None, None);
         gone.reading = Err(PowerError::Failed { what: "reading".into(), why: "gone".into(), mend: "look for it" });

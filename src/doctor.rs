@@ -280,27 +280,21 @@ mod tests {
 
     fn info(kind: AdapterType, vendor: &str, address: Option<&str>) -> AdapterInfo {
         AdapterInfo {
-            name: "card".into(),
-            vendor: vendor.into(),
-            kind,
-            backend: "vulkan".into(),
             driver: Some("driver 1.2".into()),
             pci_address: address.map(|address| address.parse().unwrap()),
+            ..AdapterInfo::new("card", vendor, kind, "vulkan")
         }
     }
 
     fn source(address: &str) -> Source {
         Source {
-            api: "NVML".into(),
             api_version: Some("12.570".into()),
-            device: "RTX".into(),
             pci_address: Some(address.parse().unwrap()),
-            scope: Scope::Board,
             counter: Some(Counter { resolution_uj: None, wraps_at_uj: None }),
             power: Some(PowerKind::Instant),
             power_limit_w: Some(230.0),
             default_power_limit_w: Some(370.0),
-            shared_with: vec![],
+            ..Source::new("NVML", "RTX", Scope::Board)
         }
     }
 

@@ -16,7 +16,7 @@ use wattmul::gpu::adapter;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
 use wattmul::measure::{self, conclude, exit_code, show_heading};
 use wattmul::overview::{Overview, Run};
-use wattmul::plan::{Plan, PlanError};
+use wattmul::plan::PlanError;
 use wattmul::power::{SensorChoice, clock_guard};
 use wattmul::record::Record;
 use wattmul::report::terminal::{self, Progress};
@@ -120,7 +120,7 @@ fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
         SensorChoice::None => Some("--power none"),
         SensorChoice::Named(..) => anyhow::bail!("a simulated board has a sensor of its own: --power auto or none"),
     };
-    let plan = Plan::new(&args.wishes(), false, LARGEST_SIMULATED, model.title)?;
+    let plan = simulate::plan(model, &args.wishes())?;
     if let Some(folder) = args.folder() {
         record::check_folder(folder)?;
     }
@@ -134,9 +134,6 @@ fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     progress.finish();
     Ok(result?)
 }
-
-/// n, where no memory limits it.
-const LARGEST_SIMULATED: usize = 100_000;
 
 fn list_devices(args: &DevicesArgs) -> anyhow::Result<ExitCode> {
     let devices = devices::look(args.backend);

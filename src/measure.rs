@@ -1,26 +1,31 @@
 //! `wattmul run` on real hardware: one adapter, or every one that may be measured, one after another.
 
+use crate::activity::Activity;
 use crate::cli::RunArgs;
-use crate::gpu::adapter::{self, Adapter, AdapterInfo, AdapterType};
-use crate::gpu::buffers::Shape;
+use crate::gpu::GpuError;
+use crate::gpu::adapter::{self, Adapter, AdapterInfo, AdapterType, Gpu};
+use crate::gpu::buffers::{Buffers, Operands, Shape};
 use crate::gpu::claim::Claim;
-use crate::gpu::tune::Candidates;
+use crate::gpu::tune::{self, Candidates, Trial, Tuned};
 use crate::gpu::tuning_cache::TuningCache;
 use crate::gpu::visible::{self, Grant, ThisMachine, Variables, VisibleError};
 use crate::plan::{Plan, PlanError};
 use crate::power::sampler::SamplingThread;
 use crate::power::{self, SensorChoice};
-use crate::protocol::Sampler;
-use crate::record::{self, Record};
+use crate::protocol::{Clock, Sampler};
+use crate::record::{self, Inputs, KernelChoice, Record};
 use crate::report::terminal::{self, Progress};
-use crate::run::{HostClock, RealDevice, World, carry_out};
+use crate::run::{Prepared, Setup, carry_out};
 use crate::several::{self, Row};
 use crate::slurm::Job;
 use crate::validity::Status;
 use crate::{devices, interrupt, text};
+use std::cell::RefCell;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 /// Measures what `--adapter` means.
 ///
@@ -165,8 +170,8 @@ pub fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Resul
             }
         })),
     };
-    let device = std::cell::RefCell::new(RealDevice::new(adapter, plan.clone(), candidates));
-    let world = World {
+    let device = RefCell::new(RealDevice::new(adapter, plan.clone(), candidates));
+    let setup = Setup {
         adapter: adapter.info.clone(),
         clock: &clock,
         sensor: sensor.map(|sensor| Box::new(sensor) as Box<dyn Sampler>),
@@ -174,7 +179,7 @@ pub fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Resul
         prepare: &mut || device.borrow_mut().prepare(|trial| progress.note(&format!("tried kernel {}", trial.kernel))),
         truth: None,
     };
-    let result = carry_out(plan.clone(), world, &interrupt::stopped, &|event| progress.event(&plan, event));
+    let result = carry_out(plan.clone(), setup, &interrupt::stopped, &|event| progress.event(&plan, event));
     progress.finish();
     Ok(Some(result?))
 }
@@ -249,4 +254,75 @@ fn rescue(args: &RunArgs, record: &Record, why: anyhow::Error) -> anyhow::Error 
 pub fn exit_code(records: &[Record]) -> ExitCode {
     let invalid = |record: &Record| record.verdict.judgement() == Status::Invalid;
     ExitCode::from(if records.iter().any(invalid) { 3 } else { 0 })
+}
+
+/// Opens and prepares a real adapter, in the two steps that [`Setup`] asks for.
+pub struct RealDevice<'a> {
+    adapter: &'a Adapter,
+    plan: Plan,
+    candidates: Candidates,
+    gpu: Option<Gpu>,
+}
+
+impl<'a> RealDevice<'a> {
+    pub fn new(adapter: &'a Adapter, plan: Plan, candidates: Candidates) -> Self {
+        RealDevice { adapter, plan, candidates, gpu: None }
+    }
+
+    /// # Errors
+    /// The driver does not open it.
+    pub fn open(&mut self) -> Result<(), GpuError> {
+        self.gpu = Some(self.adapter.open()?);
+        Ok(())
+    }
+
+    /// Uploads the operands and chooses the kernel; `tried` hears of each.
+    ///
+    /// # Errors
+    /// The device fails, or computes no product rightly.
+    pub fn prepare(&mut self, tried: impl FnMut(&Trial)) -> Result<Prepared, GpuError> {
+        let gpu = match self.gpu.take() {
+            Some(gpu) => gpu,
+            None => self.adapter.open()?,
+        };
+        let Plan { size, dtype, inits, seed, .. } = &self.plan;
+        let buffers = Rc::new(Buffers::new(gpu, *dtype, *size, inits, *seed)?);
+        let digests = |operands: &Operands| Inputs {
+            digest_a: operands.uploaded_a.digest.clone(),
+            digest_b: operands.uploaded_b.digest.clone(),
+            scale_a: operands.uploaded_a.scale,
+            scale_b: operands.uploaded_b.scale,
+            activity: Activity::of(*dtype, operands.init, *seed, *size),
+        };
+        let inputs = buffers.operands.iter().map(|operands| (operands.init, digests(operands))).collect();
+        let Tuned { matmul, trials, remembered } = tune::fastest(buffers, *seed, &self.candidates, tried)?;
+        let kernel = matmul.kernel();
+        let kernel = KernelChoice {
+            variant: kernel.to_string(),
+            wgsl_digest: kernel.digest(*dtype),
+            tuning: trials,
+            remembered,
+        };
+        Ok(Prepared { work: Box::new(matmul), inputs, kernel })
+    }
+}
+
+/// The monotonic clock of this machine, from the moment it is made.
+#[derive(Clone, Copy)]
+pub struct HostClock(Instant);
+
+impl HostClock {
+    pub fn start() -> Self {
+        HostClock(Instant::now())
+    }
+}
+
+impl Clock for HostClock {
+    fn now_s(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+
+    fn sleep(&self, seconds: f64) {
+        std::thread::sleep(Duration::from_secs_f64(seconds.max(0.0)));
+    }
 }

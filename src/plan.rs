@@ -206,16 +206,9 @@ mod tests {
     #[test]
     fn a_slow_sensor_stretches_the_plan_but_never_the_users_word() {
         let source = Source {
-            api: "test".into(),
-            api_version: None,
-            device: "card".into(),
-            pci_address: None,
-            scope: Scope::Board,
             counter: Some(Counter { resolution_uj: None, wraps_at_uj: None }),
             power: Some(PowerKind::AverageMs(2000)),
-            power_limit_w: None,
-            default_power_limit_w: None,
-            shared_with: vec![],
+            ..Source::new("test", "card", Scope::Board)
         };
         let mut slow = plan(Wishes::default()).unwrap();
         slow.fit_to_sensor(&source, Some(2.2));

@@ -197,7 +197,7 @@ pub struct SensorSummary {
 }
 
 /// What the model of a simulated run says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Truth {
     pub ratios: BTreeMap<Init, TrueRatios>,
@@ -358,15 +358,14 @@ fn write_value(value: &serde_json::Value, depth: usize, text: &mut String) {
 mod tests {
     use super::*;
     use crate::plan::Wishes;
-    use crate::simulate::{self, Model, Simulation};
+    use crate::simulate::{self, Model};
 
     #[test]
     fn a_name_that_another_record_has_is_not_taken_from_it() {
         let folder = tempfile::tempdir().unwrap();
         let model: Model = "h100".parse().unwrap();
-        let plan = Plan::new(&Wishes { quick: true, ..Wishes::default() }, false, 100_000, model.title).unwrap();
-        let truth = simulate::truth(&model, &plan).unwrap();
-        let record = Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| {}).unwrap();
+        let plan = simulate::plan(&model, &Wishes { quick: true, ..Wishes::default() }).unwrap();
+        let record = simulate::record(&model, plan).unwrap();
         std::fs::write(folder.path().join(record.file_name()), "another record").unwrap();
         let path = record.save(folder.path()).unwrap();
         assert_eq!(std::fs::read_to_string(folder.path().join(record.file_name())).unwrap(), "another record");

@@ -1,11 +1,9 @@
 //! A whole run: a plan carried out on a device, real or simulated, and made into a record.
 
-use crate::activity::Activity;
 use crate::gpu::GpuError;
-use crate::gpu::adapter::{Adapter, AdapterInfo};
-use crate::gpu::buffers::Buffers;
-use crate::gpu::tune::{self, Candidates, Trial, Tuned};
+use crate::gpu::adapter::AdapterInfo;
 use crate::host::{Host, Tool};
+use crate::inputs::Init;
 use crate::plan::{PROTOCOL, Plan};
 use crate::power::{Limiters, Source};
 use crate::protocol::{Clock, Event, Finished, Halt, Protocol, Sampler, Stage, WarmUp, Window, Workload};
@@ -14,18 +12,16 @@ use crate::trace::{Trace, round};
 use crate::validity::{Status, Verdict};
 use crate::{energy, summary, validity};
 use std::collections::BTreeMap;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 /// A device opened and its products verified.
 pub struct Prepared {
     pub work: Box<dyn Workload>,
-    pub inputs: BTreeMap<crate::inputs::Init, Inputs>,
+    pub inputs: BTreeMap<Init, Inputs>,
     pub kernel: KernelChoice,
 }
 
-/// The world in which a plan is carried out.
-pub struct World<'a> {
+/// With what a plan is carried out.
+pub struct Setup<'a> {
     pub adapter: AdapterInfo,
     pub clock: &'a dyn Clock,
     /// Or why there is none.
@@ -61,9 +57,9 @@ impl From<Halt> for RunError {
 ///
 /// # Errors
 /// The device fails, or the run is stopped, before the first round is complete.
-pub fn carry_out(plan: Plan, world: World, stop: &dyn Fn() -> bool, watch: &dyn Fn(Event)) -> Result<Record, RunError> {
+pub fn carry_out(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Event)) -> Result<Record, RunError> {
     let started = jiff::Timestamp::now();
-    let World { adapter, clock, sensor, open, prepare, truth } = world;
+    let Setup { adapter, clock, sensor, open, prepare, truth } = setup;
     let (sensor, no_sensor) = match sensor {
         Ok(sensor) => (Some(sensor), None),
         Err(why) => (None, Some(why)),
@@ -167,76 +163,5 @@ fn window_record(window: &Window, plan: &Plan, trace: &Trace) -> WindowRecord {
         clock_mhz: trace.mean(start_s, end_s, |row| row.clock_mhz).map(|mhz| round(mhz, 1)),
         temperature_c: trace.mean(start_s, end_s, |row| row.temperature_c).map(|degrees| round(degrees, 2)),
         limiters: window.limiters.map(|limiters: Limiters| limiters.iter().collect()),
-    }
-}
-
-/// Opens and prepares a real adapter, in the two steps that [`World`] asks for.
-pub struct RealDevice<'a> {
-    adapter: &'a Adapter,
-    plan: Plan,
-    candidates: Candidates,
-    gpu: Option<crate::gpu::adapter::Gpu>,
-}
-
-impl<'a> RealDevice<'a> {
-    pub fn new(adapter: &'a Adapter, plan: Plan, candidates: Candidates) -> Self {
-        RealDevice { adapter, plan, candidates, gpu: None }
-    }
-
-    /// # Errors
-    /// The driver does not open it.
-    pub fn open(&mut self) -> Result<(), GpuError> {
-        self.gpu = Some(self.adapter.open()?);
-        Ok(())
-    }
-
-    /// Uploads the operands and chooses the kernel; `tried` hears of each.
-    ///
-    /// # Errors
-    /// The device fails, or computes no product rightly.
-    pub fn prepare(&mut self, tried: impl FnMut(&Trial)) -> Result<Prepared, GpuError> {
-        let gpu = match self.gpu.take() {
-            Some(gpu) => gpu,
-            None => self.adapter.open()?,
-        };
-        let Plan { size, dtype, inits, seed, .. } = &self.plan;
-        let buffers = Rc::new(Buffers::new(gpu, *dtype, *size, inits, *seed)?);
-        let digests = |operands: &crate::gpu::buffers::Operands| Inputs {
-            digest_a: operands.uploaded_a.digest.clone(),
-            digest_b: operands.uploaded_b.digest.clone(),
-            scale_a: operands.uploaded_a.scale,
-            scale_b: operands.uploaded_b.scale,
-            activity: Activity::of(*dtype, operands.init, *seed, *size),
-        };
-        let inputs = buffers.operands.iter().map(|operands| (operands.init, digests(operands))).collect();
-        let Tuned { matmul, trials, remembered } = tune::fastest(buffers, *seed, &self.candidates, tried)?;
-        let kernel = matmul.kernel();
-        let kernel = KernelChoice {
-            variant: kernel.to_string(),
-            wgsl_digest: kernel.digest(*dtype),
-            tuning: trials,
-            remembered,
-        };
-        Ok(Prepared { work: Box::new(matmul), inputs, kernel })
-    }
-}
-
-/// The monotonic clock of this machine, from the moment it is made.
-#[derive(Clone, Copy)]
-pub struct HostClock(Instant);
-
-impl HostClock {
-    pub fn start() -> Self {
-        HostClock(Instant::now())
-    }
-}
-
-impl Clock for HostClock {
-    fn now_s(&self) -> f64 {
-        self.0.elapsed().as_secs_f64()
-    }
-
-    fn sleep(&self, seconds: f64) {
-        std::thread::sleep(Duration::from_secs_f64(seconds.max(0.0)));
     }
 }

@@ -78,30 +78,22 @@ fn energy(record: &Record) -> Option<Estimate> {
 mod tests {
     use super::*;
     use crate::gpu::adapter::AdapterType;
-    use crate::plan::{Plan, Wishes};
-    use crate::simulate::{self, Model, Simulation};
+    use crate::plan::Wishes;
+    use crate::simulate::{self, Model};
     use std::cell::Cell;
 
     fn info(index: usize) -> AdapterInfo {
+        let name = if index == 1 { "NVIDIA \u{1b}[31mwith a name beyond all bounds" } else { "NVIDIA H100" };
         AdapterInfo {
-            name: if index == 1 {
-                "NVIDIA \u{1b}[31mwith a name beyond all bounds".into()
-            } else {
-                "NVIDIA H100".into()
-            },
-            vendor: "NVIDIA".into(),
-            kind: AdapterType::Discrete,
-            backend: "vulkan".into(),
-            driver: None,
             pci_address: (index != 2).then(|| format!("0000:{index}1:00.0").parse().unwrap()),
+            ..AdapterInfo::new(name, "NVIDIA", AdapterType::Discrete, "vulkan")
         }
     }
 
     fn simulated() -> Record {
         let model: Model = "h100".parse().unwrap();
-        let plan = Plan::new(&Wishes { quick: true, ..Wishes::default() }, false, 100_000, model.title).unwrap();
-        let truth = simulate::truth(&model, &plan).unwrap();
-        Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| {}).unwrap()
+        let plan = simulate::plan(&model, &Wishes { quick: true, ..Wishes::default() }).unwrap();
+        simulate::record(&model, plan).unwrap()
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn asked(plan: &Plan) -> Plan {
 mod tests {
     use super::*;
     use crate::plan::Wishes;
-    use crate::simulate::{self, Model, Simulation};
+    use crate::simulate::{self, Model};
 
     fn job(variables: &[(&str, &str)]) -> Option<Job> {
         Job::from_variables(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string()))
@@ -99,10 +99,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("other.json"), "{}").unwrap();
         let model: Model = "h100".parse().unwrap();
-        let plan = Plan::new(&Wishes { quick: true, ..Wishes::default() }, false, 100_000, model.title).unwrap();
-        let simulation = Simulation::new(model, plan.clone(), false);
-        let truth = simulate::truth(&model, &plan).unwrap();
-        let mut record = simulation.run(truth, None, &|| false, &|_| {}).unwrap();
+        let plan = simulate::plan(&model, &Wishes { quick: true, ..Wishes::default() }).unwrap();
+        let mut record = simulate::record(&model, plan.clone()).unwrap();
         let first = Job { job: 7, array_task: Some(2), task: Some(0), restarts: 0 };
         record.run.slurm = Some(first.clone());
         let again = Job { restarts: 1, ..first.clone() };

@@ -421,16 +421,15 @@ fn off_neighbours(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Plan, Wishes};
-    use crate::simulate::{self, Simulation};
+    use crate::plan::Wishes;
+    use crate::simulate;
     use crate::summary;
 
     /// A good run of a simulated board, as real as a record can be without a GPU.
     fn record() -> Record {
         let model = "h100".parse().unwrap();
-        let plan = Plan::new(&Wishes::default(), false, 10_000, "h100").unwrap();
-        let truth = simulate::truth(&model, &plan).unwrap();
-        let mut record = Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| {}).unwrap();
+        let plan = simulate::plan(&model, &Wishes::default()).unwrap();
+        let mut record = simulate::record(&model, plan).unwrap();
         record.truth = None;
         record.verdict = of(&record);
         record

@@ -10,7 +10,7 @@ use wattmul::activity::{self, Bits};
 use wattmul::inputs::Init;
 use wattmul::plan::{Plan, Wishes};
 use wattmul::record::{Record, Truth};
-use wattmul::simulate::{MODELS, Model, Simulation, endless};
+use wattmul::simulate::{self, MODELS, Model, Simulation, endless};
 use wattmul::stats::Estimate;
 use wattmul::summary;
 use wattmul::validity::{self, Status};
@@ -18,14 +18,12 @@ use wattmul::validity::{self, Status};
 /// On each board.
 const SEEDS: u64 = if cfg!(debug_assertions) { 2 } else { 25 };
 
-fn plan(seed: u64) -> Plan {
-    let wishes = Wishes { seed, inits: Init::ALL.to_vec(), ..Wishes::default() };
-    Plan::new(&wishes, false, 20_000, "simulated").unwrap()
+fn plan(model: &Model, seed: u64) -> Plan {
+    simulate::plan(model, &Wishes { seed, inits: Init::ALL.to_vec(), ..Wishes::default() }).unwrap()
 }
 
 fn run(model: &Model, seed: u64) -> Record {
-    let nothing = Truth { ratios: Default::default() };
-    Simulation::new(*model, plan(seed), false).run(nothing, None, &|| false, &|_| ()).unwrap()
+    Simulation::new(*model, plan(model, seed), false).undisturbed(Truth::default(), None).unwrap()
 }
 
 fn slope(record: &Record) -> Estimate {
@@ -48,7 +46,7 @@ static EXPECTED: LazyLock<Vec<Expected>> = LazyLock::new(|| {
     // At its power limit, a board turns bits into time.
     let linear = MODELS.iter().filter(|model| model.name != "rtx3090");
     let expected = |model: &Model| {
-        let perfect = endless(model, &plan(0)).unwrap();
+        let perfect = endless(model, &plan(model, 0)).unwrap();
         let toggles = perfect.inputs[&Init::Gaussian].activity.unwrap().toggles(Bits::Operands);
         Expected {
             model: *model,

@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::time::Duration;
 use wattmul::gpu::GpuError;
 use wattmul::gpu::adapter::{AdapterInfo, AdapterType};
+use wattmul::measure::HostClock;
 use wattmul::plan::{Plan, Wishes};
 use wattmul::power::sampler::SamplingThread;
 use wattmul::power::{PowerError, PowerKind, PowerReader, Reading, Scope, Source};
 use wattmul::protocol::{DeviceSpan, Sampler, Workload};
 use wattmul::record::{KernelChoice, Record};
-use wattmul::run::{HostClock, Prepared, RunError, World, carry_out};
+use wattmul::run::{Prepared, RunError, Setup, carry_out};
 use wattmul::simulate::Simulation;
 use wattmul::validity::Status;
 
@@ -59,7 +60,7 @@ fn failing(last: usize, error: &GpuError) -> (Result<Record, RunError>, usize) {
     let work = Box::new(simulation.work());
     let failing = Failing { work, submissions: submissions.clone(), last, error: error.clone() };
     let failing = Cell::new(Some(failing));
-    let world = World {
+    let setup = Setup {
         adapter: simulation.adapter(),
         clock: &simulation.clock(),
         sensor: Ok(Box::new(simulation.sampler())),
@@ -67,7 +68,7 @@ fn failing(last: usize, error: &GpuError) -> (Result<Record, RunError>, usize) {
         prepare: &mut || Ok(prepared(failing.take().unwrap())),
         truth: None,
     };
-    let result = carry_out(plan, world, &|| false, &|_| ());
+    let result = carry_out(plan, setup, &|| false, &|_| ());
     (result, submissions.get())
 }
 
@@ -152,18 +153,7 @@ impl PowerReader for Panicking {
 
 #[test]
 fn a_panic_in_the_sampling_thread_is_a_lost_sensor_and_no_hang() {
-    let source = Source {
-        api: "Toy".into(),
-        api_version: None,
-        device: "toy".into(),
-        pci_address: None,
-        scope: Scope::Board,
-        counter: None,
-        power: Some(PowerKind::Instant),
-        power_limit_w: None,
-        default_power_limit_w: None,
-        shared_with: vec![],
-    };
+    let source = Source { power: Some(PowerKind::Instant), ..Source::new("Toy", "toy", Scope::Board) };
     let wishes = Wishes {
         rounds: Some(2),
         window_s: Some(0.5),
@@ -177,22 +167,15 @@ fn a_panic_in_the_sampling_thread_is_a_lost_sensor_and_no_hang() {
     // Of four windows of half a second, the first has its sensor.
     let reads = (200.0 * plan.idle_s + 100.0 * (0.3 + 0.1 + 0.7)) as u32;
     let sensor = SamplingThread::start(Box::new(Panicking { source, reads_left: reads }), clock).unwrap();
-    let world = World {
-        adapter: AdapterInfo {
-            name: "toy".into(),
-            vendor: "toy".into(),
-            kind: AdapterType::Other,
-            backend: "none".into(),
-            driver: None,
-            pci_address: None,
-        },
+    let setup = Setup {
+        adapter: AdapterInfo::new("toy", "toy", AdapterType::Other, "none"),
         clock: &clock,
         sensor: Ok(Box::new(sensor) as Box<dyn Sampler>),
         open: &mut || Ok(()),
         prepare: &mut || Ok(prepared(Idling)),
         truth: None,
     };
-    let record = carry_out(plan, world, &|| false, &|_| ()).unwrap();
+    let record = carry_out(plan, setup, &|| false, &|_| ()).unwrap();
     assert_eq!(record.windows.len(), 4, "the run goes on");
     assert!(record.windows[3].power_w.polled.is_none());
     assert_eq!(record.verdict.status, Status::Invalid);

@@ -13,12 +13,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 use wattmul::energy::Lead;
 use wattmul::gpu::GpuError;
+use wattmul::measure::HostClock;
 use wattmul::plan::{Plan, Wishes};
 use wattmul::power::PowerError;
 use wattmul::power::sampler::SamplingThread;
 use wattmul::protocol::{DeviceSpan, Workload};
 use wattmul::record::KernelChoice;
-use wattmul::run::{HostClock, Prepared, World, carry_out};
+use wattmul::run::{Prepared, Setup, carry_out};
 use wattmul::simulate::Simulation;
 
 #[test]
@@ -92,7 +93,7 @@ fn the_toy_measures_a_run() {
     let plan = Plan::new(&wishes, false, 10_000, "toy").unwrap();
     let simulation = Simulation::new("h100".parse().unwrap(), plan.clone(), false);
     let clock = HostClock::start();
-    let world = World {
+    let setup = Setup {
         adapter: simulation.adapter(),
         clock: &clock,
         sensor: Ok(Box::new(SamplingThread::start(reader, clock).unwrap())),
@@ -104,7 +105,7 @@ fn the_toy_measures_a_run() {
         },
         truth: None,
     };
-    let record = carry_out(plan, world, &|| false, &|_| ()).unwrap();
+    let record = carry_out(plan, setup, &|| false, &|_| ()).unwrap();
     assert_eq!(record.source.unwrap().api, "Toy");
     assert_eq!(record.summary.sensor.lead, Some(Lead::Polled));
     let watts: Vec<f64> = record.plan.inits.iter().map(|init| record.summary.inits[init].power_w.unwrap()).collect();

@@ -3,12 +3,11 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use wattmul::plan::{Plan, Wishes};
+use wattmul::plan::Wishes;
 use wattmul::protocol::{Event, Stage};
 use wattmul::record::Truth;
-use wattmul::simulate::Simulation;
+use wattmul::simulate::{self, Simulation};
 
 /// Counts the bytes that the heap holds. This file is a program of its own, and has one test that runs.
 struct Counting;
@@ -37,10 +36,11 @@ const MIB: usize = 1 << 20;
 
 /// Runs so many rounds, of 26 s each, and looks at the heap after the warm-up and after the last window.
 fn is_steady(rounds: u32, real_time: bool) {
+    let model = "h100".parse().unwrap();
     let wishes = Wishes { rounds: Some(rounds), ..Wishes::default() };
-    let plan = Plan::new(&wishes, false, 10_000, "H100").unwrap();
+    let plan = simulate::plan(&model, &wishes).unwrap();
     let windows = rounds as usize * plan.inits.len();
-    let simulation = Simulation::new("h100".parse().unwrap(), plan, real_time);
+    let simulation = Simulation::new(model, plan, real_time);
     let (warm, last, done) = (Cell::new(None), Cell::new(0), Cell::new(0));
     let watch = |event| match event {
         Event::Begun(Stage::Round { .. }) if warm.get().is_none() => warm.set(Some(HELD.load(Ordering::Relaxed))),
@@ -50,7 +50,7 @@ fn is_steady(rounds: u32, real_time: bool) {
         }
         _ => {}
     };
-    let truth = Truth { ratios: BTreeMap::new() };
+    let truth = Truth::default();
     let record = simulation.run(truth, None, &|| false, &watch).unwrap();
     let (warm, last) = (warm.get().unwrap(), last.get());
     let seconds = record.windows.last().unwrap().start_s - record.windows[0].start_s;

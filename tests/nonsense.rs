@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::LazyLock;
 use wattmul::overview::{self, Run};
-use wattmul::plan::{Plan, Wishes};
+use wattmul::plan::Wishes;
 use wattmul::record::Record;
 use wattmul::report::{csv, table};
 use wattmul::simulate::{self, Simulation};
@@ -22,9 +22,9 @@ static RECORDS: LazyLock<Vec<Record>> = LazyLock::new(|| {
     let short = Wishes { window_s: Some(0.5), lead_in_s: Some(0.0), warm_up_s: Some(0.5), ..Wishes::default() };
     let record = |model: &str, no_sensor: Option<&str>| {
         let model = model.parse().unwrap();
-        let plan = Plan::new(&Wishes { rounds: Some(3), ..short.clone() }, false, 20_000, "board").unwrap();
+        let plan = simulate::plan(&model, &Wishes { rounds: Some(3), ..short.clone() }).unwrap();
         let truth = simulate::truth(&model, &plan).unwrap();
-        Simulation::new(model, plan, false).run(truth, no_sensor, &|| false, &|_| ()).unwrap()
+        Simulation::new(model, plan, false).undisturbed(truth, no_sensor).unwrap()
     };
     vec![record("a100", None), record("rtx3090", None), record("h100", Some("none"))]
 });

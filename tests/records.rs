@@ -9,9 +9,9 @@ use predicates::str::{contains, is_empty};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use wattmul::plan::{Plan, Wishes};
+use wattmul::plan::Wishes;
 use wattmul::record::Record;
-use wattmul::simulate::{self, Simulation};
+use wattmul::simulate;
 
 fn wattmul(arguments: &[&str], path: &Path) -> assert_cmd::assert::Assert {
     let mut command = Command::from_std(std::process::Command::new(assert_cmd::cargo::cargo_bin("wattmul")));
@@ -469,9 +469,8 @@ fn sweeps_and_types_have_tables_of_their_own() {
     wattmul(&sweep, folder.path()).code(predicate::in_iter([0, 3]));
     for dtype in [Dtype::F32, Dtype::I8] {
         let model = "v100".parse().unwrap();
-        let plan = Plan::new(&Wishes { dtype, ..Wishes::default() }, false, 20_000, "board").unwrap();
-        let truth = simulate::truth(&model, &plan).unwrap();
-        Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| ()).unwrap().save(folder.path()).unwrap();
+        let plan = simulate::plan(&model, &Wishes { dtype, ..Wishes::default() }).unwrap();
+        simulate::record(&model, plan).unwrap().save(folder.path()).unwrap();
     }
     let text = printed(wattmul(&["report"], folder.path()).success());
     assert!(longest_line(&text) <= 80, "{text}");

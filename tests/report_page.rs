@@ -12,12 +12,12 @@ use std::sync::LazyLock;
 use wattmul::dtype::Dtype;
 use wattmul::inputs::{Init, Matrix, Operand};
 use wattmul::overview::{self, Overview};
-use wattmul::plan::{Plan, Wishes};
+use wattmul::plan::Wishes;
 use wattmul::record::{Inputs, Record};
 use wattmul::report::canvas::{Ink, Shape};
 use wattmul::report::plot::{DotRow, Layout, Rows};
 use wattmul::report::{atlas, html, markdown, sweep as painted, types};
-use wattmul::simulate::{MODELS, Model, Simulation, truth};
+use wattmul::simulate::{self, MODELS, Model, Simulation};
 use wattmul::sweep::Sweep;
 use wattmul::text::printable;
 use wattmul::validity;
@@ -32,9 +32,9 @@ fn simulated(model: usize, seed: u64, no_sensor: Option<&str>) -> Record {
 /// A run of a board, a short one but for an atlas, which takes more to be believed.
 fn run(model: Model, wishes: Wishes, no_sensor: Option<&str>) -> Record {
     let wishes = Wishes { quick: wishes.inits.len() == 2, size: Some(SIZE), ..wishes };
-    let plan = Plan::new(&wishes, false, 20_000, "simulated").unwrap();
-    let truth = truth(&model, &plan).unwrap();
-    Simulation::new(model, plan, false).run(truth, no_sensor, &|| false, &|_| ()).unwrap()
+    let plan = simulate::plan(&model, &wishes).unwrap();
+    let truth = simulate::truth(&model, &plan).unwrap();
+    Simulation::new(model, plan, false).undisturbed(truth, no_sensor).unwrap()
 }
 
 /// The same readings, as if a GPU of that name had given them.

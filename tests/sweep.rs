@@ -7,7 +7,7 @@ use std::fmt::Write;
 use wattmul::inputs::Init;
 use wattmul::plan::{Plan, Wishes};
 use wattmul::record::{Record, Truth};
-use wattmul::simulate::{MODELS, Model, Simulation, endless};
+use wattmul::simulate::{self, MODELS, Model, Simulation, endless};
 use wattmul::sweep::{Clocks, Fit, Sweep};
 
 /// On each board.
@@ -16,12 +16,11 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 20 };
 fn plans(model: &Model, seed: u64) -> Vec<Plan> {
     let clocks = "5".parse::<Clocks>().unwrap().of(model.title, Ok(model.supported_clocks())).unwrap();
     let wishes = |mhz| Wishes { seed, lock_clock_mhz: Some(mhz), ..Wishes::default() };
-    clocks.into_iter().map(|mhz| Plan::new(&wishes(mhz), false, 20_000, "simulated").unwrap()).collect()
+    clocks.into_iter().map(|mhz| simulate::plan(model, &wishes(mhz)).unwrap()).collect()
 }
 
 fn sweep(model: &Model, seed: u64) -> Sweep {
-    let nothing = || Truth { ratios: Default::default() };
-    let run = |plan| Simulation::new(*model, plan, false).run(nothing(), None, &|| false, &|_| ()).unwrap();
+    let run = |plan| Simulation::new(*model, plan, false).undisturbed(Truth::default(), None).unwrap();
     let records: Vec<Record> = plans(model, seed).into_iter().map(run).collect();
     Sweep::of(&records)
 }

@@ -11,7 +11,7 @@ use wattmul::plan::{Plan, Wishes};
 use wattmul::protocol::{Clock, Sampler, Workload};
 use wattmul::record::{Record, Truth};
 use wattmul::simulate::sensor::CounterModel;
-use wattmul::simulate::{Fault, MODELS, Model, Simulation, endless, truth};
+use wattmul::simulate::{self, Fault, MODELS, Model, Simulation, endless, truth};
 use wattmul::validity::{Flag, Status};
 
 /// All together: a sample that is too small for shares in a debug build.
@@ -19,12 +19,12 @@ const EXPERIMENTS: u64 = if cfg!(debug_assertions) { 27 } else { 2000 };
 const SEEDS_PER_FAULT: u64 = if cfg!(debug_assertions) { 4 } else { 200 };
 const NAIVE_SEEDS: u64 = if cfg!(debug_assertions) { 2 } else { 200 };
 
-fn plan(seed: u64) -> Plan {
-    Plan::new(&Wishes { seed, ..Wishes::default() }, false, 20_000, "simulated").unwrap()
+fn plan(model: &Model, seed: u64) -> Plan {
+    simulate::plan(model, &Wishes { seed, ..Wishes::default() }).unwrap()
 }
 
 fn run(model: &Model, seed: u64, truth: &Truth) -> Record {
-    Simulation::new(*model, plan(seed), false).run(truth.clone(), None, &|| false, &|_| ()).unwrap()
+    Simulation::new(*model, plan(model, seed), false).undisturbed(truth.clone(), None).unwrap()
 }
 
 /// What a board's sensor would show without noise and without end: power by init, and from it the ratio. The gain cancels in
@@ -40,7 +40,7 @@ struct Expected {
 
 impl Expected {
     fn of(model: &Model) -> Self {
-        let perfect = endless(model, &plan(0)).unwrap().summary;
+        let perfect = endless(model, &plan(model, 0)).unwrap().summary;
         let of = |init| {
             let init = &perfect.inits[&init];
             (init.power_w.unwrap(), init.time_s)
@@ -49,7 +49,7 @@ impl Expected {
         let ((zeros_w, zeros_s), (gaussian_w, gaussian_s)) = (of(Init::Zeros), of(Init::Gaussian));
         let offset_share = shown(gaussian_w) / shown(zeros_w) / (gaussian_w / zeros_w);
         Expected {
-            truth: truth(model, &plan(0)).unwrap(),
+            truth: truth(model, &plan(model, 0)).unwrap(),
             zeros_j: shown(zeros_w) * zeros_s,
             gaussian_j: shown(gaussian_w) * gaussian_s,
             energy: perfect.ratios[&Init::Gaussian].energy.unwrap().estimate * offset_share,
@@ -253,7 +253,7 @@ fn naive_table(ours: &[Vec<Outcome>]) {
         let found: Vec<(Naive, Naive)> = (1..=NAIVE_SEEDS)
             .into_par_iter()
             .map(|seed| {
-                let simulation = Simulation::new(*model, plan(seed), false);
+                let simulation = Simulation::new(*model, plan(model, seed), false);
                 simulation.open();
                 let (clock, mut sampler) = (simulation.clock(), simulation.sampler());
                 let zeros = naive(&simulation, 0, &clock, &mut sampler);

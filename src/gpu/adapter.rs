@@ -75,6 +75,18 @@ pub struct AdapterInfo {
 }
 
 impl AdapterInfo {
+    /// An adapter of which neither driver nor address is known.
+    pub fn new(name: impl Into<String>, vendor: impl Into<String>, kind: AdapterType, backend: &str) -> Self {
+        AdapterInfo {
+            name: name.into(),
+            vendor: vendor.into(),
+            kind,
+            backend: backend.into(),
+            driver: None,
+            pci_address: None,
+        }
+    }
+
     fn from_wgpu(info: &wgpu::AdapterInfo) -> Self {
         let driver = format!("{} {}", info.driver, info.driver_info);
         AdapterInfo {
@@ -329,12 +341,8 @@ mod tests {
 
     fn info(name: &str, address: Option<&str>) -> AdapterInfo {
         AdapterInfo {
-            name: name.into(),
-            vendor: "NVIDIA".into(),
-            kind: AdapterType::Discrete,
-            backend: "vulkan".into(),
-            driver: None,
-            pci_address: address.map(|a| a.parse().unwrap()),
+            pci_address: address.map(|address| address.parse().unwrap()),
+            ..AdapterInfo::new(name, "NVIDIA", AdapterType::Discrete, "vulkan")
         }
     }
 

@@ -90,12 +90,8 @@ mod tests {
 
     fn adapter(name: &str, address: Option<&str>) -> AdapterInfo {
         AdapterInfo {
-            name: name.into(),
-            vendor: "NVIDIA".into(),
-            kind: AdapterType::Discrete,
-            backend: "vulkan".into(),
-            driver: None,
             pci_address: address.map(|address| address.parse().unwrap()),
+            ..AdapterInfo::new(name, "NVIDIA", AdapterType::Discrete, "vulkan")
         }
     }
 

@@ -14,11 +14,11 @@ use wgpu::util::DeviceExt;
 
 /// How long a submission should take. Long enough that the gaps between submissions vanish; far under every watchdog
 /// (Windows gives 2 s, macOS a few hundred ms while it draws); short enough that a run stops within a tenth of a second.
-const SUBMISSION_S: f64 = 0.075;
+pub const SUBMISSION_S: f64 = 0.075;
 /// A product that takes longer than this is cut into bands of rows.
-const LONGEST_SUBMISSION_S: f64 = 0.1;
+pub const LONGEST_SUBMISSION_S: f64 = 0.1;
 /// To record more dispatches than this would take longer than to run them.
-const MOST_REPEATS: usize = 4096;
+pub const MOST_REPEATS: usize = 4096;
 /// Rows of C that are compared with the verified product after each window.
 const SPOT_ROWS: usize = 16;
 

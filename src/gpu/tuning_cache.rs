@@ -75,12 +75,8 @@ mod tests {
 
     fn adapter(driver: &str) -> AdapterInfo {
         AdapterInfo {
-            name: "card".into(),
-            vendor: "NVIDIA".into(),
-            kind: AdapterType::Discrete,
-            backend: "vulkan".into(),
             driver: Some(driver.into()),
-            pci_address: None,
+            ..AdapterInfo::new("card", "NVIDIA", AdapterType::Discrete, "vulkan")
         }
     }
 

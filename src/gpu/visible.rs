@@ -501,13 +501,10 @@ mod tests {
     }
 
     fn info(vendor: &str, bus: Option<u8>) -> AdapterInfo {
+        let kind = if vendor == "Mesa" { AdapterType::Software } else { AdapterType::Discrete };
         AdapterInfo {
-            name: format!("{vendor} card"),
-            vendor: vendor.into(),
-            kind: if vendor == "Mesa" { AdapterType::Software } else { AdapterType::Discrete },
-            backend: "vulkan".into(),
-            driver: None,
             pci_address: bus.map(address),
+            ..AdapterInfo::new(format!("{vendor} card"), vendor, kind, "vulkan")
         }
     }
 

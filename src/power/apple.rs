@@ -61,16 +61,8 @@ pub fn readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
     thread.map_err(|error| failure(&error.to_string()))?;
     let device = first_look(&receiver)?;
     let source = Source {
-        api: "Apple".into(),
-        api_version: None,
-        device,
-        pci_address: None,
-        scope: Scope::Gpu,
         counter: Some(Counter { resolution_uj: None, wraps_at_uj: None }),
-        power: None,
-        power_limit_w: None,
-        default_power_limit_w: None,
-        shared_with: vec![],
+        ..Source::new("Apple", device, Scope::Gpu)
     };
     Ok(vec![Box::new(AppleReader { source, latest })])
 }

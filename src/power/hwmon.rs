@@ -93,17 +93,14 @@ impl HwmonReader {
             return Ok(None);
         }
         let watts = |name: &str| Some(read_number(&folder.join(name))? as f64 * 1e-6).filter(|&watts| watts > 0.0);
+        let vendor = if driver == "amdgpu" { "AMD" } else { "Intel" };
         let source = Source {
-            api: "hwmon".into(),
-            api_version: None,
-            device: format!("{} GPU ({driver})", if driver == "amdgpu" { "AMD" } else { "Intel" }),
             pci_address: Some(address),
-            scope: scope(folder),
             counter: energy_uj.as_ref().map(|_| Counter { resolution_uj: None, wraps_at_uj: None }),
             power: power_uw.as_ref().map(|_| kind),
             power_limit_w: watts("power1_cap").or_else(|| watts("power1_max")),
             default_power_limit_w: watts("power1_cap_default").or_else(|| watts("power1_rated_max")),
-            shared_with: vec![],
+            ..Source::new("hwmon", format!("{vendor} GPU ({driver})"), scope(folder))
         };
         let temperature_mc = open("temp1_input").unwrap_or(None);
         let clock_hz = open("freq1_input").unwrap_or(None);

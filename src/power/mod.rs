@@ -186,6 +186,23 @@ pub enum PowerKind {
 }
 
 impl Source {
+    /// A sensor of which nothing else is known: [`gives_something`](Source::gives_something) is false until a counter or power is
+    /// named.
+    pub fn new(api: &str, device: impl Into<String>, scope: Scope) -> Self {
+        Source {
+            api: api.into(),
+            api_version: None,
+            device: device.into(),
+            pci_address: None,
+            scope,
+            counter: None,
+            power: None,
+            power_limit_w: None,
+            default_power_limit_w: None,
+            shared_with: vec![],
+        }
+    }
+
     /// How far back a reading looks, in seconds: a window's readings are its own only so long after its load began.
     pub fn averaging_s(&self) -> f64 {
         match self.power {
@@ -462,16 +479,8 @@ mod tests {
 
     fn reader(address: Option<&str>) -> Box<dyn PowerReader> {
         Box::new(Fixed(Source {
-            api: "NVML".into(),
-            api_version: None,
-            device: "card".into(),
             pci_address: address.map(|address| address.parse().unwrap()),
-            scope: Scope::Board,
-            counter: None,
-            power: None,
-            power_limit_w: None,
-            default_power_limit_w: None,
-            shared_with: vec![],
+            ..Source::new("NVML", "card", Scope::Board)
         }))
     }
 
@@ -509,12 +518,8 @@ mod tests {
     #[test]
     fn a_sensor_belongs_to_the_adapter_at_its_address() {
         let adapter = |name: &str, vendor: &str, kind, address: Option<&str>| AdapterInfo {
-            name: name.into(),
-            vendor: vendor.into(),
-            kind,
-            backend: "vulkan".into(),
-            driver: None,
             pci_address: address.map(|address| address.parse().unwrap()),
+            ..AdapterInfo::new(name, vendor, kind, "vulkan")
         };
         let card = adapter("AMD Radeon", "AMD", AdapterType::Discrete, Some("0000:01:00.0"));
         let software = adapter("llvmpipe", "Mesa", AdapterType::Software, None);

@@ -168,16 +168,13 @@ impl NvmlReader {
         };
         let watts = |milliwatts: Result<u32, NvmlError>| milliwatts.ok().map(|mw| f64::from(mw) / 1000.0);
         let source = Source {
-            api: "NVML".into(),
             api_version: nvml.sys_nvml_version().ok(),
-            device: device.name().unwrap_or_else(|_| format!("GPU {index}")),
             pci_address: device.pci_info().ok().and_then(|pci| pci.bus_id.parse().ok()),
-            scope: Scope::Board,
             counter: gives.energy.then_some(Counter { resolution_uj: Some(1000.0), wraps_at_uj: None }),
             power: gives.power.then(|| if instant_power { PowerKind::Instant } else { power_usage_kind(&device) }),
             power_limit_w: watts(device.enforced_power_limit().or_else(|_| device.power_management_limit())),
             default_power_limit_w: watts(device.power_management_limit_default()),
-            shared_with: vec![],
+            ..Source::new("NVML", device.name().unwrap_or_else(|_| format!("GPU {index}")), Scope::Board)
         };
         Ok(NvmlReader { source, device, nvml, instant_power, gives })
     }

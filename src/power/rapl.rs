@@ -30,16 +30,10 @@ pub fn readers(sys: &Path) -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
         folders.iter().map(|folder| Some(read_number(&folder.join(name))? as f64 * 1e-6)).sum()
     };
     let source = Source {
-        api: "RAPL".into(),
-        api_version: None,
-        device: format!("CPU ({})", names.join(" + ")),
-        pci_address: None,
-        scope: Scope::Package,
         counter: Some(Counter { resolution_uj: None, wraps_at_uj: None }), // wraps are taken out here, package by package
-        power: None,
         power_limit_w: watts("constraint_0_power_limit_uw").filter(|&watts| watts > 0.0),
         default_power_limit_w: watts("constraint_0_max_power_uw").filter(|&watts| watts > 0.0),
-        shared_with: vec![],
+        ..Source::new("RAPL", format!("CPU ({})", names.join(" + ")), Scope::Package)
     };
     Ok(vec![Box::new(RaplReader { source, packages })])
 }

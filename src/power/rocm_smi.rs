@@ -261,17 +261,16 @@ impl RocmReader {
         let power = device.power();
         let energy = device.energy();
         let temperatures = [bindings::RSMI_TEMP_TYPE_EDGE, bindings::RSMI_TEMP_TYPE_JUNCTION];
+        let name = device.name().unwrap_or_else(|| format!("AMD GPU {index}"));
+        let scope = pci_address.and_then(|address| hwmon::scope_at(Path::new(SYS), address));
         let source = Source {
-            api: "ROCm SMI".into(),
             api_version: library.version.clone(),
-            device: device.name().unwrap_or_else(|| format!("AMD GPU {index}")),
             pci_address,
-            scope: pci_address.and_then(|address| hwmon::scope_at(Path::new(SYS), address)).unwrap_or(Scope::Gpu),
             counter: energy.ok().map(|energy| counter(energy.resolution_uj, metrics.as_ref())),
             power: power.ok().map(|(_, kind)| kind),
             power_limit_w: device.power_cap_w(),
             default_power_limit_w: device.default_power_cap_w(),
-            shared_with: vec![],
+            ..Source::new("ROCm SMI", name, scope.unwrap_or(Scope::Gpu))
         };
         let gives = Gives {
             power: power.is_ok(),
@@ -690,18 +689,7 @@ mod tests {
 
     #[test]
     fn two_dies_with_one_sensor_are_found() {
-        let source = |device: &str| Source {
-            api: "ROCm SMI".into(),
-            api_version: None,
-            device: device.into(),
-            pci_address: None,
-            scope: Scope::Gpu,
-            counter: None,
-            power: None,
-            power_limit_w: None,
-            default_power_limit_w: None,
-            shared_with: vec![],
-        };
+        let source = |device: &str| Source::new("ROCm SMI", device, Scope::Gpu);
         let reading = |energy_uj, power_mw| Reading { energy_uj, power_mw, ..Reading::default() };
         let cards = [source("AMD Instinct MI250X"), source("AMD Instinct MI250X")];
         let silent_second = [reading(Some(9), Some(300_000)), reading(Some(0), Some(0))];

@@ -661,15 +661,13 @@ fn thinned(path: &[(f64, f64)]) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Plan, Wishes};
+    use crate::plan::Wishes;
     use crate::record::Truth;
-    use crate::simulate::{MODELS, Simulation};
-    use std::collections::BTreeMap;
+    use crate::simulate::{self, MODELS, Simulation};
 
     fn record(model: usize) -> Record {
-        let plan = Plan::new(&Wishes { size: Some(4096), ..Wishes::default() }, false, 20_000, "simulated").unwrap();
-        let nothing = Truth { ratios: BTreeMap::new() };
-        Simulation::new(MODELS[model], plan, false).run(nothing, None, &|| false, &|_| ()).unwrap()
+        let plan = simulate::plan(&MODELS[model], &Wishes { size: Some(4096), ..Wishes::default() }).unwrap();
+        Simulation::new(MODELS[model], plan, false).undisturbed(Truth::default(), None).unwrap()
     }
 
     #[test]

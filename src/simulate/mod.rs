@@ -1,262 +1,38 @@
 //! Simulated GPUs and sensors whose true answer is known, in virtual time: the same protocol runs on them as on real ones.
 //!
-//! [`gpu`] draws power, [`sensor`] shows it as real sensors do (late, now and then, wrong by a gain), [`models`] are the boards,
-//! and here is the world that they share: a clock that jumps.
+//! [`gpu`] draws power, [`sensor`] shows it as real sensors do (late, now and then, wrong by a gain), [`fault`] is what may go wrong,
+//! [`models`] are the boards, and [`world`] is what all of them share: a clock that jumps.
 
+pub mod fault;
 pub mod gpu;
 pub mod models;
 mod random;
 pub mod sensor;
+pub mod world;
 
 use crate::activity::{Activity, Bits};
 use crate::dtype::Dtype;
-use crate::gpu::GpuError;
 use crate::gpu::adapter::{AdapterInfo, AdapterType};
+use crate::gpu::matmul::{LONGEST_SUBMISSION_S, MOST_REPEATS, SUBMISSION_S};
 use crate::inputs::Init;
-use crate::plan::Plan;
-use crate::power::sampler::{PERIOD, Sample};
-use crate::power::{PowerReader, Source};
-use crate::protocol::{Clock, DeviceSpan, Event, Sampler, Workload};
+use crate::plan::{Plan, PlanError, Wishes};
+use crate::power::Source;
+use crate::protocol::{Event, Sampler};
 use crate::record::{Inputs, KernelChoice, Record, TrueRatios, Truth};
-use crate::run::{Prepared, RunError, World as RunWorld, carry_out};
+use crate::run::{Prepared, RunError, Setup, carry_out};
 use crate::summary;
+pub use fault::Fault;
 use gpu::{SimulatedGpu, Trouble};
 pub use models::{MODELS, Model};
 use random::Noise;
 use sensor::SimulatedReader;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use world::{SimulatedClock, SimulatedWork, TickSampler, World, lock};
 
 /// A power limit that no board reaches.
 const NO_LIMIT_W: f64 = 1e5;
-/// As real products are cut into submissions: see `gpu::matmul`.
-const SUBMISSION_S: f64 = 0.075;
-const LONGEST_SUBMISSION_S: f64 = 0.1;
-/// Until the host sees that a submission has ended.
-const LATENCY_S: (f64, f64) = (30e-6, 300e-6);
-/// By how much a read of the sensor comes late.
-const LATE_READ_S: f64 = 200e-6;
-
-/// What goes wrong in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    Wrap,
-    UnknownWrap,
-    Frozen,
-    StepBack,
-    Reset,
-    FallOnIdle,
-    DroppedReads,
-    NotANumber,
-    PermissionLost,
-    CapFlag,
-    Thermal,
-    SecondProcess,
-    Drift,
-}
-
-impl Fault {
-    pub const ALL: [Fault; 13] = [
-        Fault::Wrap,
-        Fault::UnknownWrap,
-        Fault::Frozen,
-        Fault::StepBack,
-        Fault::Reset,
-        Fault::FallOnIdle,
-        Fault::DroppedReads,
-        Fault::NotANumber,
-        Fault::PermissionLost,
-        Fault::CapFlag,
-        Fault::Thermal,
-        Fault::SecondProcess,
-        Fault::Drift,
-    ];
-
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Fault::Wrap => "wrap",
-            Fault::UnknownWrap => "unknown-wrap",
-            Fault::Frozen => "frozen",
-            Fault::StepBack => "step-back",
-            Fault::Reset => "reset",
-            Fault::FallOnIdle => "fall-on-idle",
-            Fault::DroppedReads => "dropped-reads",
-            Fault::NotANumber => "nan",
-            Fault::PermissionLost => "permission-lost",
-            Fault::CapFlag => "cap-flag",
-            Fault::Thermal => "thermal",
-            Fault::SecondProcess => "second-process",
-            Fault::Drift => "drift",
-        }
-    }
-
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Fault::Wrap => "the counter has 32 bits, and says so: harmless",
-            Fault::UnknownWrap => "the counter has 32 bits, and nobody knows",
-            Fault::Frozen => "the counter stops in a window and stays",
-            Fault::StepBack => "the counter goes back by a few joules in a window",
-            Fault::Reset => "the counter starts again from 0 in a window",
-            Fault::FallOnIdle => "the counter falls to 200 J whenever the GPU rests",
-            Fault::DroppedReads => "a fifth of the reads fails, and once all for 1.5 s: harmless",
-            Fault::NotANumber => "half of the temperatures and clocks are no numbers: harmless",
-            Fault::PermissionLost => "the sensor may not be read any more from some window on",
-            Fault::CapFlag => "the driver says power cap, but nothing slows down: harmless",
-            Fault::Thermal => "heat slows the clock to three quarters",
-            Fault::SecondProcess => "another program takes half of the GPU for a while",
-            Fault::Drift => "power grows by 6 % in the course of the rounds",
-        }
-    }
-}
-
-/// Power grows by this share from the first round to the last in [`Fault::Drift`].
-const DRIFT: f64 = 0.06;
-/// How long a second process stays.
-const SECOND_PROCESS_S: (f64, f64) = (4.0, 30.0);
-
-/// What the simulated clock, GPU and sensor share.
-struct World {
-    now_s: f64,
-    gpu: SimulatedGpu,
-    noise: Noise,
-    /// The moment at which the sensor is being read.
-    read_s: f64,
-    /// The beginning of real time, where virtual time keeps pace with it.
-    pace: Option<Instant>,
-    fault: Option<Fault>,
-    /// Windows end with a look at the products: how many looks until the fault begins, and how long after the last of them.
-    looks_to_onset: u32,
-    after_look_s: f64,
-    onset_s: f64,
-    rounds_s: f64,
-}
-
-fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
-    // A thread that panicked elsewhere left plain numbers here.
-    world.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl World {
-    fn advance(&mut self, to_s: f64) {
-        self.now_s = self.now_s.max(to_s);
-        self.gpu.advance(self.now_s);
-    }
-
-    /// C was looked at: the warm-up, or a window, has ended.
-    fn looked(&mut self) {
-        if self.fault == Some(Fault::Drift) && self.gpu.trouble.drift.is_none() {
-            self.gpu.trouble.drift = Some((self.now_s, DRIFT / self.rounds_s));
-        }
-        self.looks_to_onset = self.looks_to_onset.wrapping_sub(1);
-        if self.looks_to_onset != 0 {
-            return;
-        }
-        self.onset_s = self.now_s + self.after_look_s;
-        match self.fault {
-            Some(Fault::Thermal) => self.gpu.trouble.hot_since_s = Some(self.onset_s),
-            Some(Fault::SecondProcess) => {
-                let seconds = self.noise.between(SECOND_PROCESS_S.0, SECOND_PROCESS_S.1);
-                self.gpu.trouble.second_process = Some((self.onset_s, self.onset_s + seconds));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Sleeps until virtual time has come in real time too.
-fn keep_pace(world: &Mutex<World>) {
-    let (pace, now_s) = {
-        let world = lock(world);
-        (world.pace, world.now_s)
-    };
-    if let Some(begun) = pace {
-        let until = begun + Duration::from_secs_f64(now_s);
-        std::thread::sleep(until.saturating_duration_since(Instant::now()));
-    }
-}
-
-/// Time that passes when somebody waits.
-pub struct SimulatedClock(Arc<Mutex<World>>);
-
-impl Clock for SimulatedClock {
-    fn now_s(&self) -> f64 {
-        lock(&self.0).now_s
-    }
-
-    fn sleep(&self, seconds: f64) {
-        {
-            let mut world = lock(&self.0);
-            let until_s = world.now_s + seconds.max(0.0);
-            world.advance(until_s);
-        }
-        keep_pace(&self.0);
-    }
-}
-
-/// Products on the simulated GPU.
-pub struct SimulatedWork {
-    world: Arc<Mutex<World>>,
-    /// Dynamic power at full clock, by init.
-    watts: Vec<f64>,
-    products_per_submission: f64,
-}
-
-impl Workload for SimulatedWork {
-    fn submit(&mut self, init: usize) -> Result<(), GpuError> {
-        lock(&self.world).gpu.submit(self.watts[init], self.products_per_submission);
-        Ok(())
-    }
-
-    fn wait(&mut self) -> Result<f64, GpuError> {
-        let products = {
-            let mut world = lock(&self.world);
-            let Some((end_s, products)) = world.gpu.finish_next() else { return Ok(0.0) };
-            let seen_s = end_s + world.noise.between(LATENCY_S.0, LATENCY_S.1);
-            world.advance(seen_s);
-            products
-        };
-        keep_pace(&self.world);
-        Ok(products)
-    }
-
-    fn device_spans(&mut self) -> Result<Vec<Option<DeviceSpan>>, GpuError> {
-        Ok(lock(&self.world).gpu.take_spans())
-    }
-
-    fn check_products(&mut self, _init: usize) -> Result<bool, GpuError> {
-        lock(&self.world).looked();
-        Ok(true)
-    }
-}
-
-/// Reads a simulated sensor at the ticks at which a real one is read.
-pub struct TickSampler {
-    reader: SimulatedReader,
-    world: Arc<Mutex<World>>,
-    noise: Noise,
-    next_s: f64,
-    tick: u64,
-}
-
-impl Sampler for TickSampler {
-    fn source(&self) -> &Source {
-        self.reader.source()
-    }
-
-    fn drain(&mut self, take: &mut dyn FnMut(Sample)) {
-        let now_s = lock(&self.world).now_s;
-        while self.next_s <= now_s {
-            let time_s = self.next_s;
-            lock(&self.world).read_s = time_s;
-            take(Sample { time_s, reading: self.reader.read() });
-            self.tick += 1;
-            self.next_s = self.tick as f64 * PERIOD.as_secs_f64() + self.noise.between(0.0, LATE_READ_S);
-        }
-    }
-}
-
 /// A simulated board, ready for one run.
 pub struct Simulation {
     model: Model,
@@ -318,14 +94,7 @@ impl Simulation {
 
     /// How the board calls itself.
     pub fn adapter(&self) -> AdapterInfo {
-        AdapterInfo {
-            name: format!("Simulated {}", self.model.title),
-            vendor: self.model.vendor.into(),
-            kind: AdapterType::Other,
-            backend: "simulated".into(),
-            driver: None,
-            pci_address: None,
-        }
+        AdapterInfo::new(format!("Simulated {}", self.model.title), self.model.vendor, AdapterType::Other, "simulated")
     }
 
     pub fn clock(&self) -> SimulatedClock {
@@ -335,8 +104,7 @@ impl Simulation {
     pub fn sampler(&self) -> TickSampler {
         let Model { sensor, fault, .. } = self.model;
         let reader = SimulatedReader::new(self.source(), sensor, fault, self.world.clone(), self.plan.seed);
-        let noise = Noise::new(self.plan.seed, 3);
-        TickSampler { reader, world: self.world.clone(), noise, next_s: 0.0, tick: 0 }
+        TickSampler::new(reader, self.world.clone(), Noise::new(self.plan.seed, 3))
     }
 
     pub fn work(&self) -> SimulatedWork {
@@ -344,7 +112,7 @@ impl Simulation {
         let products_per_submission = if product_s > LONGEST_SUBMISSION_S {
             1.0 / (product_s / SUBMISSION_S).ceil()
         } else {
-            (SUBMISSION_S / product_s).floor().clamp(1.0, 4096.0)
+            (SUBMISSION_S / product_s).floor().clamp(1.0, MOST_REPEATS as f64)
         };
         let toggles = |init| activity(init).toggles(Bits::Operands);
         let watts = |&init: &Init| self.model.gpu.dynamic_w(toggles(init) / toggles(Init::Gaussian));
@@ -390,7 +158,7 @@ impl Simulation {
                 remembered: false,
             },
         };
-        let world = RunWorld {
+        let setup = Setup {
             adapter: self.adapter(),
             clock: &clock,
             sensor,
@@ -401,8 +169,36 @@ impl Simulation {
             prepare: &mut || Ok(prepared()),
             truth: Some(truth),
         };
-        carry_out(self.plan(), world, stop, watch)
+        carry_out(self.plan(), setup, stop, watch)
     }
+
+    /// The whole run, which nobody watches or stops.
+    ///
+    /// # Errors
+    /// None that a simulated board has.
+    pub fn undisturbed(&self, truth: Truth, no_sensor: Option<&str>) -> Result<Record, RunError> {
+        self.run(truth, no_sensor, &|| false, &|_| ())
+    }
+}
+
+/// n, where no memory limits it.
+const LARGEST_SIZE: usize = 100_000;
+
+/// The plan of a run on a simulated board.
+///
+/// # Errors
+/// As [`Plan::new`].
+pub fn plan(model: &Model, wishes: &Wishes) -> Result<Plan, PlanError> {
+    Plan::new(wishes, false, LARGEST_SIZE, model.title)
+}
+
+/// The record of a run that nobody watches or stops, its truth beside it.
+///
+/// # Errors
+/// None that a simulated board has.
+pub fn record(model: &Model, plan: Plan) -> Result<Record, RunError> {
+    let truth = truth(model, &plan)?;
+    Simulation::new(*model, plan, false).undisturbed(truth, None)
 }
 
 /// n of the matrices whose bits a simulated board multiplies: enough for the mean, and quickly counted.
@@ -442,8 +238,7 @@ pub fn endless(model: &Model, plan: &Plan) -> Result<Record, RunError> {
     let mut perfect = Model { sensor: model.sensor.perfect(), fault: None, ..*model };
     // Both are zero in the mean, which rounds without end would find.
     (perfect.gpu.wander, perfect.gpu.ripple) = (0.0, 0.0);
-    let nothing = Truth { ratios: BTreeMap::new() };
-    let mut record = Simulation::new(perfect, plan, false).run(nothing, None, &|| false, &|_| ())?;
+    let mut record = Simulation::new(perfect, plan, false).undisturbed(Truth::default(), None)?;
     record.windows.retain(|window| window.round >= TRUTH_SKIPS);
     record.summary = summary::of(&record);
     Ok(record)

@@ -1,9 +1,10 @@
 //! A simulated power sensor: it looks now and then, averages, comes late, errs by a gain and an offset, is noisy and
 //! counts in quanta. And it fails, as real ones are known to.
 
+use super::fault::Fault;
 use super::gpu::SimulatedGpu;
 use super::random::Noise;
-use super::{Fault, World, lock};
+use super::world::{World, lock};
 use crate::power::{Counter, PowerError, PowerKind, PowerReader, Reading, Scope, Source};
 use std::sync::{Arc, Mutex};
 
@@ -127,16 +128,11 @@ impl SimulatedReader {
             if model.average_s > model.period_s { PowerKind::AverageMs(average_ms) } else { PowerKind::Instant };
         let limit_w = Some(limit_w).filter(|&limit_w| limit_w < super::NO_LIMIT_W);
         Source {
-            api: model.api.into(),
-            api_version: None,
-            device: device.into(),
-            pci_address: None,
-            scope: model.scope,
             counter: (model.counter != CounterModel::None).then_some(counter),
             power: (model.quantum_mw > 0.0).then_some(power),
             power_limit_w: limit_w,
             default_power_limit_w: limit_w,
-            shared_with: vec![],
+            ..Source::new(model.api, device, model.scope)
         }
     }
 

@@ -3,9 +3,9 @@
 
 use assert_cmd::Command;
 use std::path::{Path, PathBuf};
-use wattmul::plan::{Plan, Wishes};
+use wattmul::plan::Wishes;
 use wattmul::record::Record;
-use wattmul::simulate::{self, Simulation};
+use wattmul::simulate;
 
 /// Rounds as short as they can be: for tests of everything but the figures.
 pub const BRIEF: &[&str] = &[
@@ -169,7 +169,6 @@ pub fn longest_line(text: &str) -> usize {
 /// The record of a run of a simulated board: in virtual time, and whatever its verdict.
 pub fn simulated(model: &str, seed: u64) -> Record {
     let model = model.parse().unwrap();
-    let plan = Plan::new(&Wishes { seed, ..Wishes::default() }, false, 20_000, "board").unwrap();
-    let truth = simulate::truth(&model, &plan).unwrap();
-    Simulation::new(model, plan, false).run(truth, None, &|| false, &|_| ()).unwrap()
+    let plan = simulate::plan(&model, &Wishes { seed, ..Wishes::default() }).unwrap();
+    simulate::record(&model, plan).unwrap()
 }

@@ -11,16 +11,9 @@ pub fn readers(sys: &Path) -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
     let files = std::fs::read_dir(folder).map_err(|_| PowerError::Absent { what: "Toy".into(), mend: MEND })?;
     let open = |file: PathBuf| {
         let source = Source {
-            api: "Toy".into(),
-            api_version: None, // what is not known is None
-            device: "Toy board".into(),
             pci_address: file.file_name()?.to_str()?.parse().ok(),
-            scope: Scope::Board,
-            counter: None,
             power: Some(PowerKind::Instant),
-            power_limit_w: None,
-            default_power_limit_w: None,
-            shared_with: vec![],
+            ..Source::new("Toy", "Toy board", Scope::Board) // what is not known is None
         };
         Some(Box::new(ToyReader { source, file }) as Box<dyn PowerReader>)
     };
