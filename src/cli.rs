@@ -5,7 +5,7 @@ use crate::gpu::adapter::Backend;
 use crate::gpu::kernel::Kernel;
 use crate::inputs::Init;
 use crate::plan::Wishes;
-use crate::power::SensorChoice;
+use crate::power::choice::SensorChoice;
 use crate::record;
 use crate::simulate::models::{Model, ModelError};
 use crate::sweep::Clocks;

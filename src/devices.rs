@@ -3,7 +3,8 @@
 use crate::gpu::adapter::{self, AdapterError, AdapterInfo, Backend};
 use crate::gpu::unseen::unseen_gpus;
 use crate::gpu::visible::{self, Grant, Standing, ThisMachine, Variables, VisibleError};
-use crate::power::{self, Api, PowerError, PowerReader, Reading, Source};
+use crate::power::choice::belongs;
+use crate::power::{Api, PowerError, PowerReader, Reading, Source};
 use crate::sysfs::SYS;
 use crate::text::{notice, printable, wrapped};
 use std::fmt::Write;
@@ -66,7 +67,7 @@ pub fn look(backend: Backend) -> Devices {
             }
             _ => None,
         };
-        let adapter = infos.iter().position(|info| power::belongs(api, &source, info));
+        let adapter = infos.iter().position(|info| belongs(api, &source, info));
         Sensor { api, index, source, reading, power_w, adapter }
     });
     let sensors = sensors.collect();

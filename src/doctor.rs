@@ -5,7 +5,8 @@
 use crate::gpu::adapter::{self, AdapterError, AdapterInfo, AdapterType, Backend};
 use crate::gpu::unseen::unseen_gpus;
 use crate::pci::PciAddress;
-use crate::power::{self, Api, PowerError, Source, nvml};
+use crate::power::choice::belongs;
+use crate::power::{Api, PowerError, Source, nvml};
 use crate::sysfs::{self, SYS, entries, read_number, read_text};
 use crate::text::{printable, wrapped};
 use std::io;
@@ -143,7 +144,7 @@ fn interface(
 
 /// Which sensor a run on this adapter would take.
 fn sensor(info: &AdapterInfo, sources: &[(Api, Source)]) -> Finding {
-    let fits = |(api, source): &&(Api, Source)| power::belongs(*api, source, info) && source.gives_something();
+    let fits = |(api, source): &&(Api, Source)| belongs(*api, source, info) && source.gives_something();
     match sources.iter().find(fits) {
         Some((api, source)) if source.shared_with.is_empty() => {
             good("sensor", format!("{} is measured by {} ({})", info.name, api.name(), source.kind()))

@@ -80,11 +80,11 @@ impl Dtype {
         }
     }
 
-    /// What one of the 2n³ operations of a product is called.
-    pub fn operation(self) -> &'static str {
+    /// What 10⁹ of the 2n³ operations of a product are called.
+    pub fn giga(self) -> &'static str {
         match self {
-            Dtype::F32 | Dtype::F16 | Dtype::F64 => "FLOP",
-            Dtype::I8 => "OP",
+            Dtype::F32 | Dtype::F16 | Dtype::F64 => "GFLOP",
+            Dtype::I8 => "GOP",
         }
     }
 }

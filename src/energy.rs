@@ -1,6 +1,7 @@
 //! From the sensor's trace and a window to watts.
 
 use crate::protocol::Idle;
+use crate::stats::median;
 use crate::trace::{IMPLAUSIBLE_W, Row, Trace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,7 +71,7 @@ pub fn window_power(trace: &Trace, start_s: f64, end_s: f64) -> WindowPower {
         first = first.or(Some((row.t_s, energy_j)));
         last = Some((row.t_s, energy_j));
     }
-    if let Some(usual_s) = median(&mut steps_s) {
+    if let Some(usual_s) = median(&steps_s) {
         let longest_s = (FROZEN_STEPS * usual_s).max(FROZEN_S);
         let mut moves: Vec<f64> =
             trace.rows_within(start_s, end_s).filter(|r| r.energy_j.is_some()).map(|r| r.t_s).collect();
@@ -137,11 +138,6 @@ impl WindowPower {
     }
 }
 
-fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
 /// How often the counter went back in the whole of a run.
 pub fn steps_back(trace: &Trace) -> usize {
     let mut before_j = f64::NEG_INFINITY;
@@ -153,8 +149,8 @@ pub fn steps_back(trace: &Trace) -> usize {
 /// power figure. None with fewer than four.
 pub fn update_periods(trace: &Trace) -> (Option<f64>, Option<f64>) {
     let median_step = |times: Vec<f64>| {
-        let mut steps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        if steps.len() >= 4 { median(&mut steps) } else { None }
+        let steps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        if steps.len() >= 4 { median(&steps) } else { None }
     };
     let rows = (0..trace.len()).map(|i| trace.row(i));
     let counter = rows.clone().filter(|row| row.energy_j.is_some()).map(|row| row.t_s).collect();

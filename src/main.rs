@@ -17,15 +17,16 @@ use wattmul::gpu::kernel::{KERNELS, Kernel};
 use wattmul::measure::{self, conclude, exit_code, show_heading};
 use wattmul::overview::{Overview, Run};
 use wattmul::plan::PlanError;
-use wattmul::power::{SensorChoice, clock_guard};
+use wattmul::power::choice::{self, SensorChoice};
+use wattmul::power::clock_guard;
 use wattmul::record::Record;
-use wattmul::report::terminal::{self, Progress};
-use wattmul::report::{csv, html, markdown, table};
+use wattmul::report::progress::Progress;
+use wattmul::report::{csv, html, markdown, table, terminal};
 use wattmul::simulate::{Model, Simulation};
 use wattmul::text::printable;
 use wattmul::validate::Depth;
 use wattmul::{
-    compare, devices, doctor, folder, interrupt, overview, power, record, report as painters, simulate, sweep, validate,
+    compare, devices, doctor, folder, interrupt, overview, record, report as painters, simulate, sweep, validate,
 };
 
 #[expect(unsafe_code, reason = "the environment is changed before there is a second thread")]
@@ -82,7 +83,7 @@ fn sweep(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         Some(ModelWish(None)) => return list_models(),
         Some(ModelWish(Some(model))) => args.clocks.of(model.title, Ok(model.supported_clocks()))?,
         None => {
-            let reader = power::choose(&args.run.power, &adapters[chosen].info)?;
+            let reader = choice::choose(&args.run.power, &adapters[chosen].info)?;
             let reader =
                 reader.map_err(|why| anyhow::anyhow!("a sweep locks the clock through a sensor's interface: {why}"))?;
             args.clocks.of(&reader.source().device, reader.supported_clocks())?

@@ -10,11 +10,12 @@ use crate::gpu::tune::{self, Candidates, Trial, Tuned};
 use crate::gpu::tuning_cache::TuningCache;
 use crate::gpu::visible::{self, Grant, ThisMachine, Variables, VisibleError};
 use crate::plan::{Plan, PlanError};
+use crate::power::choice::{self, SensorChoice};
 use crate::power::sampler::SamplingThread;
-use crate::power::{self, SensorChoice};
 use crate::protocol::{Clock, Sampler};
 use crate::record::{self, Inputs, KernelChoice, Record};
-use crate::report::terminal::{self, Progress};
+use crate::report::progress::Progress;
+use crate::report::terminal;
 use crate::run::{Prepared, Setup, carry_out};
 use crate::several::{self, Row};
 use crate::slurm::Job;
@@ -135,7 +136,7 @@ pub fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Resul
         Ok(_) => String::new(),
     };
 
-    let mut reader = power::choose(&args.power, &adapter.info)?;
+    let mut reader = choice::choose(&args.power, &adapter.info)?;
     let _clock_lock = match (args.lock_clock, &mut reader) {
         (None, _) => None,
         (Some(mhz), Ok(reader)) => Some(reader.lock_clock(mhz)?),

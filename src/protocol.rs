@@ -3,6 +3,7 @@
 //!
 //! Why each step is as it is stands in docs/PROTOCOL.md.
 
+use crate::energy;
 use crate::gpu::GpuError;
 use crate::inputs::Init;
 use crate::order;
@@ -73,14 +74,31 @@ pub trait Sampler {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     Begun(Stage),
-    /// About ten times a second: seconds until the protocol ends, as far as it knows, and the sensor's latest.
+    /// About ten times a second: seconds until the protocol ends, as far as it knows, and what the sensor says.
     Progress {
         left_s: f64,
-        power_w: Option<f64>,
-        temperature_c: Option<f64>,
-        clock_mhz: Option<f64>,
+        latest: Latest,
     },
     WindowDone(Window),
+}
+
+/// What the sensor said last. None of what it did not say, or is no number.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Latest {
+    pub power_w: Option<f64>,
+    pub temperature_c: Option<f64>,
+    pub clock_mhz: Option<f64>,
+}
+
+impl Latest {
+    fn of(sample: &Sample) -> Self {
+        let Ok(reading) = &sample.reading else { return Latest::default() };
+        Latest {
+            power_w: reading.power_mw.map(|mw| mw as f64 / 1000.0),
+            temperature_c: reading.temperature_c.filter(|degrees| degrees.is_finite()),
+            clock_mhz: reading.clock_mhz.filter(|mhz| mhz.is_finite()),
+        }
+    }
 }
 
 /// The protocol's stages.
@@ -162,13 +180,16 @@ impl From<GpuError> for Halt {
     }
 }
 
-/// Rows of the trace that a run may have within its windows, and outside of them: a record stays under 100 KB, and under 180 KB
-/// with the 72 windows of an atlas.
+/// Rows of the trace that a run may have within its windows, between them, and before the first: a record stays under 100 KB, and
+/// under 180 KB with the 72 windows of an atlas.
 const ROWS_WITHIN: f64 = 1800.0;
-const ROWS_BETWEEN: f64 = 600.0;
+const ROWS_BETWEEN: f64 = 150.0;
+const ROWS_BEFORE: f64 = 450.0;
 /// But a window has room for so many: it takes 20 to judge one, and a row is up to an update longer than it need be, so that less
 /// than half would be left of the updates of some sensors.
 const LEAST_ROWS: f64 = 45.0;
+/// And a turn of the warm-up for so many, however long it may last: coarser rows than turns would never be seen to be steady.
+const LEAST_ROWS_OF_TURN: f64 = 8.0;
 /// What the sensor's period is taken to be, for pauses, before it is known: that of most boards.
 const USUAL_PERIOD_S: f64 = 0.1;
 /// After load, a sensor that averages and a clock that has not fallen yet are waited for.
@@ -187,7 +208,7 @@ pub struct Protocol<'a> {
     stop: &'a dyn Fn() -> bool,
     watch: &'a dyn Fn(Event),
     trace: TraceBuilder,
-    latest: (Option<f64>, Option<f64>, Option<f64>),
+    latest: Latest,
     pauses: ChaCha8Rng,
     /// When the stage after the present one is expected to begin, and what comes after that.
     stage_ends_s: f64,
@@ -206,7 +227,7 @@ impl<'a> Protocol<'a> {
     ) -> Self {
         let wraps_at_uj = sensor.as_ref().and_then(|sensor| sensor.source().counter?.wraps_at_uj);
         let mut trace = TraceBuilder::new(wraps_at_uj);
-        trace.set_resolution(between_s(&plan));
+        trace.set_resolution(before_s(&plan));
         let mut key = *b"wattmul: pauses before a window.";
         key[24..].copy_from_slice(&plan.seed.to_le_bytes());
         Protocol {
@@ -216,7 +237,7 @@ impl<'a> Protocol<'a> {
             stop,
             watch,
             trace,
-            latest: (None, None, None),
+            latest: Latest::default(),
             pauses: ChaCha8Rng::from_seed(key),
             stage_ends_s: 0.0,
             after_stage_s: 0.0,
@@ -233,11 +254,12 @@ impl<'a> Protocol<'a> {
             return Ok(None);
         }
         self.begin(Stage::Idle, self.plan.idle_s);
+        self.trace.set_resolution(before_s(&self.plan));
         let start_s = self.clock.now_s();
         self.sleep(self.plan.idle_s)?;
         let end_s = self.clock.now_s();
         self.trace.flush();
-        Ok(Some(crate::energy::idle(self.trace.so_far(), start_s, end_s - start_s)))
+        Ok(Some(energy::idle(self.trace.so_far(), start_s, end_s - start_s)))
     }
 
     /// As [`Protocol::idle`], but after work: a sensor that averages must forget it first.
@@ -261,9 +283,9 @@ impl<'a> Protocol<'a> {
         let (least_s, most_s) = self.plan.warm_up_s;
         let start_s = self.clock.now_s();
         self.begin(Stage::WarmUp, least_s);
+        self.trace.take_counter_period(); // at rest, some counters stand still
         let inits = self.plan.inits.len();
-        // However many inits, each has its turn.
-        let turn_s = (self.plan.lead_in_s + MORE_THAN_LEAD_IN_S).min(most_s / inits as f64);
+        let turn_s = turn_s(&self.plan);
         // Of many inits, some warm the device and others let it cool: only all of their turns together are steady.
         let all_turns_s = if inits > 2 { turn_s * inits as f64 } else { 0.0 };
         // Of what is in flight: the init of each.
@@ -315,9 +337,9 @@ impl<'a> Protocol<'a> {
         work.check_products(init)?;
         if let Some(sensor) = &self.sensor {
             self.trace.flush();
-            let (counter_period_s, _) = crate::energy::update_periods(self.trace.so_far());
-            self.plan.fit_to_sensor(sensor.source(), counter_period_s);
+            self.plan.fit_to_sensor(sensor.source(), self.trace.take_counter_period());
         }
+        self.trace.set_resolution(between_s(&self.plan));
         pace.sort_by(|a, b| a.value.total_cmp(&b.value));
         let fast_product_s = pace.get(pace.len() / 10).map(|point| point.value);
         Ok(WarmUp { start_s, duration_s: self.clock.now_s() - start_s, steady, fast_product_s })
@@ -351,7 +373,10 @@ impl<'a> Protocol<'a> {
         let mut ends: Vec<(f64, f64)> = vec![];
         let mut first = None;
         let (first, last) = loop {
-            self.fill(work, init, &mut in_flight)?;
+            while in_flight < IN_FLIGHT {
+                work.submit(init)?;
+                in_flight += 1;
+            }
             let done = ends.last().map_or(0.0, |end| end.1) + work.wait()?;
             in_flight -= 1;
             let now_s = self.clock.now_s();
@@ -419,15 +444,6 @@ impl<'a> Protocol<'a> {
         (self.watch)(Event::Begun(stage));
     }
 
-    /// Keeps the queue full.
-    fn fill(&mut self, work: &mut dyn Workload, init: usize, in_flight: &mut usize) -> Result<(), Halt> {
-        while *in_flight < IN_FLIGHT {
-            work.submit(init)?;
-            *in_flight += 1;
-        }
-        Ok(())
-    }
-
     fn sleep(&mut self, seconds: f64) -> Result<(), Halt> {
         let until_s = self.clock.now_s() + seconds;
         loop {
@@ -446,9 +462,8 @@ impl<'a> Protocol<'a> {
         let now_s = self.clock.now_s();
         if now_s - self.last_progress_s >= 0.1 {
             self.last_progress_s = now_s;
-            let (power_w, temperature_c, clock_mhz) = self.latest;
             let left_s = (self.stage_ends_s - now_s).max(0.0) + self.after_stage_s;
-            (self.watch)(Event::Progress { left_s, power_w, temperature_c, clock_mhz });
+            (self.watch)(Event::Progress { left_s, latest: self.latest });
         }
         if (self.stop)() { Err(Halt::Stopped) } else { Ok(()) }
     }
@@ -457,14 +472,7 @@ impl<'a> Protocol<'a> {
         let (trace, latest) = (&mut self.trace, &mut self.latest);
         if let Some(sensor) = &mut self.sensor {
             sensor.drain(&mut |sample| {
-                *latest = match &sample.reading {
-                    Ok(reading) => {
-                        let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
-                        let power_w = reading.power_mw.map(|mw| mw as f64 / 1000.0);
-                        (power_w, finite(reading.temperature_c), finite(reading.clock_mhz))
-                    }
-                    Err(_) => (None, None, None),
-                };
+                *latest = Latest::of(&sample);
                 trace.take(sample);
             });
         }
@@ -477,8 +485,19 @@ fn within_s(plan: &Plan) -> f64 {
 }
 
 fn between_s(plan: &Plan) -> f64 {
-    let lead_ins_s = f64::from(plan.rounds) * plan.inits.len() as f64 * plan.lead_in_s;
-    (lead_ins_s + plan.warm_up_s.1 + 3.0 * plan.idle_s) / ROWS_BETWEEN
+    let windows = f64::from(plan.rounds) * plan.inits.len() as f64;
+    windows * (plan.lead_in_s + USUAL_PERIOD_S) / ROWS_BETWEEN
+}
+
+/// Of idle and the warm-up.
+fn before_s(plan: &Plan) -> f64 {
+    let all_s = plan.warm_up_s.1 + 3.0 * plan.idle_s;
+    (all_s / ROWS_BEFORE).min(turn_s(plan) / LEAST_ROWS_OF_TURN)
+}
+
+/// How long the warm-up stays with an init. However many there are, each has its turn.
+fn turn_s(plan: &Plan) -> f64 {
+    (plan.lead_in_s + MORE_THAN_LEAD_IN_S).min(plan.warm_up_s.1 / plan.inits.len() as f64)
 }
 
 /// Waits for what is still in flight.

@@ -7,7 +7,7 @@ use crate::gpu::tune::Trial;
 use crate::host::{Host, Tool};
 use crate::inputs::Init;
 use crate::plan::Plan;
-use crate::power::{Limiter, Source};
+use crate::power::{Limiter, Scope, Source};
 use crate::protocol::{Idle, WarmUp};
 use crate::slurm::Job;
 use crate::stats::Estimate;
@@ -187,7 +187,7 @@ pub struct Ratios {
 pub struct SensorSummary {
     /// Which of its figures the joules come from.
     pub lead: Option<Lead>,
-    /// Measured, not assumed.
+    /// Measured, not assumed: as the trace has it, whose rows are farther apart in a run of very many windows.
     pub counter_period_s: Option<f64>,
     pub power_period_s: Option<f64>,
     /// Counter over polled power, less 1, in the window where they differ most.
@@ -219,6 +219,12 @@ impl Record {
         let settings = schemars::generate::SchemaSettings::draft2020_12();
         let schema = settings.into_generator().into_root_schema_for::<Record>();
         format!("{:#}\n", schema.to_value())
+    }
+
+    /// Which part of the machine the watts are of. None where there are none.
+    pub fn scope(&self) -> Option<Scope> {
+        self.summary.sensor.lead?;
+        self.source.as_ref().map(|source| source.scope)
     }
 
     /// `<UTC time>-<gpu>-<backend>-<dtype>-n<size>-<6 hex>.json`, the last from the content.

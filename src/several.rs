@@ -3,6 +3,7 @@
 
 use crate::gpu::adapter::AdapterInfo;
 use crate::record::Record;
+use crate::report::units::{self, or_na};
 use crate::stats::Estimate;
 use crate::text::{printable, wrapped};
 
@@ -39,19 +40,15 @@ pub fn summary(rows: &[Row]) -> String {
     let mut text = format!("\n  {:<22}{:<14}{:<8}{:<15}verdict\n", "gpu", "pci", "ratio", "95 % interval");
     for Row { adapter, outcome } in rows {
         let name: String = printable(&adapter.name).chars().take(21).collect();
-        let address = adapter.pci_address.map(|address| address.to_string()).unwrap_or_else(|| "n/a".into());
-        let (ratio, interval, verdict) = match outcome {
-            Ok(Some(record)) => {
-                let ratio = ratio(record);
-                let figure = ratio.map(|ratio| format!("{:.3}", ratio.estimate));
-                let interval = ratio.and_then(|ratio| Some(format!("{:.3} … {:.3}", ratio.low?, ratio.high?)));
-                (figure, interval, record.verdict.status.to_string().to_uppercase())
-            }
-            Ok(None) => (None, None, "saved earlier".into()),
-            Err(_) => (None, None, "FAILED".into()),
+        let address = or_na(adapter.pci_address.map(|address| address.to_string()));
+        let (ratio, verdict) = match outcome {
+            Ok(Some(record)) => (ratio(record), record.verdict.status.to_string().to_uppercase()),
+            Ok(None) => (None, "saved earlier".into()),
+            Err(_) => (None, "FAILED".into()),
         };
-        let missing = || "n/a".to_owned();
-        let (ratio, interval) = (ratio.unwrap_or_else(missing), interval.unwrap_or_else(missing));
+        // Without an interval: the words why are too long for the column.
+        let sure = ratio.filter(|ratio| ratio.low.is_some());
+        let (ratio, interval) = (units::ratio(ratio), units::interval(sure));
         text += format!("  {name:<22}{address:<14}{ratio:<8}{interval:<15}{verdict}").trim_end();
         text.push('\n');
     }

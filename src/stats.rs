@@ -206,11 +206,11 @@ const OUTLIER_SHARE: f64 = 0.01;
 
 /// Median, range and outliers. None without values, or where one is not a number above 0.
 pub fn spread(values: &[f64]) -> Option<Spread> {
-    if values.is_empty() || !values.iter().all(|value| value.is_finite() && *value > 0.0) {
+    if !values.iter().all(|value| value.is_finite() && *value > 0.0) {
         return None;
     }
-    let middle = median(values);
-    let deviation = median(&values.iter().map(|value| (value - middle).abs()).collect::<Vec<_>>());
+    let middle = median(values)?;
+    let deviation = median(&values.iter().map(|value| (value - middle).abs()).collect::<Vec<_>>())?;
     let far = (OUTLIER_SCORE * DEVIATIONS * deviation).max(OUTLIER_SHARE * middle);
     let far_off = |&i: &usize| values.len() >= LEAST_FOR_OUTLIERS && (values[i] - middle).abs() > far;
     Some(Spread {
@@ -221,12 +221,13 @@ pub fn spread(values: &[f64]) -> Option<Spread> {
     })
 }
 
-/// Of an even number of values, the mean of the two in the middle.
-fn median(values: &[f64]) -> f64 {
+/// Of an even number of values, the mean of the two in the middle. None without values.
+pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let half = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[half] } else { (sorted[half - 1] + sorted[half]) / 2.0 }
+    let upper = *sorted.get(sorted.len() / 2)?;
+    let lower = sorted[(sorted.len() - 1) / 2];
+    Some((lower + upper) / 2.0)
 }
 
 /// Student's t that is exceeded, on either side, with what [`CONFIDENCE`] leaves.

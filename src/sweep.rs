@@ -159,12 +159,7 @@ impl Sweep {
             records.into_iter().filter_map(|record| Some((record.plan.lock_clock_mhz?, record))).collect();
         records.sort_by_key(|(mhz, _)| *mhz);
         let rows: Vec<Row> = records.iter().flat_map(|&(clock_mhz, record)| rows(clock_mhz, record)).collect();
-        let mut inits: Vec<Init> = vec![];
-        for row in &rows {
-            if !inits.contains(&row.init) {
-                inits.push(row.init);
-            }
-        }
+        let inits = inits(&rows);
         let least = |init: Init| {
             let of_init = rows.iter().filter(|row| row.init == init);
             let energies = of_init.filter_map(|row| Some((row.clock_mhz, row.energy_j?)));
@@ -176,6 +171,17 @@ impl Sweep {
             records.iter().filter(|(mhz, record)| is_held(*mhz, record)).map(|held| held.0).collect();
         Sweep { fit: fit(&rows, &inits, held), least_energy, rows }
     }
+}
+
+/// The inits, in the order of the rows.
+pub fn inits(rows: &[Row]) -> Vec<Init> {
+    let mut inits: Vec<Init> = vec![];
+    for row in rows {
+        if !inits.contains(&row.init) {
+            inits.push(row.init);
+        }
+    }
+    inits
 }
 
 fn rows(clock_mhz: u32, record: &Record) -> impl Iterator<Item = Row> + '_ {

@@ -134,6 +134,7 @@ pub struct TraceBuilder {
     /// When the last row began that has the counter.
     energy_row_s: f64,
     falls: u32,
+    counter_moves: Moves,
     last_power_mw: Option<u64>,
     limiters: Option<Limiters>,
     /// The first of the failed reads since the last good one.
@@ -158,6 +159,30 @@ struct EnergyOrigin {
     wrapped_uj: u64,
 }
 
+/// When the counter moved, whether it got a row for it or not.
+#[derive(Clone, Copy, Default)]
+struct Moves {
+    first_s: Option<f64>,
+    last_s: f64,
+    count: u32,
+}
+
+/// So many moves tell a period.
+const LEAST_MOVES: u32 = 5;
+
+impl Moves {
+    fn note(&mut self, time_s: f64) {
+        self.first_s.get_or_insert(time_s);
+        self.last_s = time_s;
+        self.count += 1;
+    }
+
+    fn period_s(&self) -> Option<f64> {
+        let first_s = self.first_s.filter(|_| self.count >= LEAST_MOVES)?;
+        Some((self.last_s - first_s) / f64::from(self.count - 1))
+    }
+}
+
 impl EnergyOrigin {
     fn joules(&self) -> f64 {
         (i128::from(self.last_uj) + i128::from(self.wrapped_uj) - i128::from(self.first_uj)) as f64 * 1e-6
@@ -174,6 +199,7 @@ impl TraceBuilder {
             energy: None,
             energy_row_s: f64::NEG_INFINITY,
             falls: 0,
+            counter_moves: Moves::default(),
             last_power_mw: None,
             limiters: None,
             silent_since_s: None,
@@ -208,6 +234,9 @@ impl TraceBuilder {
             (None, Some(_)) => true,
             (_, None) => false,
         };
+        if energy_moved {
+            self.counter_moves.note(sample.time_s);
+        }
         let age_s = self.open.as_ref().map_or(f64::INFINITY, |open| sample.time_s - open.row.t_s);
         // A counter that moves seldom is never lost behind a row that something else began.
         let energy_age_s = sample.time_s - self.energy_row_s;
@@ -291,6 +320,12 @@ impl TraceBuilder {
         self.limiters.take()
     }
 
+    /// Mean time between two moves of the counter since the last call, in seconds: as the reads saw them, however coarse the rows
+    /// are. None with fewer than five.
+    pub fn take_counter_period(&mut self) -> Option<f64> {
+        std::mem::take(&mut self.counter_moves).period_s()
+    }
+
     /// Ends the row that still holds, so that [`TraceBuilder::so_far`] shows it.
     pub fn flush(&mut self) {
         self.close();
@@ -333,6 +368,17 @@ mod tests {
         assert_eq!(trace.t_s, [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]);
         assert_eq!(trace.power_w[3], Some(100.003));
         assert_eq!(trace.energy_j[3], Some(30.0));
+    }
+
+    #[test]
+    fn the_counters_period_is_known_however_coarse_the_rows_are() {
+        let mut builder = TraceBuilder::new(None);
+        builder.set_resolution(5.0);
+        for i in 0..200 {
+            builder.take(sample(i as f64 * 0.01, 1, 1_000_000 * (i / 10)));
+        }
+        assert!((builder.take_counter_period().unwrap() - 0.1).abs() < 1e-9);
+        assert_eq!(builder.take_counter_period(), None, "since the last call");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::energy::{self, CounterFault, Lead};
 use crate::inputs::Init;
 use crate::power::Limiter;
 use crate::record::{Record, WindowRecord};
+use crate::stats;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -401,9 +402,7 @@ fn whole_drift(values: &[f64]) -> Option<f64> {
 
 /// The value that is farthest from the median.
 fn off_median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let median = *sorted.get(sorted.len() / 2)?;
+    let median = stats::median(values)?;
     values.iter().map(|value| value / median - 1.0).max_by(|a, b| a.abs().total_cmp(&b.abs()))
 }
 

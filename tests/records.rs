@@ -394,9 +394,9 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
 
     gaussian against zeros · f32 10000²: ratios of a product's energy, power, time
       GPU                   energy  95 % interval  power   time  scope  verdict
-      Simulated A100 PCIe    1.483  1.481 … 1.485  1.483  1.000  board  valid
-      Simulated V100         1.332  1.330 … 1.334  1.332  1.000  board  valid
-      Simulated board that   0.999  0.998 … 1.000  0.999  1.000  board  valid
+      Simulated A100 PCIe    1.484  1.482 … 1.485  1.484  1.000  board  valid
+      Simulated V100         1.332  1.331 … 1.333  1.332  1.000  board  valid
+      Simulated board that   1.000  0.999 … 1.001  1.000  1.000  board  valid
       does not care
 
 
@@ -443,20 +443,20 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
       GPU             energy  95 % interval           power   time  scope  verdict
       Simulated A100   1.454  1.453 … 1.618 (cards)   1.454  1.000  board  valid
       PCIe × 8
-      Simulated V100   1.332  1.330 … 1.334           1.332  1.000  board  valid
+      Simulated V100   1.332  1.331 … 1.333           1.332  1.000  board  valid
 
       8 cards of Simulated A100 PCIe: a product of gaussian
                      ratio   energy      time
       median         1.454  37.38 J  133.3 ms
-      spread        11.4 %    0.2 %     0.0 %  from the least to the most
+      spread        11.4 %    0.1 %     0.0 %  from the least to the most
       0000:05:00.0   1.618  37.33 J  133.3 ms  stands out
-      0000:02:00.0   1.455  37.39 J  133.3 ms
-      0000:06:00.0   1.455  37.38 J  133.3 ms
+      0000:02:00.0   1.455  37.38 J  133.3 ms
+      0000:03:00.0   1.454  37.37 J  133.3 ms
       0000:01:00.0   1.454  37.38 J  133.3 ms
+      0000:06:00.0   1.454  37.38 J  133.3 ms
       0000:07:00.0   1.454  37.39 J  133.3 ms
-      0000:03:00.0   1.454  37.38 J  133.3 ms
+      0000:00:00.0   1.454  37.37 J  133.3 ms
       0000:04:00.0   1.453  37.37 J  133.3 ms
-      0000:00:00.0   1.453  37.36 J  133.3 ms
     ");
 }
 

@@ -3,6 +3,10 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
+use wattmul::plan::Wishes;
+use wattmul::record::{Record, Truth};
+use wattmul::simulate::{self, Simulation};
+use wattmul::validate::{self, Depth};
 
 fn wattmul(folder: &std::path::Path, args: &[&str]) -> assert_cmd::assert::Assert {
     let mut command = Command::cargo_bin("wattmul").unwrap();
@@ -77,4 +81,32 @@ fn an_atlas_is_a_table_with_a_line_of_watts_a_bit_in_80_columns() {
         assert_eq!(bits, !more.contains(&"none"), "{text}");
         assert!(text.contains("ratios of") && text.contains("95 % interval") && text.contains("truth of"), "{text}");
     }
+}
+
+/// However many rounds there are, and however long the warm-up may last, the sensor's period and a steady state are found as in a
+/// usual run.
+#[test]
+fn many_rounds_and_a_patient_warm_up_change_nothing_else() {
+    let usual = run(Wishes::default());
+    let long = run(Wishes { rounds: Some(100), ..Wishes::default() });
+    assert_eq!((long.warm_up, long.plan.window_s), (usual.warm_up, usual.plan.window_s));
+    let patient = run(Wishes { warm_up_s: Some(3600.0), ..Wishes::default() });
+    let warm_up = patient.warm_up.unwrap();
+    assert!(warm_up.steady && warm_up.duration_s < 300.0, "{warm_up:?}");
+    assert_eq!(patient.plan.window_s, usual.plan.window_s);
+}
+
+#[test]
+fn the_record_of_as_many_rounds_as_there_can_be_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = run(Wishes { rounds: Some(1000), ..Wishes::default() });
+    let path = record.save(folder.path()).unwrap();
+    let read = validate::read(&path, Depth::Full).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(read.record, record);
+}
+
+fn run(wishes: Wishes) -> Record {
+    let model = "h100".parse().unwrap();
+    let plan = simulate::plan(&model, &wishes).unwrap();
+    Simulation::new(model, plan, false).undisturbed(Truth::default(), None).unwrap()
 }

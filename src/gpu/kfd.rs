@@ -1,14 +1,14 @@
 //! AMD's GPUs as its compute driver (amdkfd) numbers them: ROCm's runtime counts in this order, and
 //! `ROCR_VISIBLE_DEVICES` with it. ROCm SMI sorts by PCI address instead, which on boards of several dies is another order.
 
-use super::visible::Gpu;
+use super::visible::ListedGpu;
 use crate::pci::PciAddress;
 use crate::sysfs::{self, entries, read_number, read_text};
 use std::path::Path;
 
 /// The GPUs under `<sys>/class/kfd`, in order. A node that a device cgroup keeps from this process cannot be read, and the
 /// runtime does not count it either.
-pub fn gpus(sys: &Path) -> Vec<Gpu> {
+pub fn gpus(sys: &Path) -> Vec<ListedGpu> {
     let nodes = sys.join("class/kfd/kfd/topology/nodes");
     let paths = entries(&nodes);
     let mut numbers: Vec<u32> = paths.iter().filter_map(|path| sysfs::name(path)?.parse().ok()).collect();
@@ -31,7 +31,7 @@ pub fn gpus(sys: &Path) -> Vec<Gpu> {
             function: (location & 7) as u8,
         };
         let uuid = property("unique_id").filter(|&id| id != 0).map(|id| format!("GPU-{id:016x}"));
-        Some(Gpu { address, uuid, model: read_text(&node.join("name")) })
+        Some(ListedGpu { address, uuid, model: read_text(&node.join("name")) })
     };
     numbers.into_iter().filter_map(gpu).collect()
 }

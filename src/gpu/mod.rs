@@ -6,6 +6,7 @@ pub mod claim;
 pub mod kernel;
 pub mod kfd;
 pub mod matmul;
+pub mod timestamps;
 pub mod tune;
 pub mod tuning_cache;
 pub mod unseen;

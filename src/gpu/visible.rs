@@ -25,9 +25,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use thiserror::Error;
 
-/// A GPU as its vendor's runtime names it; its place in the list is its index.
+/// A GPU in the list of its vendor's runtime; its place there is its index.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Gpu {
+pub struct ListedGpu {
     pub address: PciAddress,
     pub uuid: Option<String>,
     pub model: Option<String>,
@@ -39,24 +39,24 @@ pub trait Inventory {
     ///
     /// # Errors
     /// There is no library, or it does not work.
-    fn nvidia(&self) -> Result<Vec<Gpu>, String>;
+    fn nvidia(&self) -> Result<Vec<ListedGpu>, String>;
 
     /// AMD's GPUs in the order of ROCm's runtime.
     ///
     /// # Errors
     /// There is no compute driver.
-    fn amd(&self) -> Result<Vec<Gpu>, String>;
+    fn amd(&self) -> Result<Vec<ListedGpu>, String>;
 }
 
 /// The real one.
 pub struct ThisMachine;
 
 impl Inventory for ThisMachine {
-    fn nvidia(&self) -> Result<Vec<Gpu>, String> {
+    fn nvidia(&self) -> Result<Vec<ListedGpu>, String> {
         nvml::gpus().map_err(|error| error.to_string())
     }
 
-    fn amd(&self) -> Result<Vec<Gpu>, String> {
+    fn amd(&self) -> Result<Vec<ListedGpu>, String> {
         match kfd::gpus(Path::new(SYS)) {
             gpus if gpus.is_empty() => Err("AMD's compute driver (amdkfd) shows no GPU".into()),
             gpus => Ok(gpus),
@@ -206,7 +206,7 @@ pub fn grant(
 
     let cuda = variables.get(CUDA);
     let mut absent = vec![];
-    let mut shown = |gpus: Result<Vec<Gpu>, String>, said: Option<Said>, vendor: &str| match gpus {
+    let mut shown = |gpus: Result<Vec<ListedGpu>, String>, said: Option<Said>, vendor: &str| match gpus {
         Ok(gpus) if !gpus.is_empty() => Ok(Some(gpus)),
         Ok(_) | Err(_) if said.is_none() && slurm.is_none() => Ok(None),
         other => {
@@ -262,7 +262,7 @@ fn is_gpu(info: &AdapterInfo) -> bool {
 }
 
 /// The GPUs of one vendor that the vendor's variable gives, else Slurm's list, and never one that Slurm's list does not give.
-fn given(variables: &Variables, said: Option<Said>, gpus: &[Gpu]) -> Result<Given, VisibleError> {
+fn given(variables: &Variables, said: Option<Said>, gpus: &[ListedGpu]) -> Result<Given, VisibleError> {
     let by_slurm = slurm_places(variables, gpus.len())?;
     let places = match (said, variables.slurm(), &by_slurm) {
         (Some(said), slurm, _) => {
@@ -289,9 +289,9 @@ fn given(variables: &Variables, said: Option<Said>, gpus: &[Gpu]) -> Result<Give
 }
 
 /// What a second variable leaves of what the first one gives.
-fn within(outer: &Given, said: Said, gpus: &[Gpu]) -> Result<Given, VisibleError> {
+fn within(outer: &Given, said: Said, gpus: &[ListedGpu]) -> Result<Given, VisibleError> {
     let left = outer.addresses.iter().filter_map(|address| gpus.iter().find(|gpu| gpu.address == *address)).cloned();
-    let left: Vec<Gpu> = left.collect();
+    let left: Vec<ListedGpu> = left.collect();
     let places = places(said, &left)?;
     let addresses = places.into_iter().map(|place| left[place].address).collect();
     Ok(Given { said: format!("{} and {}", outer.said, said.text()), addresses })
@@ -299,7 +299,7 @@ fn within(outer: &Given, said: Said, gpus: &[Gpu]) -> Result<Given, VisibleError
 
 /// CUDA counts the fastest GPU first unless `CUDA_DEVICE_ORDER` says otherwise; NVML and Slurm count by PCI address. Among
 /// GPUs of one model the two agree.
-fn check_order(variables: &Variables, said: Said, gpus: &[Gpu]) -> Result<(), VisibleError> {
+fn check_order(variables: &Variables, said: Said, gpus: &[ListedGpu]) -> Result<(), VisibleError> {
     let by_address = variables.get("CUDA_DEVICE_ORDER").is_some_and(|order| order.value == "PCI_BUS_ID");
     let by_index = said.value.split(',').any(|item| item.trim().parse::<u32>().is_ok());
     let one_model = gpus.iter().all(|gpu| gpu.model == gpus[0].model);
@@ -311,7 +311,7 @@ fn check_order(variables: &Variables, said: Said, gpus: &[Gpu]) -> Result<(), Vi
 }
 
 /// Indices into `gpus` that a vendor's variable names.
-fn places(said: Said, gpus: &[Gpu]) -> Result<Vec<usize>, VisibleError> {
+fn places(said: Said, gpus: &[ListedGpu]) -> Result<Vec<usize>, VisibleError> {
     let mut places = vec![];
     for item in said.value.split(',').map(str::trim) {
         match place(item, gpus) {
@@ -327,7 +327,7 @@ fn places(said: Said, gpus: &[Gpu]) -> Result<Vec<usize>, VisibleError> {
 }
 
 /// The index that an item names; None if it says that nothing is given.
-fn place(item: &str, gpus: &[Gpu]) -> Result<Option<usize>, String> {
+fn place(item: &str, gpus: &[ListedGpu]) -> Result<Option<usize>, String> {
     let nothing = item.is_empty() || item.eq_ignore_ascii_case("NoDevFiles");
     if nothing || item.parse::<i64>().is_ok_and(|index| index < 0) {
         return Ok(None);
@@ -337,7 +337,8 @@ fn place(item: &str, gpus: &[Gpu]) -> Result<Option<usize>, String> {
         return Err(format!("names a slice of a GPU ({item}), and Vulkan has no slices"));
     }
     if upper.starts_with("GPU-") && upper.len() > "GPU-".len() {
-        let fits = |gpu: &Gpu| gpu.uuid.as_ref().is_some_and(|uuid| uuid.to_ascii_uppercase().starts_with(&upper));
+        let fits =
+            |gpu: &ListedGpu| gpu.uuid.as_ref().is_some_and(|uuid| uuid.to_ascii_uppercase().starts_with(&upper));
         let mut fitting = (0..gpus.len()).filter(|&place| fits(&gpus[place]));
         return match (fitting.next(), fitting.next()) {
             (Some(place), None) => Ok(Some(place)),
@@ -464,16 +465,16 @@ mod tests {
     use super::*;
 
     struct Shown {
-        nvidia: Vec<Gpu>,
-        amd: Vec<Gpu>,
+        nvidia: Vec<ListedGpu>,
+        amd: Vec<ListedGpu>,
     }
 
     impl Inventory for Shown {
-        fn nvidia(&self) -> Result<Vec<Gpu>, String> {
+        fn nvidia(&self) -> Result<Vec<ListedGpu>, String> {
             if self.nvidia.is_empty() { Err("NVML is not here".into()) } else { Ok(self.nvidia.clone()) }
         }
 
-        fn amd(&self) -> Result<Vec<Gpu>, String> {
+        fn amd(&self) -> Result<Vec<ListedGpu>, String> {
             if self.amd.is_empty() { Err("amdkfd is not here".into()) } else { Ok(self.amd.clone()) }
         }
     }
@@ -490,9 +491,9 @@ mod tests {
     }
 
     /// GPUs on the buses 1, 2 and so on.
-    fn gpus(count: u8) -> Vec<Gpu> {
+    fn gpus(count: u8) -> Vec<ListedGpu> {
         let model = Some("card".to_owned());
-        let gpu = |i: u8| Gpu {
+        let gpu = |i: u8| ListedGpu {
             address: address(i + 1),
             uuid: UUIDS.get(usize::from(i)).map(|&u| u.into()),
             model: model.clone(),
@@ -655,7 +656,7 @@ mod tests {
         let said =
             variables(&[("SLURM_JOB_ID", "7"), ("SLURM_JOB_GPUS", "1"), (CUDA, "1"), (ROCR, "1"), (ORDINAL, "1")]);
         let offered = [info("NVIDIA", Some(1)), info("NVIDIA", Some(2)), info("AMD", Some(9)), info("Mesa", None)];
-        let processor = Gpu { address: address(9), uuid: None, model: None };
+        let processor = ListedGpu { address: address(9), uuid: None, model: None };
         for amd in [vec![], vec![processor]] {
             let grant = grant(&said, &offered, &Shown { nvidia: gpus(2), amd }).unwrap();
             assert_eq!(grant.allowed(&offered).unwrap(), [1]);

@@ -2,7 +2,8 @@
 //! nothing itself: another one must be there already. It is this program again (`wattmul guard-clock SENSOR`), and it waits at
 //! a pipe whose other end closes with the program that it guards, however that ends.
 
-use super::{Api, PowerError, SensorChoice, pick};
+use super::choice::{SensorChoice, pick};
+use super::{Api, PowerError};
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};

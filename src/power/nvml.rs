@@ -6,7 +6,7 @@
 use super::clock_guard::Guard;
 use super::clock_lock::ClockLock;
 use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, Scope, Source};
-use crate::gpu::visible::Gpu;
+use crate::gpu::visible::ListedGpu;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::DeviceArchitecture;
@@ -41,6 +41,13 @@ fn library() -> Result<&'static Nvml, PowerError> {
     }
 }
 
+/// The library, and how many GPUs it shows.
+fn counted() -> Result<(&'static Nvml, u32), PowerError> {
+    let nvml = library()?;
+    let count = nvml.device_count().map_err(|error| failure("counting GPUs through NVML", error))?;
+    Ok((nvml, count))
+}
+
 fn failure(what: &str, error: NvmlError) -> PowerError {
     let what = what.to_owned();
     match error {
@@ -66,8 +73,7 @@ fn failure(what: &str, error: NvmlError) -> PowerError {
 /// # Errors
 /// There is no NVML here, or it shows no GPU.
 pub fn readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
-    let nvml = library()?;
-    let count = nvml.device_count().map_err(|error| failure("counting GPUs through NVML", error))?;
+    let (nvml, count) = counted()?;
     // A GPU that fell off the bus must not hide the others.
     let readers = (0..count).filter_map(|index| NvmlReader::open(nvml, index).ok());
     Ok(readers.map(|reader| Box::new(reader) as Box<dyn PowerReader>).collect())
@@ -78,18 +84,17 @@ pub fn readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
 ///
 /// # Errors
 /// There is no NVML here, or a GPU does not answer: whoever left it out would count the others wrongly.
-pub fn gpus() -> Result<Vec<Gpu>, PowerError> {
-    let nvml = library()?;
-    let count = nvml.device_count().map_err(|error| failure("counting GPUs through NVML", error))?;
+pub fn gpus() -> Result<Vec<ListedGpu>, PowerError> {
+    let (nvml, count) = counted()?;
     let gpu = |index: u32| {
         let device = match nvml.device_by_index(index) {
             Err(NvmlError::NoPermission) => return Ok(None),
             device => device?,
         };
         let address = device.pci_info()?.bus_id.parse().map_err(|_| NvmlError::UnexpectedVariant(index))?;
-        Ok(Some(Gpu { address, uuid: device.uuid().ok(), model: device.name().ok() }))
+        Ok(Some(ListedGpu { address, uuid: device.uuid().ok(), model: device.name().ok() }))
     };
-    let gpus: Result<Vec<Option<Gpu>>, NvmlError> = (0..count).map(gpu).collect();
+    let gpus: Result<Vec<Option<ListedGpu>>, NvmlError> = (0..count).map(gpu).collect();
     Ok(gpus.map_err(|error| failure("telling GPUs apart through NVML", error))?.into_iter().flatten().collect())
 }
 
@@ -108,8 +113,7 @@ pub struct GpuState {
 /// # Errors
 /// As [`readers`].
 pub fn states() -> Result<Vec<GpuState>, PowerError> {
-    let nvml = library()?;
-    let count = nvml.device_count().map_err(|error| failure("counting GPUs through NVML", error))?;
+    let (nvml, count) = counted()?;
     Ok((0..count).filter_map(|index| nvml.device_by_index(index).ok()).map(|device| state(&device)).collect())
 }
 

@@ -244,6 +244,12 @@ impl Sheet<'_> {
         self.area.draw(&Text::new(printable(text), Self::at(x, y), style))
     }
 
+    /// A text under a place, moved aside where it would reach beyond a sheet of this width.
+    pub fn label(&self, x: f64, y: f64, width: f64, pen: Pen, text: &str) -> Drawn {
+        let half = pen.width(text) / 2.0;
+        self.text(x.clamp(half, (width - half).max(half)), y, Side::Middle, pen, text)
+    }
+
     pub fn line(&self, from: (f64, f64), to: (f64, f64), ink: Ink, width: f64) -> Drawn {
         let points = vec![Self::at(from.0, from.1), Self::at(to.0, to.1)];
         self.area.draw(&PathElement::new(points, Self::stroke(ink, width)))
@@ -337,7 +343,7 @@ fn showable(value: f64) -> bool {
 
 /// Pushes texts apart that stand on one line, each given by its middle and width, in order, until none touches the next and all
 /// lie within the limits (as far as there is room).
-pub fn spread(middles: &mut [(f64, f64)], limits: (f64, f64), gap: f64) {
+pub fn push_apart(middles: &mut [(f64, f64)], limits: (f64, f64), gap: f64) {
     let mut from = limits.0;
     for (middle, width) in middles.iter_mut() {
         *middle = middle.max(from + *width / 2.0);
@@ -402,10 +408,10 @@ mod tests {
     #[test]
     fn labels_are_pushed_apart_and_stay_within_their_limits() {
         let mut labels = [(10.0, 40.0), (20.0, 40.0), (95.0, 30.0)];
-        spread(&mut labels, (0.0, 140.0), 5.0);
+        push_apart(&mut labels, (0.0, 140.0), 5.0);
         assert_eq!(labels.map(|label| label.0), [20.0, 65.0, 105.0]);
         let mut late = [(130.0, 40.0), (135.0, 40.0)];
-        spread(&mut late, (0.0, 140.0), 5.0);
+        push_apart(&mut late, (0.0, 140.0), 5.0);
         assert_eq!(late.map(|label| label.0), [75.0, 120.0]);
     }
 

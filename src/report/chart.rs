@@ -1,6 +1,6 @@
 //! A plot of one quantity by another: points that are all named, and lines through them.
 
-use super::canvas::{Axis, Drawn, Ink, Pen, Plot, Shape, Sheet, Side, draw, spread};
+use super::canvas::{Axis, Drawn, Ink, Pen, Plot, Shape, Sheet, Side, draw, push_apart};
 use super::plot::{Layout, SMALL};
 
 /// What is drawn.
@@ -173,12 +173,11 @@ impl Chart {
             }
             for (place, text) in x.ticks(if narrow { 5 } else { 9 }) {
                 sheet.line((place, bottom), (place, bottom + 4.0), Ink::Muted, 1.0)?;
-                sheet.text(place, bottom + 13.0, Side::Middle, SMALL, &text)?;
+                sheet.label(place, bottom + 13.0, width, SMALL, &text)?;
             }
             sheet.line((pixels.0, bottom), (pixels.1, bottom), Ink::Muted, 1.0)?;
             sheet.text(0.0, 8.0, Side::Right, pen(Ink::Text), &SMALL.fitted(&self.y, width))?;
-            let middle = ((pixels.0 + pixels.1) / 2.0).min(width - SMALL.width(&self.x) / 2.0);
-            sheet.text(middle, bottom + 31.0, Side::Middle, SMALL, &self.x)?;
+            sheet.label((pixels.0 + pixels.1) / 2.0, bottom + 31.0, width, SMALL, &self.x)?;
             for curve in &self.curves {
                 let path: Vec<(f64, f64)> =
                     curve.points.iter().filter(|point| shows(point)).map(|&point| at(point)).collect();
@@ -209,7 +208,7 @@ impl Chart {
             named.iter().filter_map(|curve| Some((end(&curve)?, *curve))).collect();
         ends.sort_by(|a, b| a.0.1.total_cmp(&b.0.1));
         let mut heights: Vec<(f64, f64)> = ends.iter().map(|((_, y), _)| (*y, LINE)).collect();
-        spread(&mut heights, (limits.0 - LINE / 2.0, limits.1 + LINE / 2.0), 0.0);
+        push_apart(&mut heights, (limits.0 - LINE / 2.0, limits.1 + LINE / 2.0), 0.0);
         for (((x, y), curve), (height, _)) in ends.into_iter().zip(heights) {
             if (height - y).abs() > 3.0 {
                 sheet.line((x + 6.0, y), (right + 8.0, height), Ink::Grid, 1.0)?;

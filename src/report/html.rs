@@ -4,10 +4,11 @@
 //! own style and script, which the page's policy allows by their digests and nothing else.
 
 use super::canvas::{Plot, dark_style};
-use super::plot::{self, Layout, MOST_ROWS};
+use super::plot::{self, Layout};
 use super::published::{self, Published};
+use super::units::{self, or_na};
 use super::view::{self, Line};
-use super::{atlas, sweep as painted, types, units};
+use super::{atlas, sweep as painted, types};
 use crate::activity::Bits;
 use crate::dtype::Dtype;
 use crate::fleet::{Card, Fleet};
@@ -144,8 +145,8 @@ fn introduction(overview: &Overview) -> Markup {
             @if let (Some(lowest), Some(highest)) = (lowest, highest) {
                 p.lead {
                     "In " strong { (counted(ratios.len(), "comparison")) } " with measured energy, the ratio is "
-                    @if ratios.len() == 1 { strong { (view::figure(lowest)) } }
-                    @else { "between " strong { (view::figure(lowest)) " and " (view::figure(highest)) } }
+                    @if ratios.len() == 1 { strong { (units::figure(lowest)) } }
+                    @else { "between " strong { (units::figure(lowest)) " and " (units::figure(highest)) } }
                     "."
                 }
             } @else if !overview.measured.is_empty() {
@@ -215,7 +216,7 @@ impl From<String> for Cell {
 }
 
 fn number(value: Option<f64>, text: impl Fn(f64) -> String) -> Cell {
-    Cell { content: html! { (value.map_or_else(|| "n/a".into(), text)) }, value }
+    Cell { content: html! { (or_na(value.map(text))) }, value }
 }
 
 /// A column's heading, and how it is written and sorted.
@@ -276,11 +277,7 @@ fn section(overview: &Overview, group: &Group, id: &str) -> Markup {
         ""
     };
     let drawn = lines.iter().filter(|line| line.row.energy().is_some()).count();
-    let more = if drawn > MOST_ROWS {
-        format!(" The {MOST_ROWS} highest of {drawn} are drawn; the table has all.")
-    } else {
-        String::new()
-    };
+    let more = view::not_all_drawn(drawn, "highest").map(|more| format!(" {more}")).unwrap_or_default();
     html! {
         section aria-labelledby=(id) {
             h3 id=(id) { (comparable.title()) }
@@ -299,6 +296,8 @@ fn section(overview: &Overview, group: &Group, id: &str) -> Markup {
 
 fn ratio_table(lines: &[Line], comparable: &Comparable, id: &str) -> Markup {
     use Column::{Text, Unsorted};
+    let Comparable { reference, init, dtype, .. } = comparable;
+    let giga = dtype.giga();
     let columns = [
         Text("GPU"),
         Column::number("energy ratio"),
@@ -306,12 +305,12 @@ fn ratio_table(lines: &[Line], comparable: &Comparable, id: &str) -> Markup {
         Column::number("power ratio"),
         Column::number("time ratio"),
         Column::number("ratio above idle"),
-        Column::number("GFLOP/s"),
+        Column::number(format!("{giga}/s")),
         Text("sensor"),
         Text("verdict"),
     ];
     let row = |line: &Line| {
-        let ratio = |of: fn(&Ratios) -> Option<Estimate>| number(line.ratio(of), view::figure);
+        let ratio = |of: fn(&Ratios) -> Option<Estimate>| number(line.ratio(of), units::figure);
         vec![
             Cell { content: html! { a href={ "#" (target(line, id)) } { (line.name) } }, value: None },
             ratio(|ratios| ratios.energy),
@@ -319,13 +318,12 @@ fn ratio_table(lines: &[Line], comparable: &Comparable, id: &str) -> Markup {
             ratio(|ratios| ratios.power),
             ratio(|ratios| ratios.time),
             ratio(|ratios| ratios.above_idle),
-            number(Some(line.row.summaries.1.gflop_per_s), view::plain),
+            number(Some(line.row.summaries.1.gflop_per_s), units::plain),
             line.sensor().into(),
             line.verdict().words().into(),
         ]
     };
-    let caption =
-        format!("{} against {}, ratios by GPU; GFLOP/s of {}", comparable.init, comparable.reference, comparable.init);
+    let caption = format!("{init} against {reference}, ratios by GPU; {giga}/s of {init}");
     table(&format!("{id}-ratios"), &caption, &columns, Some(1), lines.iter().map(row).collect())
 }
 
@@ -370,9 +368,9 @@ fn cards_table(fleet: &Fleet, comparable: &Comparable, id: &str) -> Markup {
         let Card { row, run, name, .. } = card;
         vec![
             Cell { content: html! { a href={ "#" (anchor(run)) } { (printable(name)) } }, value: None },
-            number(row.energy().map(|energy| energy.estimate), view::figure),
-            Cell { content: html! { span.nowrap { (view::interval(row.energy())) } }, value: None },
-            number(row.summaries.1.energy_j, view::plain),
+            number(row.energy().map(|energy| energy.estimate), units::figure),
+            Cell { content: html! { span.nowrap { (units::interval(row.energy())) } }, value: None },
+            number(row.summaries.1.energy_j, units::plain),
             number(Some(row.summaries.1.time_s), units::time),
             run.record.verdict.words().into(),
             Cell { content: html! { strong { (fleet.stands_out_by(number_of).join(", ")) } }, value: None },
@@ -390,7 +388,8 @@ fn day(record: &Record) -> String {
 /// What depends on what the sensor measures: watts, joules, and what is made of them.
 fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str) -> Markup {
     use Column::Text;
-    let (reference, init) = (comparable.reference, comparable.init);
+    let Comparable { reference, init, dtype, .. } = comparable;
+    let giga = dtype.giga();
     let columns = [
         Text("GPU"),
         Column::number("idle, W"),
@@ -398,13 +397,13 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
         Column::number(format!("{init}, W")),
         Column::number(format!("{reference}, J a product")),
         Column::number(format!("{init}, J a product")),
-        Column::number(format!("{reference}, GFLOP/J")),
-        Column::number(format!("{init}, GFLOP/J")),
+        Column::number(format!("{reference}, {giga}/J")),
+        Column::number(format!("{init}, {giga}/J")),
     ];
     let row = |line: &Line| {
         let (base, other) = line.row.summaries;
         let of_both = |figure: fn(&InitSummary) -> Option<f64>| [figure(&base), figure(&other)];
-        let plain = |value: Option<f64>| number(value, view::plain);
+        let plain = |value: Option<f64>| number(value, units::plain);
         let mut cells = vec![
             Cell { content: html! { a href={ "#" (target(line, id)) } { (line.name) } }, value: None },
             plain(line.run.record.summary.sensor.idle_w),
@@ -418,11 +417,7 @@ fn scope_section(lines: &[Line], comparable: &Comparable, scope: Scope, id: &str
     let title = view::scope_title(scope);
     let cards = lines.iter().any(|line| line.scope() == Some(scope) && line.fleet.is_some());
     let median = if cards { "; of several cards, those of the one with the median ratio" } else { "" };
-    let more = if rows.len() > MOST_ROWS {
-        format!(" The first {MOST_ROWS} of {} are drawn; the table has all.", rows.len())
-    } else {
-        String::new()
-    };
+    let more = view::not_all_drawn(rows.len(), "first").map(|more| format!(" {more}")).unwrap_or_default();
     html! {
         h4 { "Watts and joules of " (title) }
         (figure(
@@ -503,15 +498,15 @@ fn sweep_section(runs: &[&Run], id: &str) -> Markup {
         let clock = html! {
             @if let Some(run) = run { a href={ "#" (anchor(run)) } { (row.clock_mhz) } } @else { (row.clock_mhz) }
         };
-        let ratio = row.ratio.map_or_else(String::new, |ratio| view::interval(Some(ratio)));
+        let ratio = row.ratio.map_or_else(String::new, |ratio| units::interval(Some(ratio)));
         let of_ratio = |text: String| Cell { content: html! { (text) }, value: row.ratio.map(|ratio| ratio.estimate) };
         vec![
             Cell { content: clock, value: Some(row.clock_mhz.into()) },
             row.init.to_string().into(),
             number(Some(row.time_s), units::time),
-            number(row.power_w, view::plain),
-            number(row.energy_j, view::plain),
-            of_ratio(row.ratio.map_or_else(String::new, |ratio| view::figure(ratio.estimate))),
+            number(row.power_w, units::plain),
+            number(row.energy_j, units::plain),
+            of_ratio(row.ratio.map_or_else(String::new, |ratio| units::figure(ratio.estimate))),
             Cell { content: html! { span.nowrap { (ratio) } }, value: None },
         ]
     };
@@ -552,7 +547,7 @@ fn published_section() -> Markup {
             let [zeros, gaussian] = row.figures(&publication.unit);
             let mut cells = vec![
                 row.title().into(),
-                number(Some(row.ratio), view::figure),
+                number(Some(row.ratio), units::figure),
                 publication.quantity.name().to_owned().into(),
             ];
             let pairs = [zeros, gaussian, Published::pair(row.clock_mhz), Published::pair(row.temperature_c)];
@@ -612,7 +607,7 @@ fn run_section(run: &Run, grid: Option<GridIntensity>) -> Markup {
     let Run { path, record } = run;
     let energies = record.plan.inits.iter().skip(1).filter_map(|init| {
         let energy = record.summary.ratios.get(init)?.energy?;
-        Some(format!("{init} {}", view::figure(energy.estimate)))
+        Some(format!("{init} {}", units::figure(energy.estimate)))
     });
     let energies: Vec<String> = energies.collect();
     let energies = match energies.len() {
@@ -684,14 +679,14 @@ fn atlas_of(record: &Record, id: &str) -> Markup {
         let (ratio, interval) = match row.init == record.plan.inits[0] {
             true => ("1".to_owned().into(), Cell::from("the reference".to_owned())),
             false => (
-                number(row.ratio.map(|ratio| ratio.estimate), view::figure),
-                Cell { content: html! { span.nowrap { (view::interval(row.ratio)) } }, value: None },
+                number(row.ratio.map(|ratio| ratio.estimate), units::figure),
+                Cell { content: html! { span.nowrap { (units::interval(row.ratio)) } }, value: None },
             ),
         };
         vec![
             row.init.to_string().into(),
-            number(row.summary.power_w, view::plain),
-            number(row.summary.energy_j, view::plain),
+            number(row.summary.power_w, units::plain),
+            number(row.summary.energy_j, units::plain),
             ratio,
             interval,
             toggles(Bits::Operands),
@@ -733,7 +728,7 @@ fn course(run: &Run) -> Markup {
 
 fn reasons(record: &Record) -> Markup {
     let verdict = &record.verdict;
-    let plain = |value: Option<f64>| value.map(view::plain);
+    let plain = |value: Option<f64>| value.map(units::plain);
     let figures = |reason: &Reason| match (plain(reason.value), plain(reason.limit)) {
         (Some(value), Some(limit)) => format!(" (found {value}, limit {limit})"),
         (Some(value), None) => format!(" (found {value})"),
@@ -753,7 +748,7 @@ fn reasons(record: &Record) -> Markup {
 }
 
 fn facts(record: &Record, file: &str) -> Markup {
-    let known = |text: &Option<String>| text.as_deref().map(printable).unwrap_or_else(|| "n/a".into());
+    let known = |text: &Option<String>| or_na(text.as_deref().map(printable));
     let adapter = &record.adapter;
     let plan = &record.plan;
     let joined = |parts: Vec<Option<String>>| parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
@@ -814,7 +809,7 @@ fn facts(record: &Record, file: &str) -> Markup {
     let truth = record.truth.iter().flat_map(|truth| &truth.ratios);
     let truth: Vec<String> = truth
         .map(|(init, truth)| {
-            let [time, power, energy] = [truth.time, truth.power, truth.energy].map(view::figure);
+            let [time, power, energy] = [truth.time, truth.power, truth.energy].map(units::figure);
             format!("{init}: time {time}, power {power}, energy {energy}")
         })
         .collect();

@@ -3,10 +3,11 @@
 //! What stands in records is escaped: it makes no table cell end, no link, no image, no HTML.
 
 use super::canvas::Plot;
-use super::plot::{self, Layout, MOST_ROWS};
+use super::plot::{self, Layout};
 use super::published::{self, Published};
+use super::units::{self, or_na};
 use super::view::{self, Line};
-use super::{atlas, sweep as painted, table, types, units};
+use super::{atlas, sweep as painted, table, types};
 use crate::activity::Bits;
 use crate::dtype::Dtype;
 use crate::fleet::Card;
@@ -103,13 +104,13 @@ impl Page {
         let _ = writeln!(self.text, "\n{level} {}", cell(&comparable.title()));
         self.show(format!("{name}-energy-ratio.svg"), plot::ratios(comparable, &lines, Layout::Wide));
         let drawn = lines.iter().filter(|line| line.row.energy().is_some()).count();
-        if drawn > MOST_ROWS {
-            let _ = writeln!(self.text, "\nThe {MOST_ROWS} highest of {drawn} are drawn; the table has all.");
+        if let Some(sentence) = view::not_all_drawn(drawn, "highest") {
+            let _ = writeln!(self.text, "\n{sentence}");
         }
-        let (reference, init) = (comparable.reference, comparable.init);
+        let (reference, init, giga) = (comparable.reference, comparable.init, comparable.dtype.giga());
         let _ = write!(
             self.text,
-            "\n| GPU | energy ratio | 95 % interval | power ratio | time ratio | GFLOP/J {reference} → {init} | sensor · scope | verdict | record |\n\
+            "\n| GPU | energy ratio | 95 % interval | power ratio | time ratio | {giga}/J {reference} → {init} | sensor · scope | verdict | record |\n\
              | --- | ---: | --- | ---: | ---: | ---: | --- | --- | --- |\n"
         );
         for line in &lines {
@@ -151,9 +152,9 @@ impl Page {
                     self.text,
                     "| {} | {} | {} | {} | {} | {} | {} | {} |",
                     cell(name),
-                    view::ratio(row.energy()),
-                    view::interval(row.energy()),
-                    row.summaries.1.energy_j.map_or_else(|| "n/a".into(), view::plain),
+                    units::ratio(row.energy()),
+                    units::interval(row.energy()),
+                    or_na(row.summaries.1.energy_j.map(units::plain)),
                     units::time(row.summaries.1.time_s),
                     cell(&run.record.verdict.words()),
                     fleet.stands_out_by(number).join(", "),
@@ -240,7 +241,7 @@ impl Page {
         );
         for row in &sweep.rows {
             let run = runs.iter().find(|run| run.record.plan.lock_clock_mhz == Some(row.clock_mhz));
-            let figure = |value: Option<f64>| value.map_or_else(|| "n/a".into(), view::plain);
+            let figure = |value: Option<f64>| or_na(value.map(units::plain));
             let _ = writeln!(
                 self.text,
                 "| {} | {} | {} | {} | {} | {} | {} | {} |",
@@ -249,8 +250,8 @@ impl Page {
                 units::time(row.time_s),
                 figure(row.power_w),
                 figure(row.energy_j),
-                row.ratio.map(|ratio| view::figure(ratio.estimate)).unwrap_or_default(),
-                row.ratio.map(|ratio| view::interval(Some(ratio))).unwrap_or_default(),
+                row.ratio.map(|ratio| units::figure(ratio.estimate)).unwrap_or_default(),
+                row.ratio.map(|ratio| units::interval(Some(ratio))).unwrap_or_default(),
                 run.map(|run| dated(run, folder)).unwrap_or_default(),
             );
         }
@@ -272,12 +273,11 @@ impl Page {
         self.text += "\n| init | power, W | J a product | energy ratio | 95 % interval | toggles, operands | toggles, products |\n\
                       | --- | ---: | ---: | ---: | --- | ---: | ---: |\n";
         for atlas::Row { init, summary, ratio, activity } in atlas::rows(record) {
-            let figure = |value: Option<f64>| value.map_or_else(|| "n/a".into(), view::plain);
-            let toggles =
-                |bits| activity.map_or_else(|| "n/a".into(), |activity| format!("{:.2}", activity.toggles(bits)));
+            let figure = |value: Option<f64>| or_na(value.map(units::plain));
+            let toggles = |bits| or_na(activity.map(|activity| format!("{:.2}", activity.toggles(bits))));
             let (ratio, interval) = match init == plan.inits[0] {
                 true => ("1".into(), "the reference".into()),
-                false => (view::ratio(ratio), view::interval(ratio)),
+                false => (units::ratio(ratio), units::interval(ratio)),
             };
             let _ = writeln!(
                 self.text,
@@ -351,8 +351,7 @@ impl Page {
 
 fn row(line: &Line, folder: &Path) -> String {
     let (base, other) = line.row.summaries;
-    let ratio = |of: fn(&Ratios) -> Option<Estimate>| line.ratio(of).map_or_else(|| "n/a".into(), view::figure);
-    let efficiency = base.gflop_per_j.zip(other.gflop_per_j);
+    let ratio = |of: fn(&Ratios) -> Option<Estimate>| or_na(line.ratio(of).map(units::figure));
     format!(
         "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
         cell(&line.name),
@@ -360,8 +359,7 @@ fn row(line: &Line, folder: &Path) -> String {
         line.interval(),
         ratio(|ratios| ratios.power),
         ratio(|ratios| ratios.time),
-        efficiency
-            .map_or_else(|| "n/a".into(), |(base, other)| format!("{} → {}", view::plain(base), view::plain(other))),
+        types::cell(base.gflop_per_j.zip(other.gflop_per_j)),
         cell(&line.sensor()),
         cell(&line.verdict().words()),
         match &line.fleet {

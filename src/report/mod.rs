@@ -7,6 +7,7 @@ pub mod csv;
 pub mod html;
 pub mod markdown;
 pub mod plot;
+pub mod progress;
 pub mod published;
 pub mod sweep;
 pub mod table;

@@ -1,7 +1,8 @@
 //! The plots: pure functions from records to drawings. None where there is nothing to show.
 
-use super::canvas::{Axis, Drawn, Ink, Pen, Plot, Shape, Sheet, Side, draw, spread};
+use super::canvas::{Axis, Drawn, Ink, Pen, Plot, Shape, Sheet, Side, draw, push_apart};
 use super::published::{self, Quantity};
+use super::units::{self, or_na};
 use super::view::{self, Line};
 use crate::inputs::Init;
 use crate::overview::Comparable;
@@ -109,14 +110,11 @@ impl Rows {
             };
             for (x, text) in &ticks {
                 through(*x, Ink::Grid, 1.0)?;
-                let half = SMALL.width(text) / 2.0;
-                sheet.text(x.clamp(half, width - half), bottom + 13.0, Side::Middle, SMALL, text)?;
+                sheet.label(*x, bottom + 13.0, width, SMALL, text)?;
             }
             // A long title may reach under the names, but not beyond the sheet.
             let title = SMALL.fitted(&self.axis, width);
-            let half = SMALL.width(&title) / 2.0;
-            let middle = ((pixels.0 + pixels.1) / 2.0).clamp(half, (width - half).max(half));
-            sheet.text(middle, bottom + 31.0, Side::Middle, SMALL, &title)?;
+            sheet.label((pixels.0 + pixels.1) / 2.0, bottom + 31.0, width, SMALL, &title)?;
             for (mark, (middle, text, level)) in self.marks.iter().zip(&mark_lines) {
                 let y = headings + 8.0 + 16.0 * *level as f64;
                 let x = axis.at(mark.0);
@@ -219,7 +217,7 @@ pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option
             note: line.note(),
             span: interval,
             points: vec![(energy.estimate, if sure { Shape::Filled } else { Shape::Hollow }, Ink::Text)],
-            figures: vec![view::ratio(Some(energy)), view::interval(Some(energy))],
+            figures: vec![units::ratio(Some(energy)), units::interval(Some(energy))],
         }
     };
     let many = |line: &Line, ratio: &Spread| DotRow {
@@ -227,7 +225,7 @@ pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option
         note: Some(["range of the cards".into()].into_iter().chain(line.note()).collect::<Vec<_>>().join(", ")),
         span: Some((ratio.least, ratio.most)),
         points: vec![(ratio.median, Shape::Filled, Ink::Text)],
-        figures: vec![view::figure(ratio.median), view::reach(ratio)],
+        figures: vec![units::figure(ratio.median), view::reach(ratio)],
     };
     let row = |(line, energy): (&Line, Estimate)| match &line.fleet {
         Some(fleet) => Some(many(line, fleet.ratio.as_ref()?)),
@@ -270,17 +268,12 @@ pub fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<
         };
         let values = fleet.cards.iter().map(|card| card.row.energy().map(|energy| energy.estimate));
         let points = values.enumerate().filter_map(|(card, value)| Some(point(card, value?)));
-        let out = match ratio.outliers.len() {
-            0 => "none stands out".into(),
-            1 => "1 stands out".into(),
-            count => format!("{count} stand out"),
-        };
         Some(DotRow {
             name: line.name.clone(),
-            note: Some(out),
+            note: Some(view::standing_out(ratio.outliers.len())),
             span: None,
             points: points.collect(),
-            figures: vec![view::figure(ratio.median), format!("{:.1} %", 100.0 * ratio.share())],
+            figures: vec![units::figure(ratio.median), format!("{:.1} %", 100.0 * ratio.share())],
         })
     };
     let rows: Vec<DotRow> = lines.iter().filter_map(strip).take(MOST_ROWS).collect();
@@ -309,7 +302,7 @@ pub fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layo
     let watts = |line: &Line| {
         let idle_w = line.run.record.summary.sensor.idle_w;
         let mut row = two(comparable, line, |init| init.power_w, watts_text)?;
-        row.figures.insert(0, idle_w.map_or_else(|| "n/a".into(), watts_text));
+        row.figures.insert(0, or_na(idle_w.map(watts_text)));
         if let Some(idle_w) = idle_w {
             row.points.insert(0, (idle_w, Shape::Tick, Ink::Muted));
         }
@@ -333,15 +326,16 @@ pub fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layo
 
 /// FLOP a joule of both inits, by GPU. Joules of one scope alone.
 pub fn efficiency(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layout) -> Option<Plot> {
-    let row = |line: &Line| two(comparable, line, |init| init.gflop_per_j, view::plain);
-    let Comparable { reference, init, .. } = comparable;
+    let row = |line: &Line| two(comparable, line, |init| init.gflop_per_j, units::plain);
+    let Comparable { reference, init, dtype, .. } = comparable;
+    let giga = dtype.giga();
     let plot = Rows {
         title: format!("Efficiency of {}, {}", view::scope_title(scope), comparable.title()),
         description: format!(
-            "GFLOP a joule on {reference} (hollow dot) and on {init} (filled dot), with a line between them. The figures stand \
+            "{giga} a joule on {reference} (hollow dot) and on {init} (filled dot), with a line between them. The figures stand \
              beside it."
         ),
-        axis: "efficiency, GFLOP/J".into(),
+        axis: format!("efficiency, {giga}/J"),
         from_zero: true,
         marks: vec![],
         columns: vec![column(*reference, 72.0), column(*init, 84.0)],
@@ -485,7 +479,7 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
         label_stretches(sheet, record, &stretches, &time, pixels)?;
         for (x, text) in time.ticks(if narrow { 5 } else { 10 }) {
             sheet.line((x, bottom - GAP + 6.0), (x, bottom - GAP + 10.0), Ink::Muted, 1.0)?;
-            sheet.text(x, bottom - GAP + 19.0, Side::Middle, SMALL, &text)?;
+            sheet.label(x, bottom - GAP + 19.0, width, SMALL, &text)?;
         }
         sheet.text(pixels.1, bottom - GAP + 36.0, Side::Left, SMALL, "seconds since the start")?;
         let mut top = TOP;
@@ -581,7 +575,7 @@ fn label_stretches(sheet: &Sheet, record: &Record, stretches: &[Stretch], time: 
     }
     labels.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut places: Vec<(f64, f64)> = labels.iter().map(|(x, text, pen)| (*x, pen.width(text))).collect();
-    spread(&mut places, pixels, 6.0);
+    push_apart(&mut places, pixels, 6.0);
     for ((x, _), (_, text, pen)) in places.into_iter().zip(labels) {
         sheet.text(x, 10.0, Side::Middle, pen, &text)?;
     }

@@ -1,5 +1,6 @@
 //! What others have published: with other kernels, sensors and protocols, and so never among the records.
 
+use super::units::{or_na, significant};
 use crate::text::wrapped;
 use serde::Deserialize;
 use std::fmt::Write;
@@ -72,7 +73,7 @@ impl Published {
 
     /// "1410 / 1365", of zeros and of Gaussian numbers.
     pub fn pair(pair: Option<(u32, u32)>) -> String {
-        pair.map_or_else(|| "n/a".into(), |(zeros, gaussian)| format!("{zeros} / {gaussian}"))
+        or_na(pair.map(|(zeros, gaussian)| format!("{zeros} / {gaussian}")))
     }
 }
 
@@ -103,7 +104,7 @@ pub fn table() -> String {
         let ratio = format!("{} ratio", quantity.name());
         let _ = writeln!(text, "    {:<36}{:>12}{:>12}{ratio:>15}", "", "zeros", "gaussian");
         for row in rows {
-            let [zeros, gaussian] = [row.zeros, row.gaussian].map(|value| super::units::significant(value, unit));
+            let [zeros, gaussian] = [row.zeros, row.gaussian].map(|value| significant(value, unit));
             let _ = writeln!(text, "    {:<36}{zeros:>12}{gaussian:>12}{:>15.3}", row.title(), row.ratio);
         }
         text += &wrapped(caution, "    ", "    ");

@@ -3,12 +3,11 @@
 use super::canvas::{Ink, Plot, Shape};
 use super::chart::{Chart, Curve, Spot};
 use super::plot::Layout;
-use super::terminal::interval;
-use super::units;
+use super::units::{self, or_na};
 use crate::inits::Init;
 use crate::record::Record;
 use crate::stats::Estimate;
-use crate::sweep::{Fit, Row, Sweep};
+use crate::sweep::{self, Fit, Row, Sweep};
 use crate::text::{printable, wrapped};
 use std::fmt::Write;
 
@@ -30,13 +29,15 @@ pub fn table<'a>(records: impl IntoIterator<Item = &'a Record>) -> String {
     for Row { clock_mhz, init, time_s, power_w, energy_j, ratio } in sweep.rows.iter().copied() {
         let clock = if before == Some(clock_mhz) { String::new() } else { format!("{clock_mhz} MHz") };
         before = Some(clock_mhz);
-        let figure = |figure: Option<f64>, unit: fn(f64) -> String| figure.map_or("n/a".into(), unit);
+        let figure = |figure: Option<f64>, unit: fn(f64) -> String| or_na(figure.map(unit));
         let (left, right) = match joules {
             true => (figure(power_w, units::power), figure(energy_j, units::energy)),
             false => (units::time(time_s), String::new()),
         };
-        let factor = ratio.map(|ratio| format!("{:.3}", ratio.estimate)).unwrap_or_default();
-        let interval = ratio.map(interval).unwrap_or_default();
+        let (factor, interval) = match ratio {
+            Some(_) => (units::ratio(ratio), units::interval(ratio)),
+            None => Default::default(), // the reference
+        };
         let init = init.to_string();
         let line = format!("  {clock:<11}{init:<width$}{left:>10}{right:>11}{factor:>8}  {interval}");
         let _ = writeln!(text, "{}", line.trim_end());
@@ -82,17 +83,6 @@ pub fn title(record: &Record) -> String {
     )
 }
 
-/// The inits, in the order of the rows.
-fn inits(sweep: &Sweep) -> Vec<Init> {
-    let mut inits: Vec<Init> = vec![];
-    for row in &sweep.rows {
-        if !inits.contains(&row.init) {
-            inits.push(row.init);
-        }
-    }
-    inits
-}
-
 /// A figure of each init by clock, its points joined; `marked` are filled.
 fn by_clock(
     sweep: &Sweep,
@@ -112,7 +102,7 @@ fn by_clock(
         let shape = if marked(row) { Shape::Filled } else { Shape::Hollow };
         Some(Spot { at: point(row)?, shape, ink: Ink::of(row.init), name: None })
     };
-    let curves = inits(sweep).into_iter().map(curve).filter(|curve| !curve.points.is_empty()).collect();
+    let curves = sweep::inits(&sweep.rows).into_iter().map(curve).filter(|curve| !curve.points.is_empty()).collect();
     (curves, sweep.rows.iter().filter_map(spot).collect())
 }
 

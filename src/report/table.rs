@@ -1,7 +1,7 @@
 //! The overview, a validation and a comparison in a terminal, in lines of at most 80 columns.
 
-use super::terminal::{self, interval};
-use super::{atlas, published, types, units};
+use super::units::{self, interval, or_na, ratio};
+use super::{atlas, published, terminal, types, view};
 use crate::compare::{self, Comparison, Conclusion, Outcome, Quantity};
 use crate::dtype::Dtype;
 use crate::fleet::{self, Card, Entry, Fleet};
@@ -9,7 +9,7 @@ use crate::folder::Problem;
 use crate::inputs::Init;
 use crate::overview::{Group, LeftOut, Overview, Row, Run};
 use crate::record::{Ratios, Record};
-use crate::stats::{Estimate, Spread};
+use crate::stats::Spread;
 use crate::text::{WIDTH, counted, printable, wrapped};
 use crate::validate::Validation;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
@@ -82,15 +82,15 @@ fn group_table(group: &Group, runs: &[Run]) -> String {
 /// The median of the cards, and from which to which they reach.
 fn fleet_cells(fleet: &Fleet) -> [String; 7] {
     let (cards, first) = (fleet.cards.len(), &fleet.cards[0].run.record);
-    let figure = |value: Option<f64>| value.map(|value| format!("{value:.3}")).unwrap_or_else(missing);
-    let reach = fleet.ratio.as_ref().map(|ratio| format!("{:.3} … {:.3} (cards)", ratio.least, ratio.most));
+    let figure = |value: Option<f64>| or_na(value.map(units::figure));
+    let reach = fleet.ratio.as_ref().map(|ratio| format!("{} (cards)", view::reach(ratio)));
     [
         format!("{} × {cards}", gpu(first)),
         figure(fleet.ratio.as_ref().map(|ratio| ratio.median)),
-        reach.unwrap_or_else(missing),
+        or_na(reach),
         figure(fleet.median(|ratios| ratios.power)),
         figure(fleet.median(|ratios| ratios.time)),
-        first.source.as_ref().filter(|_| fleet.ratio.is_some()).map_or_else(missing, |source| source.scope.to_string()),
+        or_na(first.scope().map(|scope| scope.to_string())),
         fleet.worst_verdict().words(),
     ]
 }
@@ -100,8 +100,7 @@ fn fleet_table(fleet: &Fleet, init: Init) -> String {
     let mut table = table(&["", "ratio", "energy", "time", ""], &[1, 2, 3]);
     let figures = |values: [Option<f64>; 3]| {
         let [ratio, energy_j, time_s] = values;
-        [ratio.map(|ratio| format!("{ratio:.3}")), energy_j.map(units::energy), time_s.map(units::time)]
-            .map(|text| text.unwrap_or_else(missing))
+        [ratio.map(units::figure), energy_j.map(units::energy), time_s.map(units::time)].map(or_na)
     };
     let spreads = [&fleet.ratio, &fleet.energy_j, &fleet.time_s];
     let of = |value: fn(&Spread) -> f64| figures(spreads.map(|spread| spread.as_ref().map(value)));
@@ -110,7 +109,7 @@ fn fleet_table(fleet: &Fleet, init: Init) -> String {
     };
     add("median", of(|spread| spread.median), "");
     let share = |spread: &Option<Spread>| spread.as_ref().map(|spread| format!("{:.1} %", spread.share() * 100.0));
-    add("spread", spreads.map(|spread| share(spread).unwrap_or_else(missing)), "from the least to the most");
+    add("spread", spreads.map(|spread| or_na(share(spread))), "from the least to the most");
     for Card { row, name, outlier, .. } in &fleet.cards {
         let values =
             [row.energy().map(|energy| energy.estimate), row.summaries.1.energy_j, Some(row.summaries.1.time_s)];
@@ -123,14 +122,13 @@ fn fleet_table(fleet: &Fleet, init: Init) -> String {
 
 fn cells(row: &Row, record: &Record) -> [String; 7] {
     let Ratios { time, power, energy, .. } = row.ratios;
-    let scope = record.source.as_ref().filter(|_| energy.is_some()).map(|source| source.scope.to_string());
     [
         gpu(record),
         ratio(energy),
-        energy.map(interval).unwrap_or_else(missing),
+        interval(energy),
         ratio(power),
         ratio(time),
-        scope.unwrap_or_else(missing),
+        or_na(record.scope().map(|scope| scope.to_string())),
         record.verdict.words(),
     ]
 }
@@ -143,14 +141,6 @@ pub fn gpu(record: &Record) -> String {
         _ => format!(" ({})", printable(record.adapter.backend_title())),
     };
     printable(&record.adapter.name) + &backend + &lock
-}
-
-fn missing() -> String {
-    "n/a".into()
-}
-
-fn ratio(ratio: Option<Estimate>) -> String {
-    ratio.map(|ratio| format!("{:.3}", ratio.estimate)).unwrap_or_else(missing)
 }
 
 /// Columns without lines; those in `right` hold figures.
@@ -231,8 +221,7 @@ fn one(comparison: &Comparison, record: &Record) -> String {
         ("time", a.time, b.time),
         ("above idle", a.above_idle, b.above_idle),
     ] {
-        let sure = |ratio: Option<Estimate>| ratio.map(interval).unwrap_or_else(missing);
-        table.add_row([name.to_owned(), ratio(a), sure(a), ratio(b), sure(b)]);
+        table.add_row([name.to_owned(), ratio(a), interval(a), ratio(b), interval(b)]);
     }
     let plan = &record.plan;
     let title = format!("\n  {init} against {reference} · {} {}²\n", plan.dtype.name(), plan.size);
@@ -273,7 +262,7 @@ pub fn comparisons(a: &Run, others: &[(&Run, Outcome)]) -> String {
                 Quantity::Time => format!("{} (time)", ratio(ratios.time)),
             };
             let sure = difference.low.zip(difference.high);
-            let sure = sure.map(|(low, high)| format!("{low:+.3} … {high:+.3}")).unwrap_or_else(missing);
+            let sure = or_na(sure.map(|(low, high)| format!("{low:+.3} … {high:+.3}")));
             let figure = format!("{:+.3}", difference.estimate);
             table.add_row([gpu(record), init.to_string(), of(a), of(b), figure, sure, conclusion.to_string()]);
         }

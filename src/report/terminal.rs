@@ -1,21 +1,18 @@
-//! What a run prints: the heading and the summary on standard output, the progress on standard error.
+//! What a run prints on standard output: the heading before it, and the summary after it.
 
-use super::{atlas, units};
+use super::atlas;
+use super::units::{self, or_na};
 use crate::gpu::adapter::AdapterInfo;
 use crate::inputs::Init;
 use crate::plan::Plan;
 use crate::power::Source;
-use crate::protocol::{Event, Stage};
+use crate::protocol::Idle;
 use crate::record::{InitSummary, Record, TrueRatios};
 use crate::stats::Estimate;
 use crate::text::{printable, wrapped};
 use crate::validity::Status;
 use crate::year::{self, GridIntensity};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::cell::RefCell;
 use std::fmt::Write;
-use std::io::IsTerminal;
-use std::time::Duration;
 
 /// The lines before a run: who, what, and by which sensor.
 pub fn heading(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>) -> String {
@@ -43,108 +40,6 @@ pub fn heading(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>
         Err(why) => format!("no sensor: {why}"),
     };
     text + &wrapped(&printable(&power), "  power   ", "          ")
-}
-
-/// Draws what the protocol does: a bar on a terminal, else a line a window.
-pub struct Progress {
-    bar: Option<ProgressBar>,
-    state: RefCell<State>,
-}
-
-#[derive(Default)]
-struct State {
-    doing: String,
-    /// Seconds that the whole run takes, as far as is known.
-    whole_s: f64,
-    left_s: f64,
-}
-
-impl Progress {
-    /// On standard error.
-    pub fn new(plan: &Plan) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style =
-                ProgressStyle::with_template("  {spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr()).with_style(style);
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar
-        });
-        let whole_s = plan.rounds_s() + plan.warm_up_s.0;
-        Progress { bar, state: RefCell::new(State { doing: String::new(), whole_s, left_s: whole_s }) }
-    }
-
-    /// Something outside of the protocol that takes a while.
-    pub fn note(&self, doing: &str) {
-        self.state.borrow_mut().doing = doing.into();
-        if let Some(bar) = &self.bar {
-            bar.set_message(doing.to_owned());
-        }
-    }
-
-    /// Takes an event of the protocol of a plan.
-    pub fn event(&self, plan: &Plan, event: Event) {
-        match event {
-            Event::Begun(stage) => {
-                let doing = match stage {
-                    Stage::Prepare => "making matrices, choosing a kernel".into(),
-                    Stage::Idle => "idle".into(),
-                    Stage::WarmUp => "warm-up".into(),
-                    Stage::Round { round, init } => {
-                        format!("round {}/{}  {init:<width$}", round + 1, plan.rounds, width = name_width(plan))
-                    }
-                };
-                self.note(&doing);
-            }
-            Event::Progress { left_s, power_w, temperature_c, clock_mhz } => {
-                let mut state = self.state.borrow_mut();
-                if state.doing == "idle" {
-                    return;
-                }
-                state.left_s = left_s;
-                state.whole_s = state.whole_s.max(left_s);
-                if let Some(bar) = &self.bar {
-                    let figure =
-                        |value: Option<f64>, unit: &str| value.map(|v| format!("{v:>5.0} {unit}")).unwrap_or_default();
-                    let figures =
-                        [figure(power_w, "W"), figure(temperature_c, "°C"), figure(clock_mhz, "MHz")].concat();
-                    bar.set_message(format!(
-                        "{:<20} {figures} {} {:>5} left",
-                        state.doing,
-                        meter(
-                            1.0 - left_s / state.whole_s,
-                            16usize.saturating_sub(state.doing.len().saturating_sub(20))
-                        ),
-                        units::countdown(left_s)
-                    ));
-                }
-            }
-            Event::WindowDone(window) => {
-                if self.bar.is_none() {
-                    let time = units::time(window.duration_s / window.products);
-                    let (init, width) = (plan.inits[window.init], name_width(plan));
-                    eprintln!("  round {}/{}  {init:<width$} {time}", window.round + 1, plan.rounds);
-                }
-            }
-        }
-    }
-
-    /// Takes the bar away.
-    pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// Columns for the name of an init: as many as the longest takes, and the 9 of zeros and gaussian at least.
-fn name_width(plan: &Plan) -> usize {
-    plan.inits.iter().map(|init| init.to_string().len()).fold(9, usize::max)
-}
-
-/// `━━━━╸━━━`: a bar of `width` columns of which `share` is done.
-fn meter(share: f64, width: usize) -> String {
-    let done = (share.clamp(0.0, 1.0) * width as f64) as usize;
-    "━".repeat(done) + if done < width { "╸" } else { "" } + &"┄".repeat(width.saturating_sub(done + 1))
 }
 
 /// The answer, in lines of at most 80 columns.
@@ -190,15 +85,11 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
     let mut text = String::new();
     let ((reference, base), (init, other)) = (reference, other);
     let ratios = record.summary.ratios.get(&init).copied().unwrap_or_default();
-    let rounds = record.windows.iter().map(|window| window.round + 1).max().unwrap_or(0);
-    let title = format!("{reference} against {init}, {rounds} rounds");
+    let title = format!("{reference} against {init}, {} rounds", rounds(record));
     let _ = writeln!(text, "  {title:<53}95 % interval");
     let _ = writeln!(text, "  {:<11}{:>16}{:>16}{:>8}", "", reference.to_string(), init.to_string(), "ratio");
     let mut row = |name: &str, left: Option<String>, right: Option<String>, ratio: Option<Estimate>| {
-        let missing = || "n/a".to_owned();
-        let figure = ratio.map(|ratio| format!("{:.3}", ratio.estimate)).unwrap_or_else(missing);
-        let interval = ratio.map(interval).unwrap_or_else(missing);
-        let (left, right) = (left.unwrap_or_else(missing), right.unwrap_or_else(missing));
+        let ([left, right], figure, interval) = ([left, right].map(or_na), units::ratio(ratio), units::interval(ratio));
         let line = format!("  {name:<11}{left:>16}{right:>16}{figure:>8}    {interval}");
         let _ = writeln!(text, "{}", line.trim_end());
     };
@@ -213,13 +104,14 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
         let _ = writeln!(text, "  {:<11}{:>16}", "power", format!("n/a ({why})"));
         let _ = writeln!(text, "  {:<11}{:>16}", "energy", format!("n/a ({why})"));
     }
-    let operation = record.plan.dtype.operation();
+    let giga = record.plan.dtype.giga();
     let pace = |init: &InitSummary| match init.gflop_per_j {
-        Some(per_j) => units::significant(per_j, &format!("G{operation}/J")),
-        None => units::significant(init.gflop_per_s, &format!("G{operation}/s")),
+        Some(per_j) => units::significant(per_j, &format!("{giga}/J")),
+        None => units::significant(init.gflop_per_s, &format!("{giga}/s")),
     };
     let name = if base.gflop_per_j.is_some() { "efficiency" } else { "speed" };
-    let _ = writeln!(text, "  {name:<11}{:>16}{:>16}{}", pace(base), pace(other), idle(record));
+    let idle = idle(record).map(|idle| format!("    idle {idle}")).unwrap_or_default();
+    let _ = writeln!(text, "  {name:<11}{:>16}{:>16}{idle}", pace(base), pace(other));
     text
 }
 
@@ -227,24 +119,22 @@ fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &I
 pub(super) fn table(record: &Record) -> String {
     let summary = &record.summary;
     let inits = &record.plan.inits;
-    let joules = summary.sensor.lead.is_some();
-    let rounds = record.windows.iter().map(|window| window.round + 1).max().unwrap_or(0);
-    let missing = || "n/a".to_owned();
+    let (joules, giga) = (summary.sensor.lead.is_some(), record.plan.dtype.giga());
     let figures: Vec<(Init, [String; 4], String)> = inits
         .iter()
         .filter_map(|&init| {
             let InitSummary { time_s, power_w, energy_j, gflop_per_s, .. } = *summary.inits.get(&init)?;
             let (power, energy) = match joules {
                 true => (power_w.map(units::power), energy_j.map(units::energy)),
-                false => (Some(units::significant(gflop_per_s, "GFLOP/s")), Some(String::new())),
+                false => (Some(units::significant(gflop_per_s, &format!("{giga}/s"))), Some(String::new())),
             };
             let ratios = summary.ratios.get(&init);
             let ratio = ratios.and_then(|ratios| if joules { ratios.energy } else { ratios.time });
             let (ratio, interval) = match ratio {
-                Some(ratio) => (format!("{:.3}", ratio.estimate), interval(ratio)),
-                None => (String::new(), String::new()),
+                Some(_) => (units::ratio(ratio), units::interval(ratio)),
+                None => Default::default(), // the reference
             };
-            let columns = [units::time(time_s), power.unwrap_or_else(missing), energy.unwrap_or_else(missing), ratio];
+            let columns = [units::time(time_s), or_na(power), or_na(energy), ratio];
             Some((init, columns, interval))
         })
         .collect();
@@ -266,27 +156,20 @@ pub(super) fn table(record: &Record) -> String {
     if let Some(line) = atlas::line(record) {
         notes += &wrapped(&line, "  bits         ", "               ");
     }
-    let title = format!("{} inits, {rounds} rounds; ratios of {what}, against {reference}", inits.len());
+    let title = format!("{} inits, {} rounds; ratios of {what}, against {reference}", inits.len(), rounds(record));
     if !joules {
         let why = if record.source.is_some() { "the sensor gave none" } else { "no sensor" };
         let _ = writeln!(notes, "  {:<11}  n/a ({why})", "energy");
     }
-    match idle(record).trim_start() {
-        "" => {}
-        idle => {
-            let _ = writeln!(notes, "  {:<11}  {}", "idle", idle.trim_start_matches("idle "));
-        }
+    if let Some(idle) = idle(record) {
+        let _ = writeln!(notes, "  {:<11}  {idle}", "idle");
     }
     wrapped(&title, "  ", "    ") + &text + &notes
 }
 
-/// `1.119 … 1.127`
-pub(super) fn interval(estimate: Estimate) -> String {
-    let Estimate { low, high, .. } = estimate;
-    match low.zip(high) {
-        Some((low, high)) => format!("{low:.3} … {high:.3}"),
-        None => "n/a (few rounds)".into(),
-    }
+/// So many were begun: one that was cut short counts.
+fn rounds(record: &Record) -> u32 {
+    record.windows.iter().map(|window| window.round.saturating_add(1)).max().unwrap_or(0)
 }
 
 fn kernel(record: &Record) -> String {
@@ -298,13 +181,12 @@ fn kernel(record: &Record) -> String {
     format!("  {:<11}  {}{tried}\n", "kernel", record.kernel.variant)
 }
 
-fn idle(record: &Record) -> String {
-    let watts =
-        |idle: Option<crate::protocol::Idle>| idle.and_then(|idle| idle.power_w).map(|watts| format!("{watts:.1} W"));
+/// "52.0 W cold, 61.3 W hot"
+fn idle(record: &Record) -> Option<String> {
+    let watts = |idle: Option<Idle>| idle.and_then(|idle| idle.power_w).map(|watts| format!("{watts:.1} W"));
     match (watts(record.idle.cold), watts(record.idle.hot)) {
-        (Some(cold), Some(hot)) => format!("    idle {cold} cold, {hot} hot"),
-        (Some(one), None) | (None, Some(one)) => format!("    idle {one}"),
-        (None, None) => String::new(),
+        (Some(cold), Some(hot)) => Some(format!("{cold} cold, {hot} hot")),
+        (one, other) => one.or(other),
     }
 }
 
@@ -325,18 +207,5 @@ fn verdict(record: &Record) -> String {
             let others = reasons.map(|reason| wrapped(&reason, "  also ", "    ")).collect::<String>();
             wrapped(&format!("{word}: {first}"), "  ", "    ") + &others
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_meter_fills_from_left_to_right_and_keeps_its_width() {
-        assert_eq!(meter(0.0, 4), "╸┄┄┄");
-        assert_eq!(meter(0.5, 4), "━━╸┄");
-        assert_eq!(meter(1.0, 4), "━━━━");
-        assert_eq!(meter(f64::NAN, 4), "╸┄┄┄");
     }
 }

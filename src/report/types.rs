@@ -1,7 +1,7 @@
 //! What a joule does in each type, GPU by GPU.
 
 use super::table;
-use super::view;
+use super::units::{or_na, plain};
 use crate::dtype::Dtype;
 use crate::inputs::Init;
 use crate::overview::{Overview, Run};
@@ -23,7 +23,7 @@ pub struct Row {
 
 /// "82.37 → 55.71"
 pub fn cell(cell: Option<(f64, f64)>) -> String {
-    cell.map_or_else(|| "n/a".into(), |(reference, init)| format!("{} → {}", view::plain(reference), view::plain(init)))
+    or_na(cell.map(|(reference, init)| format!("{} → {}", plain(reference), plain(init))))
 }
 
 /// Measured GPUs, or simulated ones, by name. Nothing where they have but one type among them.
@@ -35,7 +35,7 @@ pub fn rows(overview: &Overview, simulated: bool) -> Vec<Row> {
         if run.record.plan.sweep.is_some() {
             continue;
         }
-        let Some(scope) = scope(run) else { continue };
+        let Some(scope) = run.record.scope() else { continue };
         let gpu = table::gpu(&run.record);
         let row = match rows.iter().position(|row| row.gpu == gpu && row.scope == scope) {
             Some(known) => &mut rows[known],
@@ -55,11 +55,6 @@ pub fn rows(overview: &Overview, simulated: bool) -> Vec<Row> {
     }
     rows.sort_by(|a, b| a.gpu.cmp(&b.gpu).then_with(|| a.scope.to_string().cmp(&b.scope.to_string())));
     rows
-}
-
-fn scope(run: &Run) -> Option<Scope> {
-    run.record.summary.sensor.lead?;
-    run.record.source.as_ref().map(|source| source.scope)
 }
 
 fn efficiencies(run: &Run) -> Option<(f64, f64)> {

@@ -1,4 +1,11 @@
-//! Numbers with units, as people write them.
+//! Numbers as people write them: with units, ratios with their intervals, and a word where there is none.
+
+use crate::stats::Estimate;
+
+/// A figure in words; what was not measured is said to be so, and never 0.
+pub fn or_na(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "n/a".into())
+}
 
 /// Four significant digits and a unit that keeps the number between 1 and 1000: `1.710 ms`.
 fn scaled(value: f64, units: &[(f64, &str)]) -> String {
@@ -35,6 +42,36 @@ pub fn power(watts: f64) -> String {
 pub fn countdown(seconds: f64) -> String {
     let seconds = seconds.max(0.0).ceil() as u64;
     format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// "1.479"
+pub fn ratio(ratio: Option<Estimate>) -> String {
+    or_na(ratio.map(|ratio| figure(ratio.estimate)))
+}
+
+/// "1.477 … 1.481"
+pub fn interval(ratio: Option<Estimate>) -> String {
+    match ratio.map(|ratio| (ratio.low, ratio.high)) {
+        Some((Some(low), Some(high))) => format!("{} … {}", figure(low), figure(high)),
+        Some(_) => "n/a (few rounds)".into(),
+        None => "n/a".into(),
+    }
+}
+
+/// Three digits behind the point; a figure that no ratio has does not burst a column.
+pub fn figure(ratio: f64) -> String {
+    if ratio.abs() < 1e4 { format!("{ratio:.3}") } else { format!("{ratio:.2e}") }
+}
+
+/// Four digits without a unit: "82.37", "15000".
+pub fn plain(value: f64) -> String {
+    if value.abs() >= 999.95 && value.abs() < 1e9 {
+        return format!("{value:.0}");
+    }
+    if value.abs() >= 1e9 {
+        return format!("{value:.2e}");
+    }
+    significant(value, "").trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! A group of records in words: what the tables and plots of every format show of a row, and by what name.
 
+use super::plot::MOST_ROWS;
 use super::table;
-use super::units;
+use super::units::{self, figure, or_na};
 use crate::fleet::{self, Card, Entry, Fleet};
 use crate::overview::{Group, Overview, Row, Run};
 use crate::power::Scope;
@@ -52,8 +53,7 @@ pub fn lines<'a>(overview: &'a Overview, group: &Group) -> Vec<Line<'a>> {
 impl Line<'_> {
     /// What the watts are of. None where there are none.
     pub fn scope(&self) -> Option<Scope> {
-        self.run.record.summary.sensor.lead?;
-        self.run.record.source.as_ref().map(|source| source.scope)
+        self.run.record.scope()
     }
 
     /// What a plot says of the row where it is not simply valid.
@@ -81,9 +81,8 @@ impl Line<'_> {
     /// How sure the ratio of energy is; of cards, from which to which they reach, and it says so.
     pub fn interval(&self) -> String {
         match &self.fleet {
-            Some(Fleet { ratio: Some(ratio), .. }) => format!("{} (cards)", reach(ratio)),
-            Some(_) => "n/a".into(),
-            None => interval(self.row.energy()),
+            Some(fleet) => or_na(fleet.ratio.as_ref().map(|ratio| format!("{} (cards)", reach(ratio)))),
+            None => units::interval(self.row.energy()),
         }
     }
 
@@ -106,43 +105,23 @@ pub fn reach(spread: &Spread) -> String {
 pub fn cards(fleet: &Fleet) -> String {
     let Fleet { cards, ratio, .. } = fleet;
     let ratio = ratio.as_ref().map(|ratio| format!("energy ratio {}, median {}", reach(ratio), figure(ratio.median)));
-    let out = match cards.iter().filter(|card| card.outlier).count() {
-        0 => "none stands out".into(),
-        1 => "1 stands out".into(),
-        count => format!("{count} stand out"),
-    };
-    let name = table::gpu(&cards[0].run.record);
+    let (name, out) =
+        (table::gpu(&cards[0].run.record), standing_out(cards.iter().filter(|card| card.outlier).count()));
     format!("{} cards of {name}: {}; {out}", cards.len(), ratio.unwrap_or_else(|| "energy n/a".into()))
 }
 
-/// "1.479"
-pub fn ratio(ratio: Option<Estimate>) -> String {
-    ratio.map_or_else(|| "n/a".into(), |ratio| figure(ratio.estimate))
-}
-
-/// "1.477 … 1.481"
-pub fn interval(ratio: Option<Estimate>) -> String {
-    match ratio.map(|ratio| (ratio.low, ratio.high)) {
-        Some((Some(low), Some(high))) => format!("{} … {}", figure(low), figure(high)),
-        Some(_) => "n/a (few rounds)".into(),
-        None => "n/a".into(),
+/// How many cards stand out, in words.
+pub fn standing_out(count: usize) -> String {
+    match count {
+        0 => "none stands out".into(),
+        1 => "1 stands out".into(),
+        count => format!("{count} stand out"),
     }
 }
 
-/// Three digits behind the point; a figure that no ratio has does not burst a column.
-pub fn figure(ratio: f64) -> String {
-    if ratio.abs() < 1e4 { format!("{ratio:.3}") } else { format!("{ratio:.2e}") }
-}
-
-/// Four digits without a unit: "82.37", "15000".
-pub fn plain(value: f64) -> String {
-    if value.abs() >= 999.95 && value.abs() < 1e9 {
-        return format!("{value:.0}");
-    }
-    if value.abs() >= 1e9 {
-        return format!("{value:.2e}");
-    }
-    units::significant(value, "").trim_end().to_owned()
+/// What to say where more rows were measured than are drawn.
+pub fn not_all_drawn(rows: usize, which: &str) -> Option<String> {
+    (rows > MOST_ROWS).then(|| format!("The {which} {MOST_ROWS} of {rows} are drawn; the table has all."))
 }
 
 /// A sensor's scope as a heading.
