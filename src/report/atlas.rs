@@ -1,8 +1,7 @@
 //! A run of several inits: the watts of each by the bits that toggle in it.
 
-use super::canvas::{Ink, Plot, Shape};
+use super::canvas::{Ink, Layout, Plot, Shape};
 use super::chart::{Chart, Curve, Spot};
-use super::plot::Layout;
 use super::units;
 use crate::activity::{self, Activity, Bits};
 use crate::inits::Init;

@@ -131,6 +131,26 @@ pub enum Side {
     Left,
 }
 
+/// How much room there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    Wide,
+    /// A phone's: what stands beside its row elsewhere stands above it here.
+    Narrow,
+}
+
+impl Layout {
+    pub const BOTH: [Layout; 2] = [Layout::Wide, Layout::Narrow];
+
+    /// Pixels.
+    pub fn width(self) -> f64 {
+        match self {
+            Layout::Wide => 760.0,
+            Layout::Narrow => 358.0,
+        }
+    }
+}
+
 /// How a text looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pen {
@@ -184,6 +204,9 @@ impl Pen {
         self.fitted(plain.unwrap_or(name), width)
     }
 }
+
+/// Of figures on axes, notes, and all that stands behind what is shown.
+pub const SMALL: Pen = Pen::new(Ink::Muted, 11.5);
 
 /// The shape of a point, so that colour never tells alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! A plot of one quantity by another: points that are all named, and lines through them.
 
-use super::canvas::{Axis, Drawn, Ink, Pen, Plot, Shape, Sheet, Side, draw, push_apart};
-use super::plot::{Layout, SMALL};
+use super::canvas::{Axis, Drawn, Ink, Layout, Pen, Plot, SMALL, Shape, Sheet, Side, draw, push_apart};
 
 /// What is drawn.
 pub struct Chart {

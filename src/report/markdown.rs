@@ -2,8 +2,8 @@
 //!
 //! What stands in records is escaped: it makes no table cell end, no link, no image, no HTML.
 
-use super::canvas::Plot;
-use super::plot::{self, Layout};
+use super::canvas::{Layout, Plot};
+use super::plot;
 use super::published::{self, Published};
 use super::units::{self, or_na};
 use super::view::{self, Line};

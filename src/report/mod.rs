@@ -1,9 +1,17 @@
-//! What people read.
+//! What people read: pure functions from records to text and drawings.
+//!
+//! - In a terminal: [`terminal`] before and after a run, [`progress`] in its course, [`table`] for many records.
+//! - As files: [`html`], [`markdown`], [`mod@csv`].
+//! - Drawings: [`canvas`] is what all are drawn on; [`dots`] and [`chart`] are the two kinds; [`plot`], [`course`], [`sweep`] and
+//!   [`atlas`] are what is drawn.
+//! - In words, for all of these: [`view`], [`types`], [`published`], [`units`].
 
 pub mod atlas;
 pub mod canvas;
 pub mod chart;
+pub mod course;
 pub mod csv;
+pub mod dots;
 pub mod html;
 pub mod markdown;
 pub mod plot;

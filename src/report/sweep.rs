@@ -1,8 +1,7 @@
 //! A sweep in words and pictures: a row a clock and an init, and what they say together.
 
-use super::canvas::{Ink, Plot, Shape};
+use super::canvas::{Ink, Layout, Plot, Shape};
 use super::chart::{Chart, Curve, Spot};
-use super::plot::Layout;
 use super::units::{self, or_na};
 use crate::inits::Init;
 use crate::record::Record;
