@@ -31,7 +31,7 @@ pub struct Sensor {
     pub index: usize,
     pub source: Source,
     pub reading: Result<Reading, PowerError>,
-    /// As the sensor says, else by its counter over [`WATCH`].
+    /// As the sensor says, else by its counter, watched for a moment.
     pub power_w: Option<f64>,
     /// Index of the adapter that it measures.
     pub adapter: Option<usize>,

@@ -12,7 +12,7 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use thiserror::Error;
 
-/// How the matrices are filled. Its text on the command line and in records is [`Init::to_string`]: the name, and after a
+/// How the matrices are filled. Its text on the command line and in records is that of its `Display`: the name, and after a
 /// colon the parameter, in the one way in which it is written (`gaussian:1024`, whoever says `gaussian:1.024e3`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]

@@ -1,19 +1,19 @@
 //! Runs whose parts fail as no real part here can be made to: the whole protocol in this process, on a device and a sensor of
 //! the test's own.
 
+mod common;
+
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 use wattmul::gpu::GpuError;
-use wattmul::gpu::adapter::{AdapterInfo, AdapterType};
 use wattmul::measure::HostClock;
 use wattmul::plan::{Plan, Wishes};
 use wattmul::power::sampler::SamplingThread;
 use wattmul::power::{PowerError, PowerKind, PowerReader, Reading, Scope, Source};
-use wattmul::protocol::{DeviceSpan, Sampler, Workload};
-use wattmul::record::{KernelChoice, Record};
-use wattmul::run::{Prepared, RunError, Setup, carry_out};
+use wattmul::protocol::{DeviceSpan, Workload};
+use wattmul::record::Record;
+use wattmul::run::RunError;
 use wattmul::simulate::Simulation;
 use wattmul::validity::Status;
 
@@ -47,11 +47,6 @@ impl Workload for Failing {
     }
 }
 
-fn prepared(work: impl Workload + 'static) -> Prepared {
-    let kernel = KernelChoice { variant: "none".into(), wgsl_digest: String::new(), tuning: vec![], remembered: false };
-    Prepared { work: Box::new(work), inputs: BTreeMap::new(), kernel }
-}
-
 /// A simulated run whose device fails after so many submissions, and how many there were.
 fn failing(last: usize, error: &GpuError) -> (Result<Record, RunError>, usize) {
     let plan = Plan::new(&Wishes::default(), false, 10_000, "H100").unwrap();
@@ -59,16 +54,7 @@ fn failing(last: usize, error: &GpuError) -> (Result<Record, RunError>, usize) {
     let submissions = Rc::new(Cell::new(0));
     let work = Box::new(simulation.work());
     let failing = Failing { work, submissions: submissions.clone(), last, error: error.clone() };
-    let failing = Cell::new(Some(failing));
-    let setup = Setup {
-        adapter: simulation.adapter(),
-        clock: &simulation.clock(),
-        sensor: Ok(Box::new(simulation.sampler())),
-        open: &mut || Ok(()),
-        prepare: &mut || Ok(prepared(failing.take().unwrap())),
-        truth: None,
-    };
-    let result = carry_out(plan, setup, &|| false, &|_| ());
+    let result = common::carried_out(plan, &simulation.clock(), simulation.sampler(), failing);
     (result, submissions.get())
 }
 
@@ -167,15 +153,7 @@ fn a_panic_in_the_sampling_thread_is_a_lost_sensor_and_no_hang() {
     // Of four windows of half a second, the first has its sensor.
     let reads = (200.0 * plan.idle_s + 100.0 * (0.3 + 0.1 + 0.7)) as u32;
     let sensor = SamplingThread::start(Box::new(Panicking { source, reads_left: reads }), clock).unwrap();
-    let setup = Setup {
-        adapter: AdapterInfo::new("toy", "toy", AdapterType::Other, "none"),
-        clock: &clock,
-        sensor: Ok(Box::new(sensor) as Box<dyn Sampler>),
-        open: &mut || Ok(()),
-        prepare: &mut || Ok(prepared(Idling)),
-        truth: None,
-    };
-    let record = carry_out(plan, setup, &|| false, &|_| ()).unwrap();
+    let record = common::carried_out(plan, &clock, sensor, Idling).unwrap();
     assert_eq!(record.windows.len(), 4, "the run goes on");
     assert!(record.windows[3].power_w.polled.is_none());
     assert_eq!(record.verdict.status, Status::Invalid);

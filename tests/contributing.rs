@@ -5,10 +5,11 @@ mod power {
     pub use wattmul::power::*;
 }
 
+mod common;
+
 #[path = "doubles/toy_reader.rs"]
 mod toy_reader;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use wattmul::energy::Lead;
@@ -18,9 +19,6 @@ use wattmul::plan::{Plan, Wishes};
 use wattmul::power::PowerError;
 use wattmul::power::sampler::SamplingThread;
 use wattmul::protocol::{DeviceSpan, Workload};
-use wattmul::record::KernelChoice;
-use wattmul::run::{Prepared, Setup, carry_out};
-use wattmul::simulate::Simulation;
 
 #[test]
 fn the_reader_that_is_printed_is_the_one_that_is_tested() {
@@ -91,21 +89,9 @@ fn the_toy_measures_a_run() {
         ..Wishes::default()
     };
     let plan = Plan::new(&wishes, false, 10_000, "toy").unwrap();
-    let simulation = Simulation::new("h100".parse().unwrap(), plan.clone(), false);
     let clock = HostClock::start();
-    let setup = Setup {
-        adapter: simulation.adapter(),
-        clock: &clock,
-        sensor: Ok(Box::new(SamplingThread::start(reader, clock).unwrap())),
-        open: &mut || Ok(()),
-        prepare: &mut || {
-            let (variant, wgsl_digest) = ("none".into(), String::new());
-            let kernel = KernelChoice { variant, wgsl_digest, tuning: vec![], remembered: false };
-            Ok(Prepared { work: Box::new(Toy { sys: sys.into(), init: 0 }), inputs: BTreeMap::new(), kernel })
-        },
-        truth: None,
-    };
-    let record = carry_out(plan, setup, &|| false, &|_| ()).unwrap();
+    let sensor = SamplingThread::start(reader, clock).unwrap();
+    let record = common::carried_out(plan, &clock, sensor, Toy { sys: sys.into(), init: 0 }).unwrap();
     assert_eq!(record.source.unwrap().api, "Toy");
     assert_eq!(record.summary.sensor.lead, Some(Lead::Polled));
     let watts: Vec<f64> = record.plan.inits.iter().map(|init| record.summary.inits[init].power_w.unwrap()).collect();

@@ -4,77 +4,19 @@
 
 mod common;
 
-use common::{BRIEF, no_software_driver, nvml_double, records, wattmul};
+use common::{BRIEF, HANG, LONG, Locked, Running, no_software_driver, only_record, records, run_of, wattmul};
 use predicates::prelude::*;
 use predicates::str::contains;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use wattmul::gpu::adapter::AdapterInfo;
 use wattmul::gpu::claim::Claim;
 use wattmul::record::Record;
 use wattmul::validity::Status;
 
-/// More rounds than any test waits for.
-const LONG: &[&str] = &[
-    "--size", "128", "--rounds", "100", "--window", "0.3", "--lead-in", "0.1", "--warm-up", "0.3", "--kernel",
-    "direct/8x16",
-];
 /// Four windows of a good second each.
-const MEDIUM: &[&str] = &[
-    "--size", "128", "--rounds", "2", "--window", "1.2", "--lead-in", "0.1", "--warm-up", "0.3", "--kernel",
-    "direct/8x16",
-];
-/// Nothing may take longer to end.
-const HANG: Duration = Duration::from_secs(5);
-
-/// A run that is watched.
-struct Running {
-    child: Child,
-    errors: BufReader<std::process::ChildStderr>,
-    seen: String,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let errors = BufReader::new(child.stderr.take().unwrap());
-        Running { child, errors, seen: String::new() }
-    }
-
-    /// Waits until so many windows were measured.
-    fn after_windows(mut self, count: usize) -> Self {
-        for _ in 0..count {
-            loop {
-                let from = self.seen.len();
-                assert!(self.errors.read_line(&mut self.seen).unwrap() > 0, "the run ended: {}", self.seen);
-                if self.seen[from..].contains("round ") {
-                    break;
-                }
-            }
-        }
-        self
-    }
-
-    /// Waits for the end; gives the exit code and what was said on either output.
-    fn end(mut self) -> (Option<i32>, String, String) {
-        let mut output = String::new();
-        self.errors.read_to_string(&mut self.seen).unwrap();
-        self.child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
-        assert!(!self.seen.contains("panicked"), "{}", self.seen);
-        (self.child.wait().unwrap().code(), output, self.seen)
-    }
-
-    /// The same for a run that must end now.
-    fn end_now(self) -> (Option<i32>, String, String) {
-        let begun = Instant::now();
-        let ended = self.end();
-        assert!(begun.elapsed() < HANG, "{:?}", begun.elapsed());
-        ended
-    }
-}
+const MEDIUM: &[&str] = &run_of("2", "1.2");
 
 fn run(results: &Path) -> Command {
     let mut command = common::program();
@@ -82,29 +24,15 @@ fn run(results: &Path) -> Command {
     command
 }
 
-fn only_record(folder: &Path) -> Record {
-    let mut found = records(folder);
-    assert_eq!(found.len(), 1, "{found:?}");
-    found.remove(0).1
-}
-
 mod device {
     use super::*;
 
     /// A software driver whose device is lost once a file is there.
     fn losable(command: &mut Command, folder: &Path) -> PathBuf {
-        let library = common::double("libvulkan_double.so");
-        let real: serde_json::Value =
-            serde_json::from_str(&std::fs::read_to_string(common::software_driver().unwrap()).unwrap()).unwrap();
-        let mut ours = real.clone();
-        ours["ICD"]["library_path"] = library.to_str().unwrap().into();
-        let manifest = folder.join("driver.json");
-        std::fs::write(&manifest, ours.to_string()).unwrap();
-        let lost = folder.join("lost");
-        command.env("VK_DRIVER_FILES", &manifest).env("VK_ICD_FILENAMES", &manifest);
-        command
-            .env("VULKAN_DOUBLE_DRIVER", real["ICD"]["library_path"].as_str().unwrap())
-            .env("VULKAN_DOUBLE_LOST", &lost);
+        let (manifest, lost) = (folder.join("driver.json"), folder.join("lost"));
+        common::write_manifest(&manifest, &common::double("libvulkan_double.so"));
+        common::on_driver(command, &manifest);
+        command.env("VULKAN_DOUBLE_DRIVER", common::software_library()).env("VULKAN_DOUBLE_LOST", &lost);
         lost
     }
 
@@ -140,48 +68,6 @@ mod device {
         assert_eq!(code, Some(1), "{error}");
         assert!(error.contains("wattmul: the GPU was lost"), "{error}");
         assert_eq!(records(results.path()), []);
-    }
-}
-
-/// A run with a stand-in for NVIDIA's library and a locked clock.
-struct Locked {
-    library: TempDir,
-    folder: TempDir,
-}
-
-impl Locked {
-    fn new() -> Self {
-        Locked { library: nvml_double(), folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn results(&self) -> PathBuf {
-        self.folder.path().join("results")
-    }
-
-    fn command(&self, words: &str) -> Command {
-        let mut command = run(&self.results());
-        let words = format!("log={} {words}", self.folder.path().join("log").display());
-        command.env("LD_LIBRARY_PATH", self.library.path()).env("NVML_DOUBLE", words);
-        command.args(["--power", "nvml:0", "--lock-clock", "1000"]);
-        command
-    }
-
-    /// What the library was told to do with the clock.
-    fn clock(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        text.lines().filter(|line| line.contains("lock")).map(str::to_owned).collect()
-    }
-
-    /// Is the clock free, now or soon, if it ever was locked? A guard does it when the program is gone already.
-    fn is_freed(&self) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < HANG {
-            if self.clock().last().is_none_or(|last| last == "unlocked") {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
     }
 }
 
@@ -500,15 +386,12 @@ mod two_runs {
     /// AMD's driver with made-up hardware shows an adapter that is no software.
     #[test]
     fn on_one_gpu_are_not_had_the_second_is_refused() {
-        let driver = common::driver("radeon_icd");
-        if common::skipped(driver.is_none(), "Mesa's driver for AMD is not installed (sh setup.sh)") {
+        let folder = tempfile::tempdir().unwrap();
+        if common::on_made_up_amd("NAVI21").is_none() {
             return;
         }
-        let driver = driver.unwrap();
-        let folder = tempfile::tempdir().unwrap();
         let program = |arguments: &[&str]| {
-            let mut command = wattmul();
-            command.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver).env("RADV_FORCE_FAMILY", "NAVI21");
+            let mut command = common::on_made_up_amd("NAVI21").unwrap();
             command.env("TMPDIR", folder.path()).args(arguments);
             command
         };

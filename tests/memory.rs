@@ -64,9 +64,7 @@ fn amds_library_is_called_without_a_fault() {
     if let Err(error) = rocm_smi::installed_version() {
         return common::skip(&error.to_string());
     }
-    let mut command = Command::new("python3");
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doubles/simulated-amdgpu"));
-    command.args(["0000:03:00.0=200", "0000:83:00.0=40", "--"]);
+    let command = common::over_made_up_amdgpu(&["0000:03:00.0=200", "0000:83:00.0=40"]);
     let output = under_valgrind("amds_library_is_called_without_a_fault", command);
     if output.status.code() == Some(77) {
         return common::skip(&String::from_utf8_lossy(&output.stderr));

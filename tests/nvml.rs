@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{BRIEF, measured, no_software_driver, nvml_double, wattmul};
+use common::{BRIEF, Locked, Running, measured, no_software_driver, nvml_double, only_record, run_of, wattmul};
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::path::Path;
@@ -145,13 +145,7 @@ fn a_sensor_that_fails_is_named_and_its_figures_are_not_used() {
     assert_eq!(frozen.summary.sensor.lead, Some(Lead::Polled));
     assert!(frozen.summary.inits[&Init::Zeros].power_w.unwrap() > 60.0);
 
-    let back = run(
-        "step-back",
-        &[
-            "--size", "128", "--rounds", "2", "--window", "3", "--lead-in", "0.1", "--warm-up", "0.3", "--kernel",
-            "direct/8x16", "--power", "nvml:0",
-        ],
-    );
+    let back = run("step-back", &[&run_of("2", "3")[..], &["--power", "nvml:0"]].concat());
     assert!(back.verdict.has("counter-stepped-back"), "{:?}", back.verdict);
     assert_eq!(back.summary.sensor.lead, Some(Lead::Polled));
 
@@ -207,37 +201,19 @@ fn a_locked_clock_is_unlocked_at_the_end_and_when_stopped() {
     if no_software_driver() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
-    let words = format!("log={}", log.display());
-    let locks = || -> Vec<String> {
-        let text = std::fs::read_to_string(&log).unwrap();
-        text.lines().filter(|line| line.contains("lock")).map(str::to_owned).collect()
-    };
-
-    let record = run(&words, &[BRIEF, &["--power", "nvml:0", "--lock-clock", "1000"]].concat());
-    assert_eq!(record.plan.lock_clock_mhz, Some(1000));
-    assert_eq!(locks(), ["locked 1000 1000", "unlocked"]);
+    let scene = Locked::new();
+    let (code, _, error) = Running::start(scene.command("").args(BRIEF)).end();
+    assert!(matches!(code, Some(0 | 3)), "{code:?}: {error}");
+    assert_eq!(only_record(&scene.results()).plan.lock_clock_mhz, Some(1000));
+    assert_eq!(scene.clock(), ["locked 1000 1000", "unlocked"]);
 
     for signal in [libc::SIGINT, libc::SIGTERM] {
-        std::fs::remove_file(&log).unwrap();
-        let library = nvml_double();
-        let mut child = common::program()
-            .env("LD_LIBRARY_PATH", library.path())
-            .env("NVML_DOUBLE", &words)
-            .args(["--no-save", "--power", "nvml:0", "--lock-clock", "1200", "--size", "64"])
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let begun = std::time::Instant::now();
-        while !std::fs::read_to_string(&log).is_ok_and(|text| text.contains("locked 1200")) {
-            assert!(begun.elapsed().as_secs() < 60, "the clock is locked at the start");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        common::signal(&child, signal);
-        child.wait().unwrap();
-        assert_eq!(locks(), ["locked 1200 1200", "unlocked"], "after signal {signal}");
+        let scene = Locked::new();
+        let running = Running::start(&mut scene.command(""));
+        scene.wait_for_lock();
+        common::signal(&running.child, signal);
+        running.end_now();
+        assert_eq!(scene.clock(), ["locked 1000 1000", "unlocked"], "after signal {signal}");
     }
 
     let library = nvml_double();
@@ -252,22 +228,11 @@ fn a_sweep_locks_each_clock_and_frees_it_and_changes_nothing_where_it_may_not() 
     if no_software_driver() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let (log, results) = (folder.path().join("log"), folder.path().join("results"));
-    let library = nvml_double();
+    let scene = Locked::new();
     let sweep = |words: &str, clocks: &str| {
-        let mut program = wattmul();
-        program
-            .env("LD_LIBRARY_PATH", library.path())
-            .env("NVML_DOUBLE", format!("{words} log={}", log.display()))
-            .args(["sweep", "--power", "nvml:0", "--clocks", clocks, "--results"])
-            .arg(&results)
-            .args(BRIEF);
-        program.output().unwrap()
-    };
-    let locks = || -> Vec<String> {
-        let text = std::fs::read_to_string(&log).unwrap_or_default();
-        text.lines().filter(|line| line.contains("lock")).map(str::to_owned).collect()
+        let mut program = scene.program(words);
+        program.args(["sweep", "--power", "nvml:0", "--clocks", clocks, "--results"]).arg(scene.results());
+        program.args(BRIEF).output().unwrap()
     };
 
     let missing = sweep("", "600,1000");
@@ -278,15 +243,15 @@ fn a_sweep_locks_each_clock_and_frees_it_and_changes_nothing_where_it_may_not() 
     let error = String::from_utf8_lossy(&forbidden.stderr).into_owned();
     assert_eq!(forbidden.status.code(), Some(1), "{error}");
     assert!(error.contains("as root") && error.contains("sudo nvidia-smi"), "{error}");
-    assert_eq!(locks(), [""; 0], "nothing was changed");
+    assert_eq!(scene.clock(), [""; 0], "nothing was changed");
 
     let done = sweep("", "3");
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
     assert!(matches!(done.status.code(), Some(0 | 3)), "{text}{}", String::from_utf8_lossy(&done.stderr));
     let (all, free) = ([300, 900, 1500], "unlocked".to_owned());
     let expected: Vec<String> = all.iter().flat_map(|mhz| [format!("locked {mhz} {mhz}"), free.clone()]).collect();
-    assert_eq!(locks(), expected);
-    let records: Vec<Record> = common::records(&results).into_iter().map(|(_, record)| record).collect();
+    assert_eq!(scene.clock(), expected);
+    let records: Vec<Record> = common::records(&scene.results()).into_iter().map(|(_, record)| record).collect();
     let mut clocks: Vec<u32> = records.iter().map(|record| record.plan.lock_clock_mhz.unwrap()).collect();
     clocks.sort_unstable();
     assert_eq!(clocks, all);
@@ -297,23 +262,14 @@ fn a_sweep_locks_each_clock_and_frees_it_and_changes_nothing_where_it_may_not() 
     assert!(text.contains(&format!("sweep {id}, 3 clocks")) && text.contains("900 MHz"), "{text}");
 
     // Stopped at one clock, it goes on to no other.
-    std::fs::remove_file(&log).unwrap();
-    let mut child = common::program()
-        .env("LD_LIBRARY_PATH", library.path())
-        .env("NVML_DOUBLE", format!("log={}", log.display()))
-        .args(["sweep", "--no-save", "--power", "nvml:0", "--clocks", "600,900", "--size", "64"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let begun = std::time::Instant::now();
-    while !locks().contains(&"locked 600 600".to_owned()) {
-        assert!(begun.elapsed().as_secs() < 60, "the clock is locked at the start");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    common::signal(&child, libc::SIGINT);
-    child.wait().unwrap();
-    assert_eq!(locks(), ["locked 600 600", "unlocked"]);
+    let scene = Locked::new();
+    let mut stopped = scene.program("");
+    stopped.args(["sweep", "--no-save", "--power", "nvml:0", "--clocks", "600,900", "--size", "64"]);
+    let running = Running::start(&mut stopped);
+    scene.wait_for_lock();
+    common::signal(&running.child, libc::SIGINT);
+    running.end_now();
+    assert_eq!(scene.clock(), ["locked 600 600", "unlocked"]);
 }
 
 #[test]

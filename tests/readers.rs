@@ -141,9 +141,7 @@ fn rocm_smi_neither_grows_nor_dawdles() {
         common::skip(&error.to_string());
         return;
     }
-    let output = Command::new("python3")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doubles/simulated-amdgpu"))
-        .args(["0000:03:00.0=200", "--"])
+    let output = common::over_made_up_amdgpu(&["0000:03:00.0=200"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", NAME, "--nocapture"])
         .env(INSIDE, "1")

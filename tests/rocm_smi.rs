@@ -6,14 +6,19 @@ mod common;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock};
 use wattmul::power::rocm_smi::bindings;
 
-/// One run at a time: they share the machine's cores, and the power of a run is not to be that of another.
-static ALONE: Mutex<()> = Mutex::new(());
+/// A run whose times are looked at has the machine's cores for itself.
+static CORES: RwLock<()> = RwLock::new(());
 
 /// Runs a command line in which `wattmul` is the program, over these GPUs. None, with a word why, where that cannot be.
 fn simulated(gpus: &[&str], command: &str) -> Option<Output> {
+    let _shared = CORES.read().unwrap_or_else(PoisonError::into_inner);
+    over(gpus, command)
+}
+
+fn over(gpus: &[&str], command: &str) -> Option<Output> {
     if !cfg!(target_os = "linux") {
         common::skip("ROCm SMI is for Linux");
         return None;
@@ -22,15 +27,9 @@ fn simulated(gpus: &[&str], command: &str) -> Option<Output> {
         common::skip(&error.to_string());
         return None;
     }
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Path::new(env!("CARGO_BIN_EXE_wattmul")).parent().unwrap();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
-    let output = Command::new("python3")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doubles/simulated-amdgpu"))
-        .args(gpus)
-        .args(["--", "sh", "-c", command])
-        .env("PATH", path)
-        .output();
+    let output = common::over_made_up_amdgpu(gpus).args(["sh", "-c", command]).env("PATH", path).output();
     match output {
         Ok(output) if output.status.code() == Some(77) => {
             common::skip(&format!("{}", String::from_utf8_lossy(&output.stderr)));
@@ -46,7 +45,15 @@ fn simulated(gpus: &[&str], command: &str) -> Option<Output> {
 
 /// What the command printed as JSON. None where there is nothing to run it on.
 fn json(gpus: &[&str], command: &str) -> Option<Value> {
-    let output = simulated(gpus, command)?;
+    parsed(simulated(gpus, command)?)
+}
+
+fn json_alone(gpus: &[&str], command: &str) -> Option<Value> {
+    let _alone = CORES.write().unwrap_or_else(PoisonError::into_inner);
+    parsed(over(gpus, command)?)
+}
+
+fn parsed(output: Output) -> Option<Value> {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     if error.contains("no Vulkan loader") || error.contains("offers no adapter") {
         common::skip(&error.to_string());
@@ -90,9 +97,9 @@ fn a_whole_run_reports_the_watts_that_are_drawn() {
         ratio["low"].as_f64().unwrap() <= 1.0 && 1.0 <= ratio["high"].as_f64().unwrap()
     };
     let gpus = ["0000:03:00.0=200", "0000:83:00.0=40"];
-    let Some(mut record) = json(&gpus, run) else { return };
+    let Some(mut record) = json_alone(&gpus, run) else { return };
     if !holds_one(&record) {
-        record = json(&gpus, run).unwrap();
+        record = json_alone(&gpus, run).unwrap();
     }
     assert!(holds_one(&record), "{:#}", record["summary"]);
     assert_eq!(record["summary"]["sensor"]["lead"], "counter");
@@ -158,17 +165,17 @@ fn a_software_adapter_is_measured_by_the_cpus_counter() {
 
 #[test]
 fn a_locked_clock_is_free_again_however_the_run_ends() {
-    let level = "cat /sys/class/made-up/*/power_dpm_force_performance_level";
-    for (how, begin) in [
-        ("the end", ""),
-        ("SIGTERM", "timeout -s TERM 6"),
-        ("Ctrl-C", "timeout -s INT 6"),
-        ("SIGKILL, and its guard", "timeout -s KILL 6"),
-    ] {
+    let files = "/sys/class/made-up/*";
+    for (how, signal) in [("the end", ""), ("SIGTERM", "TERM"), ("Ctrl-C", "INT"), ("SIGKILL, and its guard", "KILL")] {
         let command = format!(
-            "cat /sys/class/made-up/*/pp_od_clk_voltage; \
-             {begin} wattmul --power rocm-smi --rounds 2 {SHORT} --lock-clock 1234 >/dev/null & \
-             sleep 3; {level}; echo; wait; [ '{begin}' = 'timeout -s KILL 6' ] && sleep 3; {level}; echo; cat /sys/class/made-up/*/pp_od_clk_voltage"
+            "level() {{ cat {files}/power_dpm_force_performance_level; echo; }}
+             cat {files}/pp_od_clk_voltage
+             wattmul --power rocm-smi --rounds 1 {SHORT} --lock-clock 1234 >/dev/null & run=$!
+             until [ \"$(level)\" != auto ]; do sleep 0.05; done; level
+             if [ -n '{signal}' ]; then kill -s {signal} $run; fi
+             wait $run
+             for moment in $(seq 100); do [ \"$(level)\" = auto ] && break; sleep 0.05; done; level
+             cat {files}/pp_od_clk_voltage"
         );
         let Some(output) = simulated(&["0000:03:00.0=200"], &command) else { return };
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{BRIEF, longest_line, measured, no_software_driver, records, wattmul};
+use common::{BRIEF, BRIEF_TUNED, longest_line, measured, no_software_driver, records, wattmul};
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
 use wattmul::activity::{self, Activity};
@@ -103,7 +103,7 @@ fn a_pinned_kernel_runs_and_the_printed_shader_is_the_one_that_ran() {
     let list = String::from_utf8(list.get_output().stdout.clone()).unwrap();
     let name = list.lines().last().unwrap().split_whitespace().next().unwrap();
     let shader = wattmul().args(["kernel", "--print", name]).assert().success();
-    let record = measured(wattmul().args(["--json", "--no-save", "--kernel", name]).args(&BRIEF[..BRIEF.len() - 2]));
+    let record = measured(wattmul().args(["--json", "--no-save", "--kernel", name]).args(BRIEF_TUNED));
     assert_eq!(record.kernel.variant, name);
     assert_eq!(record.kernel.wgsl_digest, blake3::hash(&shader.get_output().stdout).to_hex().to_string());
 }
@@ -216,16 +216,9 @@ fn an_atlas_multiplies_what_it_says_and_counts_its_bits() {
 /// AMD's driver with made-up hardware shows an adapter that cannot be opened.
 #[test]
 fn a_device_that_does_not_open_is_an_error_and_no_panic() {
-    let driver = common::driver("radeon_icd");
-    if common::skipped(driver.is_none(), "Mesa's driver for AMD is not installed (sh setup.sh)") {
-        return;
-    }
-    let driver = driver.unwrap();
+    let Some(mut command) = common::on_made_up_amd("NAVI21") else { return };
     let results = tempfile::tempdir().unwrap();
-    let output = wattmul()
-        .env("VK_DRIVER_FILES", &driver)
-        .env("VK_ICD_FILENAMES", &driver)
-        .env("RADV_FORCE_FAMILY", "NAVI21")
+    let output = command
         .args(BRIEF)
         .arg("--results")
         .arg(results.path())
@@ -239,38 +232,11 @@ fn a_device_that_does_not_open_is_an_error_and_no_panic() {
 
 mod signals {
     use super::*;
-    use std::io::{BufRead, BufReader};
-    use std::process::{Child, Stdio};
-    use std::time::{Duration, Instant};
+    use common::{LONG, Running};
+    use std::time::Duration;
 
-    /// Starts a long run in `results` and waits for the `lines`-th line of its progress.
-    fn started(results: &std::path::Path, lines: usize) -> Child {
-        let mut child = common::program()
-            .args([
-                "--size", "128", "--rounds", "100", "--window", "0.3", "--lead-in", "0.1", "--warm-up", "0.3",
-                "--kernel", "direct/8x16", "--results",
-            ])
-            .arg(results)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        if lines > 0 {
-            let progress = BufReader::new(child.stderr.take().unwrap());
-            let mut seen = progress.lines().map(Result::unwrap).filter(|line| line.contains("round "));
-            for _ in 0..lines {
-                seen.next().expect("the run goes on");
-            }
-            // Goes on reading, or the run would block on a full pipe.
-            std::thread::spawn(move || seen.for_each(drop));
-        }
-        child
-    }
-
-    fn end(child: &mut Child, signal: i32) -> (Option<i32>, Duration) {
-        common::signal(child, signal);
-        let begun = Instant::now();
-        (child.wait().unwrap().code(), begun.elapsed())
+    fn long_run(results: &std::path::Path) -> Running {
+        Running::start(common::program().args(LONG).arg("--results").arg(results))
     }
 
     #[test]
@@ -280,10 +246,10 @@ mod signals {
         }
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
             let results = tempfile::tempdir().unwrap();
-            let mut child = started(results.path(), 5);
-            let (code, took) = end(&mut child, signal);
-            assert_eq!(code, Some(3), "an invalid record was saved");
-            assert!(took < Duration::from_secs(5), "{took:?}");
+            let running = long_run(results.path()).after_windows(5);
+            common::signal(&running.child, signal);
+            let (code, _, error) = running.end_now();
+            assert_eq!(code, Some(3), "an invalid record was saved: {error}");
             let [(_, record)] = &records(results.path())[..] else { panic!("one record") };
             assert_eq!(record.verdict.status, Status::Invalid);
             assert!(record.verdict.has("stopped-early"));
@@ -297,11 +263,11 @@ mod signals {
             return;
         }
         let results = tempfile::tempdir().unwrap();
-        let mut child = started(results.path(), 0);
+        let running = long_run(results.path());
         std::thread::sleep(Duration::from_millis(300));
-        let (code, took) = end(&mut child, libc::SIGINT);
-        assert!(took < Duration::from_secs(5), "{took:?}");
-        assert!(matches!(code, Some(1) | None), "{code:?}"); // None: before the handler stood
+        common::signal(&running.child, libc::SIGINT);
+        let (code, _, error) = running.end_now();
+        assert!(matches!(code, Some(1) | None), "{code:?}: {error}"); // None: before the handler stood
         assert_eq!(records(results.path()), []);
     }
 }
@@ -313,10 +279,9 @@ fn the_winning_kernel_is_remembered_until_it_is_asked_for_again() {
     }
     let cache = tempfile::tempdir().unwrap();
     let run = |more: &[&str]| {
-        let unpinned = &BRIEF[..BRIEF.len() - 2];
         let mut command = wattmul();
         command.env("XDG_CACHE_HOME", cache.path());
-        measured(command.args(["--json", "--no-save"]).args(unpinned).args(more)).kernel
+        measured(command.args(["--json", "--no-save"]).args(BRIEF_TUNED).args(more)).kernel
     };
     let first = run(&[]);
     assert!(!first.remembered && first.tuning.len() >= 4, "{first:?}");

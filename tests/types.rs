@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{BRIEF, measured, no_software_driver, records, wattmul};
+use common::{BRIEF, BRIEF_TUNED, measured, no_software_driver, records, wattmul};
 use predicates::prelude::*;
 use predicates::str::contains;
 use wattmul::dtype::Dtype;
@@ -63,7 +63,7 @@ fn every_type_is_tuned_for_itself() {
     let cache = tempfile::tempdir().unwrap();
     let run = |dtype: &str| {
         let mut command = wattmul();
-        command.env("XDG_CACHE_HOME", cache.path()).args(&BRIEF[..BRIEF.len() - 2]); // without --kernel
+        command.env("XDG_CACHE_HOME", cache.path()).args(BRIEF_TUNED);
         let kernel = measured(command.args(["--dtype", dtype, "--json", "--no-save"])).kernel;
         assert!(kernel.tuning.iter().all(|trial| trial.kernel.starts_with("direct/")), "{:?}", kernel.tuning);
         kernel.remembered
@@ -74,13 +74,7 @@ fn every_type_is_tuned_for_itself() {
 /// Mesa's driver for an AMD GPU of 2016, which has no f16, on a machine without one.
 #[test]
 fn an_adapter_that_lacks_a_type_says_so_in_one_line() {
-    let driver = common::driver("radeon_icd");
-    if common::skipped(driver.is_none(), "Mesa's Vulkan driver for AMD is not installed (sh setup.sh)") {
-        return;
-    }
-    let driver = driver.unwrap();
-    let mut command = wattmul();
-    command.env("RADV_FORCE_FAMILY", "POLARIS10").env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver);
+    let Some(mut command) = common::on_made_up_amd("POLARIS10") else { return };
     let output = command.args(["--dtype", "f16", "--no-save"]).output().unwrap();
     assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true));
     let text = String::from_utf8(output.stderr).unwrap();

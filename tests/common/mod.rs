@@ -2,21 +2,40 @@
 #![allow(dead_code, reason = "each test takes what it needs")]
 
 use assert_cmd::Command;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use wattmul::plan::Wishes;
-use wattmul::record::Record;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use wattmul::gpu::adapter::{AdapterInfo, AdapterType};
+use wattmul::plan::{Plan, Wishes};
+use wattmul::protocol::{Clock, Sampler, Workload};
+use wattmul::record::{KernelChoice, Record};
+use wattmul::run::{Prepared, RunError, Setup, carry_out};
 use wattmul::simulate;
 
-/// Rounds as short as they can be: for tests of everything but the figures.
-pub const BRIEF: &[&str] = &[
-    "--size", "128", "--rounds", "2", "--window", "0.2", "--lead-in", "0.1", "--warm-up", "0.3", "--kernel",
-    "direct/8x16",
-];
+/// Options of a run of so many rounds, of windows of so many seconds, and with as little besides as there can be.
+pub const fn run_of(rounds: &'static str, window_s: &'static str) -> [&'static str; 12] {
+    let (size, lead_in, warm_up) = (["--size", "128"], ["--lead-in", "0.1"], ["--warm-up", "0.3"]);
+    let kernel = ["--kernel", "direct/8x16"]; // the last, so that it can be left out
+    [
+        size[0], size[1], "--rounds", rounds, "--window", window_s, lead_in[0], lead_in[1], warm_up[0], warm_up[1],
+        kernel[0], kernel[1],
+    ]
+}
+
+/// A run as short as it can be: for tests of everything but the figures.
+pub const BRIEF: &[&str] = &run_of("2", "0.2");
+/// The same, with whatever kernel is fastest.
+pub const BRIEF_TUNED: &[&str] = BRIEF.split_at(10).0;
+/// More rounds than any test waits for.
+pub const LONG: &[&str] = &run_of("100", "0.3");
 
 /// The program under test, on Vulkan's software driver alone.
 pub fn wattmul() -> Command {
     let mut command = Command::from_std(program());
-    command.timeout(std::time::Duration::from_secs(300));
+    command.timeout(Duration::from_secs(300));
     command
 }
 
@@ -38,9 +57,48 @@ pub fn on_software_driver(mut command: std::process::Command) -> std::process::C
     });
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     if let Some(driver) = software_driver() {
-        command.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver); // loaders before 1.3.207 read the second
+        on_driver(&mut command, &driver);
     }
     command
+}
+
+/// Shows a command the Vulkan driver of this manifest alone.
+pub fn on_driver(command: &mut std::process::Command, manifest: &Path) {
+    command.env("VK_DRIVER_FILES", manifest).env("VK_ICD_FILENAMES", manifest); // loaders before 1.3.207 read the second
+}
+
+/// The program on Mesa's driver for AMD GPUs, whose hardware is made up: there is an adapter, and it cannot be opened. None,
+/// with a word why, where there is no such driver.
+pub fn on_made_up_amd(family: &str) -> Option<Command> {
+    let driver = driver("radeon_icd");
+    if skipped(driver.is_none(), "Mesa's Vulkan driver for AMD is not installed (sh setup.sh)") {
+        return None;
+    }
+    let mut command = program();
+    on_driver(&mut command, &driver?);
+    command.env("RADV_FORCE_FAMILY", family);
+    Some(Command::from_std(command))
+}
+
+/// Runs what is added to it over a kernel that seems to have these AMD GPUs; it ends with 77 where that cannot be.
+pub fn over_made_up_amdgpu(gpus: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new("python3");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doubles/simulated-amdgpu")).args(gpus).arg("--");
+    command
+}
+
+/// The file of Mesa's software driver itself.
+pub fn software_library() -> String {
+    let manifest = std::fs::read_to_string(software_driver().unwrap()).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    manifest["ICD"]["library_path"].as_str().unwrap().into()
+}
+
+/// A manifest for another library.
+pub fn write_manifest(path: &Path, library: &Path) {
+    let driver = serde_json::json!({ "library_path": library, "api_version": "1.1.230" });
+    let manifest = serde_json::json!({ "file_format_version": "1.0.0", "ICD": driver });
+    std::fs::write(path, manifest.to_string()).unwrap();
 }
 
 /// Sends a signal to a running child.
@@ -97,7 +155,7 @@ pub fn no_software_driver() -> bool {
 
 /// A folder in which the stand-in for NVIDIA's library has the real one's name. Give it as `LD_LIBRARY_PATH`.
 #[cfg(unix)]
-pub fn nvml_double() -> tempfile::TempDir {
+pub fn nvml_double() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(double("libnvml_double.so"), folder.path().join("libnvidia-ml.so.1")).unwrap();
     folder
@@ -112,7 +170,7 @@ pub fn double(name: &str) -> PathBuf {
 
 /// Two GPUs of NVIDIA's, played by Mesa's software driver (tests/doubles/vulkan.rs) and by the stand-in for NVIDIA's library.
 pub struct TwoGpus {
-    folder: tempfile::TempDir,
+    folder: TempDir,
 }
 
 impl TwoGpus {
@@ -126,21 +184,17 @@ impl TwoGpus {
             // Copies: of one file, the system would open one library.
             let library = folder.path().join(format!("{address}.so"));
             std::fs::copy(double("libvulkan_double.so"), &library).unwrap();
-            let driver = serde_json::json!({ "library_path": library, "api_version": "1.1.230" });
-            let manifest = serde_json::json!({ "file_format_version": "1.0.0", "ICD": driver });
-            std::fs::write(folder.path().join(format!("gpu{i}.json")), manifest.to_string()).unwrap();
+            write_manifest(&folder.path().join(format!("gpu{i}.json")), &library);
         }
         software_driver().map(|_| TwoGpus { folder })
     }
 
     /// The environment in which they are seen, but for `NVML_DOUBLE`, which must hold `gpus=2`.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let manifest = std::fs::read_to_string(software_driver().unwrap()).unwrap();
-        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
         let folder = self.folder.path().display();
         let drivers = format!("{folder}/gpu0.json:{folder}/gpu1.json");
         vec![
-            ("VULKAN_DOUBLE_DRIVER", manifest["ICD"]["library_path"].as_str().unwrap().into()),
+            ("VULKAN_DOUBLE_DRIVER", software_library()),
             ("VK_DRIVER_FILES", drivers.clone()),
             ("VK_ICD_FILENAMES", drivers),
             ("LD_LIBRARY_PATH", folder.to_string()),
@@ -161,6 +215,13 @@ pub fn records(folder: &Path) -> Vec<(PathBuf, Record)> {
     paths.into_iter().map(read).collect()
 }
 
+/// The only record in a folder.
+pub fn only_record(folder: &Path) -> Record {
+    let mut found = records(folder);
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0).1
+}
+
 /// Columns that a line of text takes in a terminal (all of ours are one wide).
 pub fn longest_line(text: &str) -> usize {
     text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
@@ -171,4 +232,134 @@ pub fn simulated(model: &str, seed: u64) -> Record {
     let model = model.parse().unwrap();
     let plan = simulate::plan(&model, &Wishes { seed, ..Wishes::default() }).unwrap();
     simulate::record(&model, plan).unwrap()
+}
+
+/// Carries a plan out on a workload and a sensor of the test's own.
+pub fn carried_out(
+    plan: Plan,
+    clock: &dyn Clock,
+    sensor: impl Sampler,
+    work: impl Workload + 'static,
+) -> Result<Record, RunError> {
+    let mut work = Some(Box::new(work));
+    let kernel = KernelChoice { variant: "none".into(), wgsl_digest: String::new(), tuning: vec![], remembered: false };
+    let setup = Setup {
+        adapter: AdapterInfo::new("toy", "toy", AdapterType::Other, "none"),
+        clock,
+        sensor: Ok(Box::new(sensor)),
+        open: &mut || Ok(()),
+        prepare: &mut || Ok(Prepared { work: work.take().unwrap(), inputs: BTreeMap::new(), kernel: kernel.clone() }),
+        truth: None,
+    };
+    carry_out(plan, setup, &|| false, &|_| ())
+}
+
+/// Nothing may take longer to end.
+pub const HANG: Duration = Duration::from_secs(5);
+
+/// A run that is watched.
+pub struct Running {
+    pub child: Child,
+    errors: BufReader<std::process::ChildStderr>,
+    seen: String,
+}
+
+impl Running {
+    pub fn start(command: &mut std::process::Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        Running { child, errors, seen: String::new() }
+    }
+
+    /// Waits until so many windows were measured.
+    pub fn after_windows(mut self, count: usize) -> Self {
+        for _ in 0..count {
+            loop {
+                let from = self.seen.len();
+                assert!(self.errors.read_line(&mut self.seen).unwrap() > 0, "the run ended: {}", self.seen);
+                if self.seen[from..].contains("round ") {
+                    break;
+                }
+            }
+        }
+        self
+    }
+
+    /// Waits for the end; gives the exit code and what was said on either output.
+    pub fn end(mut self) -> (Option<i32>, String, String) {
+        let mut output = String::new();
+        self.errors.read_to_string(&mut self.seen).unwrap();
+        self.child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+        assert!(!self.seen.contains("panicked"), "{}", self.seen);
+        (self.child.wait().unwrap().code(), output, self.seen)
+    }
+
+    /// The same for a run that must end now.
+    pub fn end_now(self) -> (Option<i32>, String, String) {
+        let begun = Instant::now();
+        let ended = self.end();
+        assert!(begun.elapsed() < HANG, "{:?}", begun.elapsed());
+        ended
+    }
+}
+
+#[cfg(unix)]
+/// A run with a stand-in for NVIDIA's library and a locked clock.
+#[cfg(unix)]
+pub struct Locked {
+    library: TempDir,
+    folder: TempDir,
+}
+
+#[cfg(unix)]
+impl Locked {
+    pub fn new() -> Self {
+        Locked { library: nvml_double(), folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn results(&self) -> PathBuf {
+        self.folder.path().join("results")
+    }
+
+    /// The program with the library, in the mode that `words` describe.
+    pub fn program(&self, words: &str) -> std::process::Command {
+        let mut command = program();
+        let words = format!("log={} {words}", self.folder.path().join("log").display());
+        command.env("LD_LIBRARY_PATH", self.library.path()).env("NVML_DOUBLE", words);
+        command
+    }
+
+    /// A run whose clock is locked at 1000 MHz.
+    pub fn command(&self, words: &str) -> std::process::Command {
+        let mut command = self.program(words);
+        command.args(["--power", "nvml:0", "--lock-clock", "1000", "--results"]).arg(self.results());
+        command
+    }
+
+    /// What the library was told to do with the clock.
+    pub fn clock(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        text.lines().filter(|line| line.contains("lock")).map(str::to_owned).collect()
+    }
+
+    /// Waits until the clock is locked.
+    pub fn wait_for_lock(&self) {
+        let begun = Instant::now();
+        while self.clock().is_empty() {
+            assert!(begun.elapsed().as_secs() < 60, "the clock is locked at the start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Is the clock free, now or soon, if it ever was locked? A guard does it when the program is gone already.
+    pub fn is_freed(&self) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < HANG {
+            if self.clock().last().is_none_or(|last| last == "unlocked") {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
 }
