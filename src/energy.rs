@@ -1,6 +1,5 @@
 //! From the sensor's trace and a window to watts.
 
-use crate::protocol::Idle;
 use crate::stats::median;
 use crate::trace::{IMPLAUSIBLE_W, Row, Trace};
 use schemars::JsonSchema;
@@ -88,6 +87,16 @@ pub fn window_power(trace: &Trace, start_s: f64, end_s: f64) -> WindowPower {
         result.counter = (to_s > from_s).then(|| (to_j - from_j) / (to_s - from_s));
     }
     result
+}
+
+/// Mean power and temperature of a device that does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Idle {
+    pub start_s: f64,
+    pub duration_s: f64,
+    pub power_w: Option<f64>,
+    pub temperature_c: Option<f64>,
 }
 
 /// Power and temperature from `start_s` on, without work.

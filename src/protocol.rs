@@ -3,7 +3,7 @@
 //!
 //! Why each step is as it is stands in docs/PROTOCOL.md.
 
-use crate::energy;
+use crate::energy::{self, Idle};
 use crate::gpu::GpuError;
 use crate::inputs::Init;
 use crate::order;
@@ -112,16 +112,6 @@ pub enum Stage {
         round: u32,
         init: Init,
     },
-}
-
-/// Mean power and temperature of a device that does nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Idle {
-    pub start_s: f64,
-    pub duration_s: f64,
-    pub power_w: Option<f64>,
-    pub temperature_c: Option<f64>,
 }
 
 /// The load before the first round.

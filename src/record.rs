@@ -1,14 +1,14 @@
 //! The record of a run: one JSON file, complete enough that everything computed in it can be computed again.
 
 use crate::activity::Activity;
-use crate::energy::{Lead, WindowPower};
+use crate::energy::{Idle, Lead, WindowPower};
 use crate::gpu::adapter::AdapterInfo;
 use crate::gpu::tune::Trial;
 use crate::host::{Host, Tool};
 use crate::inputs::Init;
 use crate::plan::Plan;
 use crate::power::{Limiter, Scope, Source};
-use crate::protocol::{Idle, WarmUp};
+use crate::protocol::WarmUp;
 use crate::slurm::Job;
 use crate::stats::Estimate;
 use crate::text::{printable, slug};

@@ -1,16 +1,17 @@
 //! A whole run: a plan carried out on a device, real or simulated, and made into a record.
 
+use crate::energy::{self, WindowPower};
 use crate::gpu::GpuError;
 use crate::gpu::adapter::AdapterInfo;
 use crate::host::{Host, Tool};
 use crate::inputs::Init;
 use crate::plan::{PROTOCOL, Plan};
-use crate::power::{Limiters, Source};
+use crate::power::Source;
 use crate::protocol::{Clock, Event, Finished, Halt, Protocol, Sampler, Stage, WarmUp, Window, Workload};
 use crate::record::{Course, IdlePower, Inputs, KernelChoice, Record, SCHEMA, Summary, Truth, WindowRecord};
-use crate::trace::{Trace, round};
+use crate::trace::round;
 use crate::validity::{Status, Verdict};
-use crate::{energy, summary, validity};
+use crate::{summary, validity};
 use std::collections::BTreeMap;
 
 /// A device opened and its products verified.
@@ -116,12 +117,8 @@ pub fn carry_out(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn 
     for idle in [&mut record.idle.cold, &mut record.idle.open, &mut record.idle.hot].into_iter().flatten() {
         *idle = energy::idle(&record.trace, idle.start_s, idle.duration_s);
     }
-    record.windows = windows.iter().map(|window| window_record(window, &record.plan, &record.trace)).collect();
-    let powers: Vec<_> = record.windows.iter().map(|window| window.power_w).collect();
-    let lead = energy::lead(&powers);
-    for window in &mut record.windows {
-        window.energy_j = window.power_w.watts(lead).map(|watts| round(watts * window.duration_s, 6));
-    }
+    let windows: Vec<WindowRecord> = windows.iter().map(|window| window_record(window, &record.plan)).collect();
+    record.windows = summary::by_trace(&windows, &record.trace);
     record.summary = summary::of(&record);
     record.verdict = validity::of(&record);
     Ok(record)
@@ -145,23 +142,21 @@ fn rounds(
     (Some(warm_up), halt.err())
 }
 
-/// A window with what the trace says of it. Figures are rounded before anything is computed from them.
-fn window_record(window: &Window, plan: &Plan, trace: &Trace) -> WindowRecord {
-    let (start_s, duration_s) = (round(window.start_s, 6), round(window.duration_s, 6));
-    let end_s = start_s + duration_s;
+/// A window as it was timed. Figures are rounded before anything is computed from them.
+fn window_record(window: &Window, plan: &Plan) -> WindowRecord {
     WindowRecord {
         init: plan.inits[window.init],
         round: window.round,
-        start_s,
-        duration_s,
+        start_s: round(window.start_s, 6),
+        duration_s: round(window.duration_s, 6),
         products: round(window.products, 6),
         device_s: window.device_s.map(|seconds| round(seconds, 6)),
         busy: window.busy.map(|share| round(share, 6)),
         products_right: window.products_right,
-        power_w: energy::window_power(trace, start_s, end_s),
+        power_w: WindowPower::default(),
         energy_j: None,
-        clock_mhz: trace.mean(start_s, end_s, |row| row.clock_mhz).map(|mhz| round(mhz, 1)),
-        temperature_c: trace.mean(start_s, end_s, |row| row.temperature_c).map(|degrees| round(degrees, 2)),
-        limiters: window.limiters.map(|limiters: Limiters| limiters.iter().collect()),
+        clock_mhz: None,
+        temperature_c: None,
+        limiters: window.limiters.map(|limiters| limiters.iter().collect()),
     }
 }

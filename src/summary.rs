@@ -1,16 +1,39 @@
 //! From windows to the answer: per init, and init against init.
 
-use crate::energy::{self, Lead, WindowPower};
+use crate::energy::{self, Lead};
 use crate::inputs::Init;
 use crate::record::{InitSummary, Ratios, Record, SensorSummary, Summary, WindowRecord};
 use crate::stats::{self, Estimate};
+use crate::trace::{Trace, round};
 use std::collections::BTreeMap;
+
+/// What the trace says of windows: their power, joules, clock and temperature. The rest of them stays as it is.
+pub fn by_trace(windows: &[WindowRecord], trace: &Trace) -> Vec<WindowRecord> {
+    let measured = |window: &WindowRecord| {
+        let (start_s, end_s) = (window.start_s, window.start_s + window.duration_s);
+        WindowRecord {
+            power_w: energy::window_power(trace, start_s, end_s),
+            clock_mhz: trace.mean(start_s, end_s, |row| row.clock_mhz).map(|mhz| round(mhz, 1)),
+            temperature_c: trace.mean(start_s, end_s, |row| row.temperature_c).map(|degrees| round(degrees, 2)),
+            ..window.clone()
+        }
+    };
+    let mut windows: Vec<WindowRecord> = windows.iter().map(measured).collect();
+    let lead = lead(&windows);
+    for window in &mut windows {
+        window.energy_j = window.power_w.watts(lead).map(|watts| round(watts * window.duration_s, 6));
+    }
+    windows
+}
+
+fn lead(windows: &[WindowRecord]) -> Option<Lead> {
+    energy::lead(&windows.iter().map(|window| window.power_w).collect::<Vec<_>>())
+}
 
 /// Sums up a record's windows, trace and idle power. Nothing else of the record is read, and the old summary least of all.
 pub fn of(record: &Record) -> Summary {
     let windows = &record.windows;
-    let powers: Vec<WindowPower> = windows.iter().map(|window| window.power_w).collect();
-    let lead = energy::lead(&powers);
+    let lead = lead(windows);
     // The temperature at which the work was done is that of the hot idle; its power is what leaks at that temperature.
     let idle = record.idle.hot.or(record.idle.open).or(record.idle.cold);
     let idle_w = idle.and_then(|idle| idle.power_w);
@@ -50,7 +73,8 @@ pub fn of(record: &Record) -> Summary {
         .collect();
 
     // The worst window, not the mean: a counter that fails in one of them must not hide behind the others.
-    let differences = powers.iter().filter_map(|power| Some(power.counter? / power.polled? - 1.0));
+    let powers = windows.iter().map(|window| window.power_w);
+    let differences = powers.filter_map(|power| Some(power.counter? / power.polled? - 1.0));
     let disagreement = differences.filter(|share| share.is_finite()).max_by(|a, b| a.abs().total_cmp(&b.abs()));
     Summary { inits, ratios, sensor: SensorSummary { lead, counter_period_s, power_period_s, disagreement, idle_w } }
 }

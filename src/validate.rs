@@ -4,13 +4,12 @@
 
 use crate::activity::Activity;
 use crate::dtype::Dtype;
-use crate::energy;
+use crate::energy::{self, Idle};
 use crate::folder::{self, Problem};
 use crate::inputs::{Init, Matrix, Operand};
 use crate::plan::PROTOCOL;
-use crate::protocol::Idle;
 use crate::record::{self, DIGITS, MORE_DIGITS, Record, WindowRecord};
-use crate::trace::{IMPLAUSIBLE_W, Trace, round};
+use crate::trace::{IMPLAUSIBLE_W, Trace};
 use crate::{summary, validity};
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
@@ -283,23 +282,9 @@ fn arithmetic(record: &Record, findings: &mut Findings) {
             difference(&format!("idle.{name}"), "is not what the trace says", &again, &idle, findings);
         }
     }
-    let powers: Vec<_> = record
-        .windows
-        .iter()
-        .map(|window| energy::window_power(trace, window.start_s, window.start_s + window.duration_s))
-        .collect();
-    let lead = energy::lead(&powers);
-    for (i, (window, &power_w)) in record.windows.iter().zip(&powers).enumerate() {
-        let WindowRecord { start_s, duration_s, .. } = *window;
-        let end_s = start_s + duration_s;
-        let again = WindowRecord {
-            power_w,
-            energy_j: power_w.watts(lead).map(|watts| round(watts * duration_s, 6)),
-            clock_mhz: trace.mean(start_s, end_s, |row| row.clock_mhz).map(|mhz| round(mhz, 1)),
-            temperature_c: trace.mean(start_s, end_s, |row| row.temperature_c).map(|degrees| round(degrees, 2)),
-            ..window.clone()
-        };
-        difference(&format!("windows[{i}]"), "is not what the trace says", &again, window, findings);
+    let windows = summary::by_trace(&record.windows, trace);
+    for (i, (again, window)) in windows.iter().zip(&record.windows).enumerate() {
+        difference(&format!("windows[{i}]"), "is not what the trace says", again, window, findings);
     }
     // Each step is held against what stands in the record, so that one changed figure is one problem.
     difference("summary", "does not follow from the windows", &summary::of(record), &record.summary, findings);

@@ -98,3 +98,12 @@ fn the_toy_measures_a_run() {
     assert!((watts[0] - 100.0).abs() < 1e-6 && (watts[1] - 200.0).abs() < 1e-6, "{watts:?}");
     assert!((record.idle.cold.unwrap().power_w.unwrap() - 30.0).abs() < 1e-6);
 }
+
+#[test]
+fn the_map_in_lib_rs_names_every_module() {
+    let text = include_str!("../src/lib.rs");
+    let map: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+    let modules = || text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let missing: Vec<&str> = modules().filter(|module| !map.contains(&format!("[`{module}`]"))).collect();
+    assert!(modules().count() > 30 && missing.is_empty(), "src/lib.rs says nothing of {missing:?}");
+}

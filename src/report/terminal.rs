@@ -2,11 +2,11 @@
 
 use super::atlas;
 use super::units::{self, or_na};
+use crate::energy::Idle;
 use crate::gpu::adapter::AdapterInfo;
 use crate::inputs::Init;
 use crate::plan::Plan;
 use crate::power::Source;
-use crate::protocol::Idle;
 use crate::record::{InitSummary, Record, TrueRatios};
 use crate::stats::Estimate;
 use crate::text::{printable, wrapped};

@@ -2,10 +2,10 @@
 
 use super::parts::{Cell, Column, figure, nowrap, number, table};
 use crate::activity::Bits;
+use crate::energy::Idle;
 use crate::folder;
 use crate::overview::Run;
 use crate::power::Limiter;
-use crate::protocol::Idle;
 use crate::record::{Record, WindowRecord};
 use crate::report::units::{self, or_na};
 use crate::report::{atlas, course};
