@@ -23,7 +23,7 @@
 //! - [`trace`], [`energy`]: from samples to the watts of a window. [`stats`]: ratios and their intervals.
 //! - [`activity`]: how many bits of the operands switch, and the watts that go with it.
 //! - [`summary`], [`validity`], [`record`]: the answer, whether it can be believed, and the file that holds it. Whoever has
-//!   the file can compute the first two again.
+//!   the file can compute the first two again. [`conclude`] saves and shows it.
 //! - [`sweep`]: the clocks of a sweep, and what its records say together. [`year`]: what the difference would be over a year.
 //! - [`folder`], [`validate`]: records that strangers wrote, and whether they can be what they say. They need no GPU, and no
 //!   driver; nor does what follows.
@@ -37,6 +37,7 @@
 pub mod activity;
 pub mod cli;
 pub mod compare;
+pub mod conclude;
 pub mod devices;
 pub mod doctor;
 pub mod dtype;

@@ -12,9 +12,10 @@ use wattmul::cli::{
     Cli, Command, CompareArgs, DevicesArgs, DoctorArgs, Format, KernelArgs, KernelWish, ModelWish, ReportArgs, RunArgs,
     SweepArgs, ValidateArgs,
 };
+use wattmul::conclude::{conclude, exit_code, show_heading};
 use wattmul::gpu::adapter;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
-use wattmul::measure::{self, conclude, exit_code, show_heading};
+use wattmul::measure;
 use wattmul::overview::{Overview, Run};
 use wattmul::plan::PlanError;
 use wattmul::power::choice::{self, SensorChoice};

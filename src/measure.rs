@@ -2,6 +2,7 @@
 
 use crate::activity::Activity;
 use crate::cli::RunArgs;
+use crate::conclude::{conclude, exit_code, show_heading};
 use crate::gpu::GpuError;
 use crate::gpu::adapter::{self, Adapter, AdapterInfo, AdapterType, Gpu};
 use crate::gpu::buffers::{Buffers, Operands, Shape};
@@ -23,7 +24,6 @@ use crate::validity::Status;
 use crate::{devices, interrupt, text};
 use std::cell::RefCell;
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -183,78 +183,6 @@ pub fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Resul
     let result = carry_out(plan.clone(), setup, &interrupt::stopped, &|event| progress.event(&plan, event));
     progress.finish();
     Ok(Some(result?))
-}
-
-/// Prints what is about to run.
-///
-/// # Errors
-/// Standard output is closed.
-pub fn show_heading(args: &RunArgs, heading: &str) -> std::io::Result<()> {
-    if args.json {
-        eprint!("{heading}");
-        return Ok(());
-    }
-    let mut output = std::io::stdout().lock();
-    write!(output, "{heading}")?;
-    output.flush()
-}
-
-/// Saves and shows the record. It is shown all the same where it cannot be saved.
-///
-/// # Errors
-/// The folder cannot be written, or standard output is closed.
-pub fn conclude(args: &RunArgs, mut record: Record) -> anyhow::Result<Record> {
-    record.run.label = args.label.clone();
-    record.run.slurm = Job::of_this_process();
-    // What Slurm ended before its time, it starts again or was told to forget: half of a run would stand beside the whole.
-    let dropped = record.run.slurm.is_some() && record.run.halted.is_some() && interrupt::stopped();
-    let saved = args.folder().filter(|_| !dropped).map(|folder| {
-        let mut saved = interrupt::saving();
-        let outcome = record.save(folder);
-        *saved |= outcome.is_ok();
-        outcome
-    });
-    let shown = show(args, &record, saved.as_ref().and_then(|saved| saved.as_deref().ok()), dropped);
-    if let Some(Err(why)) = saved {
-        return Err(rescue(args, &record, why));
-    }
-    shown?;
-    Ok(record)
-}
-
-fn show(args: &RunArgs, record: &Record, saved: Option<&Path>, dropped: bool) -> std::io::Result<()> {
-    let mut output = std::io::stdout().lock();
-    if args.json {
-        write!(output, "{}", record.to_json())?;
-    } else {
-        write!(output, "{}", terminal::summary(record, args.grid_intensity))?;
-        match saved {
-            Some(path) => writeln!(output, "  saved {}", path.display())?,
-            None if dropped => writeln!(output, "  not saved: stopped in a job of Slurm, which may start it again")?,
-            None if args.folder().is_some() => {} // the error says where it is
-            None if args.no_save => writeln!(output, "  not saved (--no-save)")?,
-            None => writeln!(output, "  not saved: simulated (--results names a folder)")?,
-        }
-    }
-    output.flush()
-}
-
-/// The error of a record that could not be saved: minutes of work are in it, and it says where they are instead.
-fn rescue(args: &RunArgs, record: &Record, why: anyhow::Error) -> anyhow::Error {
-    match record.save(&std::env::temp_dir()) {
-        Ok(path) => why.context(format!("the record is in {} instead", path.display())),
-        Err(_) if args.json => why,
-        Err(_) => {
-            eprint!("{}", record.to_json());
-            why.context("the record is saved nowhere, and is printed above instead")
-        }
-    }
-}
-
-/// 3 if one verdict is invalid, else 0.
-pub fn exit_code(records: &[Record]) -> ExitCode {
-    let invalid = |record: &Record| record.verdict.judgement() == Status::Invalid;
-    ExitCode::from(if records.iter().any(invalid) { 3 } else { 0 })
 }
 
 /// Opens and prepares a real adapter, in the two steps that [`Setup`] asks for.
