@@ -108,7 +108,7 @@ fn refusals(a: &Record, b: &Record) -> Vec<String> {
         }
     }
     for (name, record) in [("A", a), ("B", b)] {
-        if record.verdict.judgement() == Status::Invalid {
+        if record.verdict.is_invalid() {
             let why =
                 record.verdict.reasons.first().map(|reason| reason.message.as_str()).unwrap_or("nothing says why");
             refusals.push(format!("{name} is invalid: {why}"));

@@ -1,11 +1,10 @@
-//! What becomes of a record: it is saved and shown, and decides the exit code.
+//! What a run shows and leaves: its heading, its record saved and shown, and the exit code.
 
 use crate::cli::RunArgs;
 use crate::interrupt;
 use crate::record::Record;
 use crate::report::terminal;
 use crate::slurm::Job;
-use crate::validity::Status;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -78,6 +77,5 @@ fn rescue(args: &RunArgs, record: &Record, why: anyhow::Error) -> anyhow::Error 
 
 /// 3 if one verdict is invalid, else 0.
 pub fn exit_code(records: &[Record]) -> ExitCode {
-    let invalid = |record: &Record| record.verdict.judgement() == Status::Invalid;
-    ExitCode::from(if records.iter().any(invalid) { 3 } else { 0 })
+    ExitCode::from(if records.iter().any(|record| record.verdict.is_invalid()) { 3 } else { 0 })
 }

@@ -4,13 +4,16 @@
 //!
 //! ```text
 //! cli ─→ plan ─┐
-//!              ├─→ run ─→ protocol ─→ windows ─┐
-//! gpu ─────────┤            ↑ samples          ├─→ energy ─→ summary ─→ validity ─→ record ─→ report
-//! power ───────┘          trace ───────────────┘            (stats)
+//! gpu ─────────┼─→ measure, simulate ─→ run ─→ protocol ─┬─→ windows ─┬─→ energy ─→ summary ─→ validity
+//! power ───────┘                                         └─→ trace ───┘            (stats)        │
+//!                                                                        report ←─ conclude ←─ record
 //!
 //! files of records ─→ folder ─→ validate ─→ overview (fleet, sweep) ─→ report
 //!                                       └─→ compare ─────────────────↗
 //! ```
+//!
+//! What `protocol` drives (a workload, a sensor, a clock) it knows by traits of its own; [`gpu`], [`power`] and [`simulate`] implement
+//! them.
 //!
 //! - [`cli`], [`plan`]: what was asked for, and what will be measured.
 //! - [`inits`], [`inputs`]: what the operands can be filled with, and the operands. [`dtype`]: the type of their elements.
@@ -26,9 +29,10 @@
 //!   the file can compute the first two again. [`conclude`] saves and shows it.
 //! - [`sweep`]: the clocks of a sweep, and what its records say together. [`year`]: what the difference would be over a year.
 //! - [`folder`], [`validate`]: records that strangers wrote, and whether they can be what they say. They need no GPU, and no
-//!   driver; nor does what follows.
+//!   driver; nor does what follows until `report`.
 //! - [`overview`], [`fleet`], [`compare`]: records side by side, cards of one model, one record against another.
-//! - [`report`]: what people read. [`devices`], [`doctor`]: what is here, and what is missing.
+//! - [`report`]: what people read.
+//! - [`devices`], [`doctor`]: what is here, and what is missing.
 //! - Around it: [`slurm`], the cluster's job; [`host`], this machine; [`pci`] and [`sysfs`], how its devices are found;
 //!   [`interrupt`], how a run is ended; [`text`], what may be shown.
 

@@ -20,7 +20,6 @@ use crate::report::terminal;
 use crate::run::{Prepared, Setup, carry_out};
 use crate::several::{self, Row};
 use crate::slurm::Job;
-use crate::validity::Status;
 use crate::{devices, interrupt, text};
 use std::cell::RefCell;
 use std::io::Write;
@@ -94,7 +93,7 @@ fn measure_all(args: &RunArgs, adapters: &[Adapter], chosen: &[usize]) -> anyhow
         write!(std::io::stdout().lock(), "{text}")?
     }
     let failed = rows.len() < chosen.len() || rows.iter().any(|row| row.outcome.is_err());
-    let invalid = |row: &Row| matches!(&row.outcome, Ok(Some(record)) if record.verdict.judgement() == Status::Invalid);
+    let invalid = |row: &Row| matches!(&row.outcome, Ok(Some(record)) if record.verdict.is_invalid());
     Ok(ExitCode::from(if failed {
         1
     } else if rows.iter().any(invalid) {

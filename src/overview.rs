@@ -8,7 +8,6 @@ use crate::record::{InitSummary, Ratios, Record};
 use crate::stats::Estimate;
 use crate::trace::Trace;
 use crate::validate::{self, Depth, Good, Originals};
-use crate::validity::Status;
 use crate::year::GridIntensity;
 use rayon::prelude::*;
 use std::cmp::Ordering;
@@ -157,7 +156,7 @@ pub fn arrange(mut runs: Vec<Run>, all: bool, problems: Vec<Problem>) -> Overvie
     for (index, run) in runs.iter().enumerate() {
         if all {
             shown[index] = true;
-        } else if run.record.verdict.judgement() == Status::Invalid {
+        } else if run.record.verdict.is_invalid() {
             left_out.invalid += 1;
         } else {
             for place in places(&run.record) {

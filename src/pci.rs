@@ -1,4 +1,4 @@
-//! PCI addresses: how an adapter and the sensor of the same board are known to belong together.
+//! PCI addresses: how an adapter and the sensor of the same board are known to belong together, and a scheduler's GPU to both.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,14 @@ impl TryFrom<String> for PciAddress {
     fn try_from(text: String) -> Result<Self, String> {
         text.parse()
     }
+}
+
+/// A GPU in the list of its vendor's runtime; its place there is its index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedGpu {
+    pub address: PciAddress,
+    pub uuid: Option<String>,
+    pub model: Option<String>,
 }
 
 #[cfg(test)]

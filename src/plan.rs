@@ -70,6 +70,8 @@ pub enum PlanError {
         "--init needs at least two inits, the reference first, such as zeros,gaussian: their ratio is what is measured"
     )]
     Inits,
+    #[error("--init names {0} inits: {MOST_INITS} at most")]
+    Many(usize),
     #[error("--init has {0} twice: name each init once, the reference first")]
     Twice(Init),
     #[error("--clocks: {device} does not have {asked}, but {has}")]
@@ -84,6 +86,8 @@ fn names(dtypes: &[Dtype]) -> String {
     dtypes.iter().map(|dtype| dtype.name()).collect::<Vec<_>>().join(", ")
 }
 
+/// A GPU holds the matrices of all inits at once, and a person waits for each.
+pub const MOST_INITS: usize = 100;
 /// n without `--size`: the size of the experiment that this protocol repeats, and one that a CPU can do.
 const GPU_SIZE: usize = 10_000;
 const SOFTWARE_SIZE: usize = 1024;
@@ -105,8 +109,10 @@ impl Plan {
             _ => {}
         }
         let inits = if wishes.inits.is_empty() { vec![Init::Zeros, Init::Gaussian] } else { wishes.inits.clone() };
-        if inits.len() < 2 {
-            return Err(PlanError::Inits);
+        match inits.len() {
+            ..2 => return Err(PlanError::Inits),
+            count if count > MOST_INITS => return Err(PlanError::Many(count)),
+            _ => {}
         }
         if let Some(i) = (1..inits.len()).find(|&i| inits[..i].contains(&inits[i])) {
             return Err(PlanError::Twice(inits[i]));
@@ -199,6 +205,8 @@ mod tests {
             assert!(refused(Wishes { window_s: Some(window_s), ..Wishes::default() }).contains("--window"));
         }
         assert_eq!(plan(Wishes { inits: vec![Init::Zeros], ..Wishes::default() }), Err(PlanError::Inits));
+        let many: Vec<Init> = (2..=102).map(|sigma| format!("gaussian:{sigma}").parse().unwrap()).collect();
+        assert_eq!(plan(Wishes { inits: many, ..Wishes::default() }), Err(PlanError::Many(101)));
         let inits = vec![Init::Gaussian, Init::Zeros, Init::Gaussian];
         assert_eq!(plan(Wishes { inits, ..Wishes::default() }), Err(PlanError::Twice(Init::Gaussian)));
     }

@@ -3,7 +3,6 @@
 //!
 //! Why each step is as it is stands in docs/PROTOCOL.md.
 
-use crate::energy::{self, Idle};
 use crate::gpu::GpuError;
 use crate::inputs::Init;
 use crate::order;
@@ -114,6 +113,13 @@ pub enum Stage {
     },
 }
 
+/// A stretch without work.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rest {
+    pub start_s: f64,
+    pub duration_s: f64,
+}
+
 /// The load before the first round.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -170,16 +176,18 @@ impl From<GpuError> for Halt {
     }
 }
 
-/// Rows of the trace that a run may have within its windows, between them, and before the first: a record stays under 100 KB, and
-/// under 180 KB with the 72 windows of an atlas.
+/// Rows of the trace that a run may have within its windows, between them, and in the warm-up and all idles: a record stays under
+/// 100 KB, and under 180 KB with the 72 windows of an atlas.
 const ROWS_WITHIN: f64 = 1800.0;
 const ROWS_BETWEEN: f64 = 150.0;
-const ROWS_BEFORE: f64 = 450.0;
+const ROWS_BESIDE: f64 = 450.0;
 /// But a window has room for so many: it takes 20 to judge one, and a row is up to an update longer than it need be, so that less
 /// than half would be left of the updates of some sensors.
 const LEAST_ROWS: f64 = 45.0;
 /// And a turn of the warm-up for so many, however long it may last: coarser rows than turns would never be seen to be steady.
 const LEAST_ROWS_OF_TURN: f64 = 8.0;
+/// But none need be finer than this for it.
+const FINE_ROW_S: f64 = 0.05;
 /// What the sensor's period is taken to be, for pauses, before it is known: that of most boards.
 const USUAL_PERIOD_S: f64 = 0.1;
 /// After load, a sensor that averages and a clock that has not fallen yet are waited for.
@@ -217,7 +225,7 @@ impl<'a> Protocol<'a> {
     ) -> Self {
         let wraps_at_uj = sensor.as_ref().and_then(|sensor| sensor.source().counter?.wraps_at_uj);
         let mut trace = TraceBuilder::new(wraps_at_uj);
-        trace.set_resolution(before_s(&plan));
+        trace.set_resolution(idle_row_s(&plan));
         let mut key = *b"wattmul: pauses before a window.";
         key[24..].copy_from_slice(&plan.seed.to_le_bytes());
         Protocol {
@@ -235,28 +243,28 @@ impl<'a> Protocol<'a> {
         }
     }
 
-    /// Power and temperature of the device as it is now, without work. None where there is no sensor.
+    /// Lets the sensor look at the device as it is now, without work: when, and for how long. None where there is no sensor.
     ///
     /// # Errors
     /// [`Halt::Stopped`].
-    pub fn idle(&mut self) -> Result<Option<Idle>, Halt> {
+    pub fn idle(&mut self) -> Result<Option<Rest>, Halt> {
         if self.sensor.is_none() {
             return Ok(None);
         }
         self.begin(Stage::Idle, self.plan.idle_s);
-        self.trace.set_resolution(before_s(&self.plan));
+        self.trace.set_resolution(idle_row_s(&self.plan));
         let start_s = self.clock.now_s();
         self.sleep(self.plan.idle_s)?;
         let end_s = self.clock.now_s();
         self.trace.flush();
-        Ok(Some(energy::idle(self.trace.so_far(), start_s, end_s - start_s)))
+        Ok(Some(Rest { start_s, duration_s: end_s - start_s }))
     }
 
     /// As [`Protocol::idle`], but after work: a sensor that averages must forget it first.
     ///
     /// # Errors
     /// [`Halt::Stopped`].
-    pub fn idle_after_work(&mut self) -> Result<Option<Idle>, Halt> {
+    pub fn idle_after_work(&mut self) -> Result<Option<Rest>, Halt> {
         if let Some(sensor) = &self.sensor {
             let settle_s = SETTLE_S.max(sensor.source().averaging_s());
             self.begin(Stage::Idle, settle_s);
@@ -273,7 +281,7 @@ impl<'a> Protocol<'a> {
         let (least_s, most_s) = self.plan.warm_up_s;
         let start_s = self.clock.now_s();
         self.begin(Stage::WarmUp, least_s);
-        self.trace.take_counter_period(); // at rest, some counters stand still
+        self.trace.set_resolution(warm_up_row_s(&self.plan));
         let inits = self.plan.inits.len();
         let turn_s = turn_s(&self.plan);
         // Of many inits, some warm the device and others let it cool: only all of their turns together are steady.
@@ -327,9 +335,9 @@ impl<'a> Protocol<'a> {
         work.check_products(init)?;
         if let Some(sensor) = &self.sensor {
             self.trace.flush();
-            self.plan.fit_to_sensor(sensor.source(), self.trace.take_counter_period());
+            self.plan.fit_to_sensor(sensor.source(), self.trace.counter_period_s());
         }
-        self.trace.set_resolution(between_s(&self.plan));
+        self.trace.set_resolution(lead_in_row_s(&self.plan));
         pace.sort_by(|a, b| a.value.total_cmp(&b.value));
         let fast_product_s = pace.get(pace.len() / 10).map(|point| point.value);
         Ok(WarmUp { start_s, duration_s: self.clock.now_s() - start_s, steady, fast_product_s })
@@ -375,7 +383,7 @@ impl<'a> Protocol<'a> {
             match first {
                 None if now_s - begun_s >= lead_in_s => {
                     first = Some(ends.len() - 1);
-                    self.trace.set_resolution(within_s(&self.plan));
+                    self.trace.set_resolution(window_row_s(&self.plan));
                     self.trace.take_limiters();
                 }
                 // At least one whole product, however long it takes.
@@ -386,7 +394,7 @@ impl<'a> Protocol<'a> {
             }
         };
         let limiters = self.trace.take_limiters();
-        self.trace.set_resolution(between_s(&self.plan));
+        self.trace.set_resolution(lead_in_row_s(&self.plan));
         drain(work, in_flight)?;
         let spans: Option<Vec<DeviceSpan>> =
             work.device_spans()?.get(first..=last).and_then(|s| s.iter().copied().collect());
@@ -469,20 +477,22 @@ impl<'a> Protocol<'a> {
     }
 }
 
-fn within_s(plan: &Plan) -> f64 {
+fn window_row_s(plan: &Plan) -> f64 {
     let windows = f64::from(plan.rounds) * plan.inits.len() as f64;
     plan.window_s / (ROWS_WITHIN / windows).max(LEAST_ROWS)
 }
 
-fn between_s(plan: &Plan) -> f64 {
+fn lead_in_row_s(plan: &Plan) -> f64 {
     let windows = f64::from(plan.rounds) * plan.inits.len() as f64;
     windows * (plan.lead_in_s + USUAL_PERIOD_S) / ROWS_BETWEEN
 }
 
-/// Of idle and the warm-up.
-fn before_s(plan: &Plan) -> f64 {
-    let all_s = plan.warm_up_s.1 + 3.0 * plan.idle_s;
-    (all_s / ROWS_BEFORE).min(turn_s(plan) / LEAST_ROWS_OF_TURN)
+fn idle_row_s(plan: &Plan) -> f64 {
+    (plan.warm_up_s.1 + 3.0 * plan.idle_s) / ROWS_BESIDE
+}
+
+fn warm_up_row_s(plan: &Plan) -> f64 {
+    idle_row_s(plan).min((turn_s(plan) / LEAST_ROWS_OF_TURN).max(FINE_ROW_S))
 }
 
 /// How long the warm-up stays with an init. However many there are, each has its turn.

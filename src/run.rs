@@ -7,7 +7,7 @@ use crate::host::{Host, Tool};
 use crate::inputs::Init;
 use crate::plan::{PROTOCOL, Plan};
 use crate::power::Source;
-use crate::protocol::{Clock, Event, Finished, Halt, Protocol, Sampler, Stage, WarmUp, Window, Workload};
+use crate::protocol::{Clock, Event, Finished, Halt, Protocol, Rest, Sampler, Stage, WarmUp, Window, Workload};
 use crate::record::{Course, IdlePower, Inputs, KernelChoice, Record, SCHEMA, Summary, Truth, WindowRecord};
 use crate::trace::round;
 use crate::validity::{Status, Verdict};
@@ -69,15 +69,15 @@ pub fn carry_out(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn 
     let inits = plan.inits.len();
 
     let mut protocol = Protocol::new(plan, clock, sensor, stop, watch);
-    let mut idle = IdlePower { cold: protocol.idle()?, ..IdlePower::default() };
+    let cold = protocol.idle()?;
     watch(Event::Begun(Stage::Prepare));
     open().map_err(RunError::Gpu)?;
-    idle.open = protocol.idle()?;
+    let opened = protocol.idle()?;
     watch(Event::Begun(Stage::Prepare));
     let Prepared { mut work, inputs, kernel } = prepare().map_err(RunError::Gpu)?;
 
     let mut windows = vec![];
-    let (warm_up, halt) = rounds(&mut protocol, work.as_mut(), &mut windows, &mut idle);
+    let Rounds { warm_up, hot, halt } = rounds(&mut protocol, work.as_mut(), &mut windows);
     let halted = match halt {
         None => None,
         Some(halt) if windows.len() < inits => return Err(halt.into()),
@@ -86,6 +86,8 @@ pub fn carry_out(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn 
     };
 
     let Finished { plan, trace, failed_reads, last_failure } = protocol.finish();
+    let [cold, open, hot] = [cold, opened, hot]
+        .map(|rest| rest.map(|Rest { start_s, duration_s }| energy::idle(&trace, start_s, duration_s)));
     let mut record = Record {
         schema: SCHEMA,
         protocol: PROTOCOL.into(),
@@ -105,7 +107,7 @@ pub fn carry_out(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn 
             label: None,
             slurm: None,
         },
-        idle,
+        idle: IdlePower { cold, open, hot },
         warm_up,
         windows: vec![],
         summary: Summary::default(),
@@ -113,10 +115,6 @@ pub fn carry_out(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn 
         truth,
         plan,
     };
-    // Once more, from the whole trace: a row that begins within a millisecond after the end counts by its rounded time.
-    for idle in [&mut record.idle.cold, &mut record.idle.open, &mut record.idle.hot].into_iter().flatten() {
-        *idle = energy::idle(&record.trace, idle.start_s, idle.duration_s);
-    }
     let windows: Vec<WindowRecord> = windows.iter().map(|window| window_record(window, &record.plan)).collect();
     record.windows = summary::by_trace(&windows, &record.trace);
     record.summary = summary::of(&record);
@@ -124,22 +122,25 @@ pub fn carry_out(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn 
     Ok(record)
 }
 
-/// What can be cut short: warm-up, rounds, and the last idle measurement.
-fn rounds(
-    protocol: &mut Protocol,
-    work: &mut dyn Workload,
-    windows: &mut Vec<Window>,
-    idle: &mut IdlePower,
-) -> (Option<WarmUp>, Option<Halt>) {
-    let warm_up = match protocol.warm_up(work) {
-        Ok(warm_up) => warm_up,
-        Err(halt) => return (None, Some(halt)),
-    };
-    let halt = protocol.rounds(work, windows).and_then(|()| {
-        idle.hot = protocol.idle_after_work()?;
+/// What can be cut short: warm-up, rounds, and the last look at the device without work.
+struct Rounds {
+    warm_up: Option<WarmUp>,
+    hot: Option<Rest>,
+    halt: Option<Halt>,
+}
+
+/// Windows that were finished before a halt are in `windows`.
+fn rounds(protocol: &mut Protocol, work: &mut dyn Workload, windows: &mut Vec<Window>) -> Rounds {
+    let mut done = Rounds { warm_up: None, hot: None, halt: None };
+    let mut carry_out = || {
+        done.warm_up = Some(protocol.warm_up(work)?);
+        protocol.rounds(work, windows)?;
+        done.hot = protocol.idle_after_work()?;
         Ok(())
-    });
-    (Some(warm_up), halt.err())
+    };
+    let outcome: Result<(), Halt> = carry_out();
+    done.halt = outcome.err();
+    done
 }
 
 /// A window as it was timed. Figures are rounded before anything is computed from them.

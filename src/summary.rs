@@ -49,14 +49,17 @@ pub fn of(record: &Record) -> Summary {
         .collect();
 
     let reference = record.plan.inits[0];
+    let mut rounds: BTreeMap<u32, Vec<&WindowRecord>> = BTreeMap::new();
+    windows.iter().for_each(|window| rounds.entry(window.round).or_default().push(window));
     let ratios =
         record.plan.inits[1..].iter().filter(|init| inits.contains_key(init) && inits.contains_key(&reference));
     let ratios = ratios
         .map(|&init| {
             let pairs: Vec<Pair> = of_init(init)
                 .filter_map(|window| {
-                    let reference = of_init(reference).find(|other| other.round == window.round)?;
-                    Some((window, reference, place(windows, window) - place(windows, reference)))
+                    let round = &rounds[&window.round];
+                    let reference = round.iter().copied().find(|other| other.init == reference)?;
+                    Some((window, reference, place(round, window) - place(round, reference)))
                 })
                 .collect();
             let estimate = |quantity: &dyn Fn(&WindowRecord) -> Option<f64>| ratio(&pairs, quantity);
@@ -82,9 +85,9 @@ pub fn of(record: &Record) -> Summary {
 /// A window, that of the reference in the same round, and how many places after it the first one came.
 type Pair<'a> = (&'a WindowRecord, &'a WindowRecord, i32);
 
-/// Windows of its round that came before it.
-fn place(windows: &[WindowRecord], window: &WindowRecord) -> i32 {
-    windows.iter().filter(|other| other.round == window.round && other.start_s < window.start_s).count() as i32
+/// How many of its round came before it.
+fn place(round: &[&WindowRecord], window: &WindowRecord) -> i32 {
+    round.iter().filter(|other| other.start_s < window.start_s).count() as i32
 }
 
 fn of_windows(windows: Vec<&WindowRecord>, lead: Option<Lead>, flop: f64) -> Option<InitSummary> {

@@ -5,7 +5,7 @@ use crate::plan::PlanError;
 use crate::power::PowerError;
 use crate::record::Record;
 use crate::stats::{self, Estimate, Fan};
-use crate::validity::{Flag, Status};
+use crate::validity::Flag;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::str::FromStr;
@@ -203,7 +203,7 @@ fn rows(clock_mhz: u32, record: &Record) -> impl Iterator<Item = Row> + '_ {
 fn is_held(mhz: u32, record: &Record) -> bool {
     let seen = record.summary.inits.values().filter_map(|init| init.clock_mhz);
     let off = |seen: f64| (seen / f64::from(mhz) - 1.0).abs();
-    record.verdict.judgement() != Status::Invalid
+    !record.verdict.is_invalid()
         && !record.verdict.flags.contains(&Flag::PowerCapped)
         && seen.map(off).all(|off| off <= HELD)
 }

@@ -1,4 +1,4 @@
-//! Files of Linux's sysfs, each a value: read again and again without opening and without allocating.
+//! Linux's sysfs: a tree of files, each a value.
 
 use crate::pci::PciAddress;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Where Linux shows its devices. What reads there takes another root too, so that a test can lay out its own.
 pub const SYS: &str = "/sys";
 
-/// A file that holds a whole number, kept open. The kernel writes it anew for each read from its beginning.
+/// A file that holds a whole number, kept open: it is read again and again without opening and without allocating. The kernel writes it anew for each read from its beginning.
 pub struct NumberFile(File);
 
 impl NumberFile {

@@ -2,8 +2,10 @@
 
 use crate::power::Limiters;
 use crate::power::sampler::Sample;
+use crate::stats::median;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 /// Columns of equal length, one row an update of the sensor. A row holds from its time to that of the next one.
 ///
@@ -134,7 +136,7 @@ pub struct TraceBuilder {
     /// When the last row began that has the counter.
     energy_row_s: f64,
     falls: u32,
-    counter_moves: Moves,
+    counter_steps: Steps,
     last_power_mw: Option<u64>,
     limiters: Option<Limiters>,
     /// The first of the failed reads since the last good one.
@@ -159,27 +161,23 @@ struct EnergyOrigin {
     wrapped_uj: u64,
 }
 
-/// When the counter moved, whether it got a row for it or not.
-#[derive(Clone, Copy, Default)]
-struct Moves {
-    first_s: Option<f64>,
-    last_s: f64,
-    count: u32,
+/// The latest times between two moves of the counter, whether it got rows for them or not.
+#[derive(Default)]
+struct Steps {
+    moved_s: Option<f64>,
+    steps_s: VecDeque<f64>,
 }
 
-/// So many moves tell a period.
-const LEAST_MOVES: u32 = 5;
+/// So many steps tell a period, and no more than so many are kept for it.
+const LEAST_STEPS: usize = 4;
+const MOST_STEPS: usize = 255;
 
-impl Moves {
+impl Steps {
     fn note(&mut self, time_s: f64) {
-        self.first_s.get_or_insert(time_s);
-        self.last_s = time_s;
-        self.count += 1;
-    }
-
-    fn period_s(&self) -> Option<f64> {
-        let first_s = self.first_s.filter(|_| self.count >= LEAST_MOVES)?;
-        Some((self.last_s - first_s) / f64::from(self.count - 1))
+        if let Some(before_s) = self.moved_s.replace(time_s) {
+            self.steps_s.truncate(MOST_STEPS - 1);
+            self.steps_s.push_front(time_s - before_s);
+        }
     }
 }
 
@@ -199,7 +197,7 @@ impl TraceBuilder {
             energy: None,
             energy_row_s: f64::NEG_INFINITY,
             falls: 0,
-            counter_moves: Moves::default(),
+            counter_steps: Steps::default(),
             last_power_mw: None,
             limiters: None,
             silent_since_s: None,
@@ -235,7 +233,7 @@ impl TraceBuilder {
             (_, None) => false,
         };
         if energy_moved {
-            self.counter_moves.note(sample.time_s);
+            self.counter_steps.note(sample.time_s);
         }
         let age_s = self.open.as_ref().map_or(f64::INFINITY, |open| sample.time_s - open.row.t_s);
         // A counter that moves seldom is never lost behind a row that something else began.
@@ -320,10 +318,11 @@ impl TraceBuilder {
         self.limiters.take()
     }
 
-    /// Mean time between two moves of the counter since the last call, in seconds: as the reads saw them, however coarse the rows
-    /// are. None with fewer than five.
-    pub fn take_counter_period(&mut self) -> Option<f64> {
-        std::mem::take(&mut self.counter_moves).period_s()
+    /// The counter's own period in seconds: the median of the latest times between two moves, as the reads saw them, however coarse
+    /// the rows are. None with fewer than five moves.
+    pub fn counter_period_s(&self) -> Option<f64> {
+        let steps_s = &self.counter_steps.steps_s;
+        if steps_s.len() < LEAST_STEPS { None } else { median(&steps_s.iter().copied().collect::<Vec<_>>()) }
     }
 
     /// Ends the row that still holds, so that [`TraceBuilder::so_far`] shows it.
@@ -377,8 +376,10 @@ mod tests {
         for i in 0..200 {
             builder.take(sample(i as f64 * 0.01, 1, 1_000_000 * (i / 10)));
         }
-        assert!((builder.take_counter_period().unwrap() - 0.1).abs() < 1e-9);
-        assert_eq!(builder.take_counter_period(), None, "since the last call");
+        assert!((builder.counter_period_s().unwrap() - 0.1).abs() < 1e-9);
+        // A gap, as while it rests, is one step among many.
+        builder.take(sample(60.0, 1, 1_000_000_000));
+        assert!((builder.counter_period_s().unwrap() - 0.1).abs() < 1e-9);
     }
 
     #[test]

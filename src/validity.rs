@@ -121,6 +121,11 @@ impl Verdict {
         self.judged.unwrap_or(self.status)
     }
 
+    /// Do the readings deserve no belief at all?
+    pub fn is_invalid(&self) -> bool {
+        self.judgement() == Status::Invalid
+    }
+
     /// The verdict in words: "valid, power-capped". Of a simulated record, the status that its readings deserve.
     pub fn words(&self) -> String {
         let flags: String = self.flags.iter().map(|flag| format!(", {flag}")).collect();

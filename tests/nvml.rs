@@ -230,7 +230,7 @@ fn a_sweep_locks_each_clock_and_frees_it_and_changes_nothing_where_it_may_not() 
     }
     let scene = Locked::new();
     let sweep = |words: &str, clocks: &str| {
-        let mut program = scene.program(words);
+        let mut program = common::patiently(scene.program(words));
         program.args(["sweep", "--power", "nvml:0", "--clocks", clocks, "--results"]).arg(scene.results());
         program.args(BRIEF).output().unwrap()
     };

@@ -269,6 +269,22 @@ mod bad_input {
         }
     }
 
+    /// Fifty thousand windows that cannot be, and more inits than any GPU holds: a stranger's file takes neither hours nor pages.
+    #[test]
+    fn a_file_of_nothing_but_problems_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = simulated("h100", 0);
+        let mut windows = record.clone();
+        windows.windows = record.windows.iter().cycle().take(50_000).cloned().collect();
+        windows.save(folder.path()).unwrap();
+        let mut inits = record.clone();
+        inits.plan.inits = (1..100_000).map(|sigma| format!("gaussian:{sigma}").parse().unwrap()).collect();
+        inits.save(folder.path()).unwrap();
+        let text = printed(wattmul(&["validate"], folder.path()).code(3));
+        assert!(text.contains("has more: 1000 are named") && text.contains("expected 2 to 100 inits"), "{text}");
+        assert!(text.lines().count() < 2100, "{}", text.lines().count());
+    }
+
     #[test]
     fn a_copy_is_named_with_its_original() {
         let folder = tempfile::tempdir().unwrap();

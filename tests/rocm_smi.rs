@@ -171,7 +171,7 @@ fn a_locked_clock_is_free_again_however_the_run_ends() {
             "level() {{ cat {files}/power_dpm_force_performance_level; echo; }}
              cat {files}/pp_od_clk_voltage
              wattmul --power rocm-smi --rounds 1 {SHORT} --lock-clock 1234 >/dev/null & run=$!
-             until [ \"$(level)\" != auto ]; do sleep 0.05; done; level
+             for moment in $(seq 600); do [ \"$(level)\" != auto ] && break; sleep 0.05; done; level
              if [ -n '{signal}' ]; then kill -s {signal} $run; fi
              wait $run
              for moment in $(seq 100); do [ \"$(level)\" = auto ] && break; sleep 0.05; done; level

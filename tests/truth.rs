@@ -12,6 +12,7 @@ use wattmul::protocol::{Clock, Sampler, Workload};
 use wattmul::record::{Record, Truth};
 use wattmul::simulate::sensor::CounterModel;
 use wattmul::simulate::{self, Fault, MODELS, Model, Simulation, endless, truth};
+use wattmul::stats;
 use wattmul::validity::{Flag, Status};
 
 /// All together: a sample that is too small for shares in a debug build.
@@ -88,9 +89,7 @@ fn share(outcomes: &[Outcome], what: impl Fn(&Outcome) -> bool) -> f64 {
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    stats::median(&values.collect::<Vec<_>>()).unwrap()
 }
 
 fn worst(values: impl Iterator<Item = f64>) -> f64 {

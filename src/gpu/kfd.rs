@@ -1,8 +1,7 @@
 //! AMD's GPUs as its compute driver (amdkfd) numbers them: ROCm's runtime counts in this order, and
 //! `ROCR_VISIBLE_DEVICES` with it. ROCm SMI sorts by PCI address instead, which on boards of several dies is another order.
 
-use super::visible::ListedGpu;
-use crate::pci::PciAddress;
+use crate::pci::{ListedGpu, PciAddress};
 use crate::sysfs::{self, entries, read_number, read_text};
 use std::path::Path;
 

@@ -18,20 +18,12 @@
 
 use super::adapter::{AdapterInfo, AdapterType};
 use super::kfd;
-use crate::pci::PciAddress;
+use crate::pci::{ListedGpu, PciAddress};
 use crate::power::nvml;
 use crate::sysfs::SYS;
 use std::collections::BTreeMap;
 use std::path::Path;
 use thiserror::Error;
-
-/// A GPU in the list of its vendor's runtime; its place there is its index.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ListedGpu {
-    pub address: PciAddress,
-    pub uuid: Option<String>,
-    pub model: Option<String>,
-}
 
 /// What the vendors' libraries show this process.
 pub trait Inventory {

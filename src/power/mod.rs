@@ -1,4 +1,8 @@
-//! Power sensors: one trait, one file a vendor.
+//! Power sensors behind one trait.
+//!
+//! - One file an interface: [`nvml`], [`rocm_smi`], [`hwmon`], `apple`, [`rapl`].
+//! - [`choice`]: which sensor belongs to which adapter. [`sampler`]: the thread that reads one.
+//! - [`clock_lock`]: a clock that is held and freed again; [`clock_guard`]: freed even for a program that was killed.
 
 #[cfg(all(target_os = "macos", target_arch = "aarch64"))]
 pub mod apple;

@@ -6,7 +6,7 @@
 use super::clock_guard::Guard;
 use super::clock_lock::ClockLock;
 use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, Scope, Source};
-use crate::gpu::visible::ListedGpu;
+use crate::pci::ListedGpu;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::DeviceArchitecture;

@@ -1,4 +1,5 @@
-//! What people read: pure functions from records to text and drawings.
+//! What people read. Functions from records to text and drawings, pure but for [`progress`], which draws as events come, and
+//! [`html`], which reads the trace of a run again when its turn comes.
 //!
 //! - In a terminal: [`terminal`] before and after a run, [`progress`] in its course, [`table`] for many records.
 //! - As files: [`html`], [`markdown`], [`mod@csv`].

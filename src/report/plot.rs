@@ -133,7 +133,7 @@ pub fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layo
     if plot.rows.is_empty() { None } else { plot.draw(layout) }
 }
 
-/// FLOP a joule of both inits, by GPU. Joules of one scope alone.
+/// Operations a joule of both inits, by GPU. Joules of one scope alone.
 pub fn efficiency(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layout) -> Option<Plot> {
     let row = |line: &Line| two(comparable, line, |init| init.gflop_per_j, units::plain);
     let Comparable { reference, init, dtype, .. } = comparable;

@@ -19,7 +19,6 @@ struct State {
     doing: String,
     /// Seconds that the whole run takes, as far as is known.
     whole_s: f64,
-    left_s: f64,
 }
 
 impl Progress {
@@ -33,7 +32,7 @@ impl Progress {
             bar
         });
         let whole_s = plan.rounds_s() + plan.warm_up_s.0;
-        Progress { bar, state: RefCell::new(State { doing: String::new(), whole_s, left_s: whole_s }) }
+        Progress { bar, state: RefCell::new(State { doing: String::new(), whole_s }) }
     }
 
     /// Something outside of the protocol that takes a while.
@@ -63,7 +62,6 @@ impl Progress {
                 if state.doing == "idle" {
                     return;
                 }
-                state.left_s = left_s;
                 state.whole_s = state.whole_s.max(left_s);
                 if let Some(bar) = &self.bar {
                     let figure =

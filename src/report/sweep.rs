@@ -33,9 +33,9 @@ pub fn table<'a>(records: impl IntoIterator<Item = &'a Record>) -> String {
             true => (figure(power_w, units::power), figure(energy_j, units::energy)),
             false => (units::time(time_s), String::new()),
         };
-        let (factor, interval) = match ratio {
-            Some(_) => (units::ratio(ratio), units::interval(ratio)),
-            None => Default::default(), // the reference
+        let (factor, interval) = match init == reference {
+            true => Default::default(),
+            false => (units::ratio(ratio), units::interval(ratio)),
         };
         let init = init.to_string();
         let line = format!("  {clock:<11}{init:<width$}{left:>10}{right:>11}{factor:>8}  {interval}");

@@ -130,9 +130,9 @@ pub(super) fn table(record: &Record) -> String {
             };
             let ratios = summary.ratios.get(&init);
             let ratio = ratios.and_then(|ratios| if joules { ratios.energy } else { ratios.time });
-            let (ratio, interval) = match ratio {
-                Some(_) => (units::ratio(ratio), units::interval(ratio)),
-                None => Default::default(), // the reference
+            let (ratio, interval) = match init == inits[0] {
+                true => Default::default(), // the reference
+                false => (units::ratio(ratio), units::interval(ratio)),
             };
             let columns = [units::time(time_s), or_na(power), or_na(energy), ratio];
             Some((init, columns, interval))

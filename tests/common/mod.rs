@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wattmul::gpu::adapter::{AdapterInfo, AdapterType};
@@ -34,8 +35,16 @@ pub const LONG: &[&str] = &run_of("100", "0.3");
 
 /// The program under test, on Vulkan's software driver alone.
 pub fn wattmul() -> Command {
-    let mut command = Command::from_std(program());
-    command.timeout(Duration::from_secs(300));
+    patiently(program())
+}
+
+/// Nothing here takes nearly as long.
+const HANGS: Duration = Duration::from_secs(300);
+
+/// A command that is killed when it hangs.
+pub fn patiently(command: std::process::Command) -> Command {
+    let mut command = Command::from_std(command);
+    command.timeout(HANGS);
     command
 }
 
@@ -77,7 +86,7 @@ pub fn on_made_up_amd(family: &str) -> Option<Command> {
     let mut command = program();
     on_driver(&mut command, &driver?);
     command.env("RADV_FORCE_FAMILY", family);
-    Some(Command::from_std(command))
+    Some(patiently(command))
 }
 
 /// Runs what is added to it over a kernel that seems to have these AMD GPUs; it ends with 77 where that cannot be.
@@ -104,10 +113,15 @@ pub fn write_manifest(path: &Path, library: &Path) {
 /// Sends a signal to a running child.
 #[cfg(unix)]
 pub fn signal(child: &std::process::Child, signal: i32) {
+    kill(child.id(), signal);
+}
+
+#[cfg(unix)]
+fn kill(id: u32, signal: i32) {
     // SAFETY: the process is our child and was not waited for, so that its number is its own.
     #[expect(unsafe_code, reason = "std sends no signal but SIGKILL")]
     unsafe {
-        libc::kill(child.id() as i32, signal)
+        libc::kill(id as i32, signal)
     };
 }
 
@@ -257,18 +271,29 @@ pub fn carried_out(
 /// Nothing may take longer to end.
 pub const HANG: Duration = Duration::from_secs(5);
 
-/// A run that is watched.
+/// A run that is watched, and killed when it hangs.
+#[cfg(unix)]
 pub struct Running {
     pub child: Child,
     errors: BufReader<std::process::ChildStderr>,
     seen: String,
+    /// Closes with this: then nothing hangs any more.
+    _watched: Sender<()>,
 }
 
+#[cfg(unix)]
 impl Running {
     pub fn start(command: &mut std::process::Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let errors = BufReader::new(child.stderr.take().unwrap());
-        Running { child, errors, seen: String::new() }
+        let (watched, ended) = channel();
+        let id = child.id();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(HANGS) == Err(RecvTimeoutError::Timeout) {
+                kill(id, libc::SIGKILL);
+            }
+        });
+        Running { child, errors, seen: String::new(), _watched: watched }
     }
 
     /// Waits until so many windows were measured.
@@ -303,7 +328,6 @@ impl Running {
     }
 }
 
-#[cfg(unix)]
 /// A run with a stand-in for NVIDIA's library and a locked clock.
 #[cfg(unix)]
 pub struct Locked {

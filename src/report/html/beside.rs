@@ -20,7 +20,6 @@ pub fn types_section(overview: &Overview, simulated: bool) -> Markup {
     let columns: Vec<Column> =
         [Text("GPU"), Text("scope")].into_iter().chain(Dtype::ALL.map(|dtype| Unsorted(dtype.name()))).collect();
     let row = |types::Row { gpu, scope, cells }: types::Row| {
-        let nowrap = |text: String| nowrap(text);
         let cells = cells.map(|cell| nowrap(types::cell(cell)));
         [Cell::from(gpu), scope.to_string().into()].into_iter().chain(cells).collect()
     };
