@@ -409,11 +409,11 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
     simulated: no GPU was measured
 
     gaussian against zeros · f32 10000²: ratios of a product's energy, power, time
-      GPU                   energy  95 % interval  power   time  scope  verdict
-      Simulated A100 PCIe    1.484  1.482 … 1.485  1.484  1.000  board  valid
-      Simulated V100         1.332  1.331 … 1.333  1.332  1.000  board  valid
-      Simulated board that   1.000  0.999 … 1.001  1.000  1.000  board  valid
-      does not care
+      GPU                        energy  95 % interval  power   time  scope  verdict
+      Simulated A100 PCIe         1.484  1.482 … 1.485  1.484  1.000  board  valid
+      Simulated V100              1.332  1.331 … 1.333  1.332  1.000  board  valid
+      Simulated board that does   1.000  0.999 … 1.001  1.000  1.000  board  valid
+      not care
 
 
       not shown: 2 with a newer or better run of the same GPU, 1 invalid (--all
@@ -421,7 +421,12 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
     ");
     let all = printed(wattmul(&["report", "--all"], folder.path()).success());
     let all = all.replace(&wattmul::report::published::table(), "");
-    assert_eq!(all.matches("A100").count(), 3, "{all}");
+    assert_eq!(all.matches("  Simulated A100  ").count(), 3, "{all}");
+    assert!(all.contains("  unverified-sensor\n"), "a verdict is not broken within a word: {all}");
+    for why in ["Simulated A100 PCIe: invalid: ", "Simulated V100: unverified-sensor: "] {
+        assert_eq!(all.matches(why).count(), 1, "{all}");
+    }
+    assert!(longest_line(&all) <= 80, "{all}");
 
     let csv = printed(wattmul(&["report", "--format", "csv"], folder.path()).success());
     let mut rows = csv::Reader::from_reader(csv.as_bytes());
@@ -456,10 +461,10 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
     simulated: no GPU was measured
 
     gaussian against zeros · f32 10000²: ratios of a product's energy, power, time
-      GPU             energy  95 % interval           power   time  scope  verdict
-      Simulated A100   1.454  1.453 … 1.618 (cards)   1.454  1.000  board  valid
-      PCIe × 8
-      Simulated V100   1.332  1.331 … 1.333           1.332  1.000  board  valid
+      GPU                        energy  95 % interval  power   time  scope  verdict
+      Simulated A100 PCIe × 8     1.454  1.453 … 1.618  1.454  1.000  board  valid
+                                         (cards)
+      Simulated V100              1.332  1.331 … 1.333  1.332  1.000  board  valid
 
       8 cards of Simulated A100 PCIe: a product of gaussian
                      ratio   energy      time

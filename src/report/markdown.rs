@@ -7,7 +7,7 @@ use super::plot;
 use super::published::{self, Published};
 use super::units::{self, or_na};
 use super::view::{self, Line};
-use super::{atlas, sweep as painted, table, types};
+use super::{atlas, sweep as painted, types};
 use crate::activity::Bits;
 use crate::dtype::Dtype;
 use crate::fleet::Card;
@@ -201,7 +201,7 @@ impl Page {
             );
         }
         for (run, init, kwh) in years {
-            let (gpu, words) = (cell(&table::gpu(&run.record)), year::words(kwh, overview.grid));
+            let (gpu, words) = (cell(&view::gpu(&run.record)), year::words(kwh, overview.grid));
             let _ = writeln!(self.text, "| {gpu} | {init} | {words} | {} |", dated(run, folder));
         }
     }
@@ -260,7 +260,7 @@ impl Page {
     fn atlas(&mut self, run: &Run, folder: &Path, name: &str, level: &str) {
         let record = &run.record;
         let plan = &record.plan;
-        let gpu = cell(&table::gpu(record));
+        let gpu = cell(&view::gpu(record));
         let _ = write!(
             self.text,
             "\n{level}# {gpu} · {} {}²\n\n{} {}\n",

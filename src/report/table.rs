@@ -12,6 +12,7 @@ use crate::record::{Ratios, Record};
 use crate::stats::Spread;
 use crate::text::{WIDTH, counted, printable, wrapped};
 use crate::validate::Validation;
+use crate::validity::Status;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::fmt::Write;
 
@@ -53,7 +54,7 @@ fn more(overview: &Overview, simulated: bool) -> String {
     }
     let atlases = overview.runs.iter().map(|run| &run.record).filter(|record| record.truth.is_some() == simulated);
     for record in atlases.filter(|record| atlas::is(record)) {
-        text += &wrapped(&format!("{}: {}", gpu(record), record.verdict.words()), "\n", "");
+        text += &wrapped(&format!("{}: {}", view::gpu(record), record.verdict.words()), "\n", "");
         text += &terminal::table(record);
     }
     for sweep in overview.sweeps(simulated) {
@@ -64,19 +65,39 @@ fn more(overview: &Overview, simulated: bool) -> String {
 }
 
 fn group_table(group: &Group, runs: &[Run]) -> String {
-    let mut table = table(&["GPU", "energy", "95 % interval", "power", "time", "scope", "verdict"], &[1, 3, 4]);
-    let mut fleets = String::new();
+    let (mut rows, mut fleets, mut why) = (vec![], String::new(), String::new());
     for entry in fleet::entries(group, runs) {
         match entry {
-            Entry::One(row) => table.add_row(cells(&row, &runs[row.run].record)),
+            Entry::One(row) => {
+                let record = &runs[row.run].record;
+                why += &reasons(record);
+                rows.push(cells(&row, record));
+            }
             Entry::Many(fleet) => {
                 fleets += &fleet_table(&fleet, group.comparable.init);
-                table.add_row(fleet_cells(&fleet))
+                rows.push(fleet_cells(&fleet));
             }
-        };
+        }
     }
+    let mut table = table(&["GPU", "energy", "95 % interval", "power", "time", "scope", "verdict"], &[1, 3, 4]);
+    // A long name may break between its words, a verdict of one word would break within it.
+    let longest = rows.iter().flat_map(|[.., verdict]| verdict.split(' ')).map(str::len).max().unwrap_or(0);
+    if let Some(verdict) = table.column_mut(6) {
+        verdict.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(longest as u16)));
+    }
+    table.add_rows(rows);
     let title = format!("{}: ratios of a product's energy, power, time", group.comparable.title());
-    wrapped(&title, "\n", "") + &indented(&table) + &fleets
+    wrapped(&title, "\n", "") + &indented(&table) + &why + &fleets
+}
+
+/// Why a run is not simply valid.
+fn reasons(record: &Record) -> String {
+    let reasons = &record.verdict.reasons;
+    if record.verdict.judgement() == Status::Valid || reasons.is_empty() {
+        return String::new();
+    }
+    let messages: Vec<String> = reasons.iter().map(|reason| printable(&reason.message)).collect();
+    wrapped(&format!("{}: {}: {}", view::gpu(record), record.verdict.words(), messages.join("; ")), "  ", "    ")
 }
 
 /// The median of the cards, and from which to which they reach.
@@ -85,7 +106,7 @@ fn fleet_cells(fleet: &Fleet) -> [String; 7] {
     let figure = |value: Option<f64>| or_na(value.map(units::figure));
     let reach = fleet.ratio.as_ref().map(|ratio| format!("{} (cards)", view::reach(ratio)));
     [
-        format!("{} × {cards}", gpu(first)),
+        format!("{} × {cards}", view::gpu(first)),
         figure(fleet.ratio.as_ref().map(|ratio| ratio.median)),
         or_na(reach),
         figure(fleet.median(|ratios| ratios.power)),
@@ -116,14 +137,14 @@ fn fleet_table(fleet: &Fleet, init: Init) -> String {
         add(&printable(name), figures(values), if *outlier { "stands out" } else { "" });
     }
     let first = &fleet.cards[0].run.record;
-    let title = format!("{} cards of {}: a product of {init}", fleet.cards.len(), gpu(first));
+    let title = format!("{} cards of {}: a product of {init}", fleet.cards.len(), view::gpu(first));
     wrapped(&title, "\n  ", "  ") + &indented(&table)
 }
 
 fn cells(row: &Row, record: &Record) -> [String; 7] {
     let Ratios { time, power, energy, .. } = row.ratios;
     [
-        gpu(record),
+        view::gpu(record),
         ratio(energy),
         interval(energy),
         ratio(power),
@@ -133,23 +154,13 @@ fn cells(row: &Row, record: &Record) -> [String; 7] {
     ]
 }
 
-/// The GPU's name, and what about its run is not as usual.
-pub fn gpu(record: &Record) -> String {
-    let lock = record.plan.lock_clock_mhz.map(|mhz| format!(" at {mhz} MHz")).unwrap_or_default();
-    let backend = match record.adapter.backend.as_str() {
-        "vulkan" | "simulated" => String::new(),
-        _ => format!(" ({})", printable(record.adapter.backend_title())),
-    };
-    printable(&record.adapter.name) + &backend + &lock
-}
-
 /// Columns without lines; those in `right` hold figures.
 fn table(heads: &[&str], right: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(WIDTH as u16 - 2).set_header(heads);
     for (i, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
+        column.set_padding((0, if i + 1 == heads.len() { 0 } else { 2 }));
         if right.contains(&i) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -199,7 +210,7 @@ pub fn comparison(a: &Run, b: &Run, comparisons: &[Comparison]) -> String {
     let mut text = String::from("\n");
     for (name, Run { path, record }) in [("A", a), ("B", b)] {
         let sensor = record.source.as_ref().map(|source| format!(" · {} · {}", source.api, source.scope));
-        let line = format!("{}{} · {}", gpu(record), sensor.unwrap_or_default(), record.verdict.words());
+        let line = format!("{}{} · {}", view::gpu(record), sensor.unwrap_or_default(), record.verdict.words());
         text += &wrapped(&printable(&line), &format!("  {name}  "), "     ");
         let _ = writeln!(text, "     {}", printable(&path.display().to_string()));
     }
@@ -264,10 +275,10 @@ pub fn comparisons(a: &Run, others: &[(&Run, Outcome)]) -> String {
             let sure = difference.low.zip(difference.high);
             let sure = or_na(sure.map(|(low, high)| format!("{low:+.3} … {high:+.3}")));
             let figure = format!("{:+.3}", difference.estimate);
-            table.add_row([gpu(record), init.to_string(), of(a), of(b), figure, sure, conclusion.to_string()]);
+            table.add_row([view::gpu(record), init.to_string(), of(a), of(b), figure, sure, conclusion.to_string()]);
         }
     }
-    let mut text = format!("\n  A  {}\n     {}\n\n", gpu(&a.record), printable(&a.path.display().to_string()));
+    let mut text = format!("\n  A  {}\n     {}\n\n", view::gpu(&a.record), printable(&a.path.display().to_string()));
     if !table.is_empty() {
         text += &indented(&table);
         text.push('\n');

@@ -1,7 +1,7 @@
 //! What a joule does in each type, GPU by GPU.
 
-use super::table;
 use super::units::{or_na, plain};
+use super::view;
 use crate::dtype::Dtype;
 use crate::inputs::Init;
 use crate::overview::{Overview, Run};
@@ -36,7 +36,7 @@ pub fn rows(overview: &Overview, simulated: bool) -> Vec<Row> {
             continue;
         }
         let Some(scope) = run.record.scope() else { continue };
-        let gpu = table::gpu(&run.record);
+        let gpu = view::gpu(&run.record);
         let row = match rows.iter().position(|row| row.gpu == gpu && row.scope == scope) {
             Some(known) => &mut rows[known],
             None => {

@@ -1,7 +1,6 @@
 //! A group of records in words: what the tables and plots of every format show of a row, and by what name.
 
 use super::plot::MOST_ROWS;
-use super::table;
 use super::units::{self, figure, or_na};
 use crate::fleet::{self, Card, Entry, Fleet};
 use crate::overview::{Group, Overview, Row, Run};
@@ -11,6 +10,16 @@ use crate::stats::{Estimate, Spread};
 use crate::text::printable;
 use crate::validity::{Status, Verdict};
 use std::collections::HashMap;
+
+/// The GPU's name, and what about its run is not as usual.
+pub fn gpu(record: &Record) -> String {
+    let lock = record.plan.lock_clock_mhz.map(|mhz| format!(" at {mhz} MHz")).unwrap_or_default();
+    let backend = match record.adapter.backend.as_str() {
+        "vulkan" | "simulated" => String::new(),
+        _ => format!(" ({})", printable(record.adapter.backend_title())),
+    };
+    printable(&record.adapter.name) + &backend + &lock
+}
 
 /// One line of a group: a run, or the cards of one model, with the run that stands for them.
 #[derive(Clone, Debug)]
@@ -27,7 +36,7 @@ pub struct Line<'a> {
 /// The lines of a group, the highest ratio first.
 pub fn lines<'a>(overview: &'a Overview, group: &Group) -> Vec<Line<'a>> {
     let named = |record: &Record| {
-        let name = table::gpu(record);
+        let name = gpu(record);
         if name.trim().is_empty() { "a GPU without a name".into() } else { name }
     };
     let line = |entry| match entry {
@@ -105,8 +114,7 @@ pub fn reach(spread: &Spread) -> String {
 pub fn cards(fleet: &Fleet) -> String {
     let Fleet { cards, ratio, .. } = fleet;
     let ratio = ratio.as_ref().map(|ratio| format!("energy ratio {}, median {}", reach(ratio), figure(ratio.median)));
-    let (name, out) =
-        (table::gpu(&cards[0].run.record), standing_out(cards.iter().filter(|card| card.outlier).count()));
+    let (name, out) = (gpu(&cards[0].run.record), standing_out(cards.iter().filter(|card| card.outlier).count()));
     format!("{} cards of {name}: {}; {out}", cards.len(), ratio.unwrap_or_else(|| "energy n/a".into()))
 }
 

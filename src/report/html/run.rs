@@ -8,7 +8,7 @@ use crate::overview::Run;
 use crate::power::Limiter;
 use crate::record::{Record, WindowRecord};
 use crate::report::units::{self, or_na};
-use crate::report::{atlas, course};
+use crate::report::{atlas, course, view};
 use crate::text::{counted, printable};
 use crate::validity::{Reason, Status};
 use crate::year::{self, GridIntensity};
@@ -38,7 +38,7 @@ pub fn section(run: &Run, grid: Option<GridIntensity>) -> Markup {
     html! {
         details {
             summary { h3 {
-                (printable(&record.adapter.name))
+                (view::gpu(record))
                 " " span.muted.unset {
                     "· n = " (record.plan.size) " · "
                     (energies)
