@@ -18,10 +18,15 @@ fn is_invisible(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The text in lines of at most [`WIDTH`] columns, with a newline at the end of each.
+/// The text in lines of at most [`WIDTH`] columns, with a newline at the end of each. What someone may copy stays whole: no
+/// option breaks at its hyphens, and no figure parts from its "%".
 pub fn wrapped(text: &str, first: &str, others: &str) -> String {
-    let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(others).break_words(false);
-    textwrap::fill(text, options) + "\n"
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(first)
+        .subsequent_indent(others)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(false);
+    textwrap::fill(&text.replace(" %", "\u{a0}%"), options).replace("\u{a0}%", " %") + "\n"
 }
 
 /// A sentence that stands beside what was asked for, in lines as [`wrapped`] makes them.
@@ -63,6 +68,16 @@ mod tests {
     #[test]
     fn nothing_that_a_driver_calls_itself_reaches_the_terminal_raw() {
         assert_eq!(printable("GPU\x1b[31m\n\u{202e}evil\u{200b}"), "GPU[31mevil");
+    }
+
+    #[test]
+    fn no_option_and_no_figure_is_torn() {
+        let text = "a bit more ".repeat(20) + "--warm-up 95.5 % ";
+        for start in 0..WIDTH {
+            let lines = wrapped(&text[start..], "", "  ");
+            assert!(lines.contains("--warm-up") && lines.contains("95.5 %"), "{lines}");
+            assert!(lines.lines().all(|line| line.len() <= WIDTH), "{lines}");
+        }
     }
 
     #[test]
