@@ -1,7 +1,7 @@
 //! From the sensor's trace and a window to watts.
 
 use crate::stats::median;
-use crate::trace::{IMPLAUSIBLE_W, Row, Trace};
+use crate::trace::{self, IMPLAUSIBLE_W, Row, Trace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -157,9 +157,9 @@ pub fn steps_back(trace: &Trace) -> usize {
 /// The sensor's own period, in seconds: the median time between two moves of the counter, and between two changes of the
 /// power figure. None with fewer than four.
 pub fn update_periods(trace: &Trace) -> (Option<f64>, Option<f64>) {
-    let median_step = |times: Vec<f64>| {
-        let steps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        if steps.len() >= 4 { median(&steps) } else { None }
+    let period_s = |times: Vec<f64>| {
+        let steps_s: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        trace::period_s(&steps_s)
     };
     let rows = (0..trace.len()).map(|i| trace.row(i));
     let counter = rows.clone().filter(|row| row.energy_j.is_some()).map(|row| row.t_s).collect();
@@ -169,7 +169,7 @@ pub fn update_periods(trace: &Trace) -> (Option<f64>, Option<f64>) {
         power_w = row.power_w.or(power_w);
         changed
     });
-    (median_step(counter), median_step(changes.map(|row| row.t_s).collect()))
+    (period_s(counter), period_s(changes.map(|row| row.t_s).collect()))
 }
 
 #[cfg(test)]

@@ -170,9 +170,14 @@ impl Plan {
         2.0 * (self.size as f64).powi(3)
     }
 
+    /// How many windows the rounds have.
+    pub fn windows(&self) -> f64 {
+        f64::from(self.rounds) * self.inits.len() as f64
+    }
+
     /// About how long the rounds take.
     pub fn rounds_s(&self) -> f64 {
-        f64::from(self.rounds) * self.inits.len() as f64 * (self.lead_in_s + self.window_s)
+        self.windows() * (self.lead_in_s + self.window_s)
     }
 }
 

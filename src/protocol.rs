@@ -425,8 +425,6 @@ impl<'a> Protocol<'a> {
 
     fn begin(&mut self, stage: Stage, seconds: f64) {
         let plan = &self.plan;
-        let windows = plan.rounds as usize * plan.inits.len();
-        let window_s = plan.rounds_s() / windows as f64;
         let idle_s = if self.sensor.is_some() { SETTLE_S + plan.idle_s } else { 0.0 };
         self.stage_ends_s = self.clock.now_s() + seconds;
         self.after_stage_s = match stage {
@@ -435,7 +433,7 @@ impl<'a> Protocol<'a> {
                 let order = order::of_round(plan.inits.len(), round);
                 let place = order.iter().position(|&other| plan.inits[other] == init).unwrap_or_default();
                 let done = round as usize * plan.inits.len() + place + 1;
-                (windows - done) as f64 * window_s + idle_s
+                (plan.windows() - done as f64) * (plan.lead_in_s + plan.window_s) + idle_s
             }
             Stage::Idle | Stage::Prepare => 0.0,
         };
@@ -478,13 +476,11 @@ impl<'a> Protocol<'a> {
 }
 
 fn window_row_s(plan: &Plan) -> f64 {
-    let windows = f64::from(plan.rounds) * plan.inits.len() as f64;
-    plan.window_s / (ROWS_WITHIN / windows).max(LEAST_ROWS)
+    plan.window_s / (ROWS_WITHIN / plan.windows()).max(LEAST_ROWS)
 }
 
 fn lead_in_row_s(plan: &Plan) -> f64 {
-    let windows = f64::from(plan.rounds) * plan.inits.len() as f64;
-    windows * (plan.lead_in_s + USUAL_PERIOD_S) / ROWS_BETWEEN
+    plan.windows() * (plan.lead_in_s + USUAL_PERIOD_S) / ROWS_BETWEEN
 }
 
 fn idle_row_s(plan: &Plan) -> f64 {

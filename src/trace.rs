@@ -172,6 +172,11 @@ struct Steps {
 const LEAST_STEPS: usize = 4;
 const MOST_STEPS: usize = 255;
 
+/// The period of what moved in these steps: their median. None of fewer than four.
+pub fn period_s(steps_s: &[f64]) -> Option<f64> {
+    if steps_s.len() < LEAST_STEPS { None } else { median(steps_s) }
+}
+
 impl Steps {
     fn note(&mut self, time_s: f64) {
         if let Some(before_s) = self.moved_s.replace(time_s) {
@@ -321,8 +326,7 @@ impl TraceBuilder {
     /// The counter's own period in seconds: the median of the latest times between two moves, as the reads saw them, however coarse
     /// the rows are. None with fewer than five moves.
     pub fn counter_period_s(&self) -> Option<f64> {
-        let steps_s = &self.counter_steps.steps_s;
-        if steps_s.len() < LEAST_STEPS { None } else { median(&steps_s.iter().copied().collect::<Vec<_>>()) }
+        period_s(&self.counter_steps.steps_s.iter().copied().collect::<Vec<_>>())
     }
 
     /// Ends the row that still holds, so that [`TraceBuilder::so_far`] shows it.

@@ -9,7 +9,7 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use wattmul::gpu::adapter::AdapterInfo;
 use wattmul::gpu::claim::Claim;
 use wattmul::record::Record;
@@ -246,17 +246,11 @@ mod signals {
         std::thread::sleep(after);
         common::signal(&child, signal);
         let what = format!("signal {signal} after {after:?}");
-        let begun = Instant::now();
-        let status: ExitStatus = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break status;
-            }
-            if begun.elapsed() > HANG {
-                let _ = child.kill();
-                panic!("{what}: hangs");
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        };
+        if !common::comes(HANG, || child.try_wait().unwrap().is_some()) {
+            let _ = child.kill();
+            panic!("{what}: hangs");
+        }
+        let status: ExitStatus = child.wait().unwrap();
         assert!(scene.is_freed(), "{what}: {:?}", scene.clock());
 
         let results = scene.results();

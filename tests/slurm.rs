@@ -177,10 +177,7 @@ impl Drop for Cluster {
         }
         for daemon in self.daemons.iter_mut().rev() {
             common::signal(daemon, libc::SIGTERM);
-            let begun = Instant::now();
-            while matches!(daemon.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(10) {
-                std::thread::sleep(Duration::from_millis(20));
-            }
+            common::comes(Duration::from_secs(10), || !matches!(daemon.try_wait(), Ok(None)));
             let _ = daemon.kill();
             let _ = daemon.wait();
         }

@@ -53,9 +53,8 @@ impl Simulation {
             }
         }
         let mut noise = Noise::new(plan.seed, 1);
-        let windows = f64::from(plan.rounds) * plan.inits.len() as f64;
         // In the middle of a window, and neither of the first nor of the last.
-        let looks_to_onset = 2 + noise.between(0.0, (windows - 2.0).max(0.0)) as u32;
+        let looks_to_onset = 2 + noise.between(0.0, (plan.windows() - 2.0).max(0.0)) as u32;
         let after_look_s = plan.lead_in_s + plan.window_s * noise.between(0.25, 0.65);
         let mut gpu = SimulatedGpu::new(model.gpu, plan.flop(), Noise::new(plan.seed, 0));
         gpu.trouble = Trouble { cap_flag: model.fault == Some(Fault::CapFlag), ..Trouble::default() };

@@ -271,6 +271,18 @@ pub fn carried_out(
 /// Nothing may take longer to end.
 pub const HANG: Duration = Duration::from_secs(5);
 
+/// Does it come about within this time?
+pub fn comes(within: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < within {
+        if is_so() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
 /// A run that is watched, and killed when it hangs.
 #[cfg(unix)]
 pub struct Running {
@@ -368,22 +380,11 @@ impl Locked {
 
     /// Waits until the clock is locked.
     pub fn wait_for_lock(&self) {
-        let begun = Instant::now();
-        while self.clock().is_empty() {
-            assert!(begun.elapsed().as_secs() < 60, "the clock is locked at the start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        assert!(comes(Duration::from_secs(60), || !self.clock().is_empty()), "the clock is locked at the start");
     }
 
     /// Is the clock free, now or soon, if it ever was locked? A guard does it when the program is gone already.
     pub fn is_freed(&self) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < HANG {
-            if self.clock().last().is_none_or(|last| last == "unlocked") {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
+        comes(HANG, || self.clock().last().is_none_or(|last| last == "unlocked"))
     }
 }
