@@ -17,7 +17,7 @@ use std::ops::Add;
 
 /// Of the operands of one init, in bits a word of their type.
 ///
-/// A toggle is a bit in which two words differ that follow each other at a multiplier. Every kernel adds up each element of C
+/// A flip is a bit in which two words differ that follow each other at a multiplier. Every kernel adds up each element of C
 /// along k, so that A\[i, k + 1\] follows A\[i, k\], and B\[k + 1, j\] follows B\[k, j\].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,11 +25,11 @@ pub struct Activity {
     /// Mean number of ones.
     pub hamming_weight_a: f64,
     pub hamming_weight_b: f64,
-    /// Mean number of toggles.
-    pub toggles_a: f64,
-    pub toggles_b: f64,
+    /// Mean number of bit flips.
+    pub bit_flips_a: f64,
+    pub bit_flips_b: f64,
     /// The same of the products A\[i, k\] · B\[k, j\], each in the type in which they are summed, in a sample of C's elements.
-    pub toggles_products: f64,
+    pub bit_flips_products: f64,
 }
 
 /// Rows, and columns, whose crossings are the sample of C's elements.
@@ -37,18 +37,18 @@ const SAMPLES: usize = 16;
 /// Rows of B that one task goes through: it makes one more than that.
 const ROWS: usize = 64;
 
-/// Ones and toggles, counted.
+/// Ones and bit flips, counted.
 #[derive(Clone, Copy, Default)]
 struct Count {
     ones: u64,
-    toggles: u64,
+    bit_flips: u64,
 }
 
 impl Add for Count {
     type Output = Count;
 
     fn add(self, other: Count) -> Count {
-        Count { ones: self.ones + other.ones, toggles: self.toggles + other.toggles }
+        Count { ones: self.ones + other.ones, bit_flips: self.bit_flips + other.bit_flips }
     }
 }
 
@@ -57,7 +57,7 @@ fn ones<T: Element>(words: &[T]) -> u64 {
 }
 
 /// Bits in which the words differ from those that follow them.
-fn toggles<T: Element>(words: &[T], next: &[T]) -> u64 {
+fn bit_flips<T: Element>(words: &[T], next: &[T]) -> u64 {
     words.iter().zip(next).map(|(a, b)| u64::from((a.bits() ^ b.bits()).count_ones())).sum()
 }
 
@@ -84,7 +84,7 @@ impl Activity {
 
         let of_a = |row: &mut Vec<T>, i| {
             T::row(&a, scale_a, i, row);
-            Count { ones: ones(row), toggles: toggles(row, &row[1..]) }
+            Count { ones: ones(row), bit_flips: bit_flips(row, &row[1..]) }
         };
         let in_a = (0..size).into_par_iter().map_init(room, of_a).reduce(Count::default, Count::add);
 
@@ -98,7 +98,7 @@ impl Activity {
                 columns.extend(sampled.iter().map(|&j| row[j]));
                 if k + 1 < size {
                     T::row(&b, scale_b, k + 1, next);
-                    count.toggles += toggles(row, next);
+                    count.bit_flips += bit_flips(row, next);
                     std::mem::swap(row, next);
                 }
             }
@@ -115,9 +115,9 @@ impl Activity {
                 let column = columns[s..].iter().step_by(samples);
                 row.iter().zip(column).map(|(a, b)| a.product_bits(*b)).collect::<Vec<u64>>()
             };
-            let toggles =
+            let bit_flips =
                 |bits: Vec<u64>| bits.windows(2).map(|pair| u64::from((pair[0] ^ pair[1]).count_ones())).sum::<u64>();
-            (0..samples).map(|s| toggles(bits(s))).sum::<u64>()
+            (0..samples).map(|s| bit_flips(bits(s))).sum::<u64>()
         };
         let in_products: u64 = sampled.par_iter().map_init(room, of_products).sum();
 
@@ -126,17 +126,17 @@ impl Activity {
         Activity {
             hamming_weight_a: mean(in_a.ones, words),
             hamming_weight_b: mean(in_b.ones, words),
-            toggles_a: mean(in_a.toggles, steps),
-            toggles_b: mean(in_b.toggles, steps),
-            toggles_products: mean(in_products, (samples * samples * (size - 1)) as f64),
+            bit_flips_a: mean(in_a.bit_flips, steps),
+            bit_flips_b: mean(in_b.bit_flips, steps),
+            bit_flips_products: mean(in_products, (samples * samples * (size - 1)) as f64),
         }
     }
 
-    /// Toggled bits a multiplication, on the wires that `bits` names.
-    pub fn toggles(&self, bits: Bits) -> f64 {
+    /// Bit flips a multiplication, on the wires that `bits` names.
+    pub fn bit_flips(&self, bits: Bits) -> f64 {
         match bits {
-            Bits::Operands => self.toggles_a + self.toggles_b,
-            Bits::Products => self.toggles_products,
+            Bits::Operands => self.bit_flips_a + self.bit_flips_b,
+            Bits::Products => self.bit_flips_products,
         }
     }
 }
@@ -158,24 +158,24 @@ impl fmt::Display for Bits {
     }
 }
 
-/// One init: the bits that toggle in a multiplication, and the watts that were drawn.
+/// One init: the bits that flip in a multiplication, and the watts that were drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     pub init: Init,
-    pub toggles: f64,
+    pub bit_flips: f64,
     pub power_w: f64,
 }
 
 /// The inits of a record whose power was measured and whose bits were counted, in the plan's order.
 pub fn points(record: &Record, bits: Bits) -> Vec<Point> {
     let point = |&init: &Init| {
-        let toggles = record.inputs.get(&init)?.activity?.toggles(bits);
-        Some(Point { init, toggles, power_w: record.summary.inits.get(&init)?.power_w? })
+        let bit_flips = record.inputs.get(&init)?.activity?.bit_flips(bits);
+        Some(Point { init, bit_flips, power_w: record.summary.inits.get(&init)?.power_w? })
     };
     record.plan.inits.iter().filter_map(point).collect()
 }
 
-/// Watts by toggled bits: the straight line through the inits of a record, its slope in watts a bit, by the bits that explain
+/// Watts by bit flips: the straight line through the inits of a record, its slope in watts a bit, by the bits that explain
 /// more of the difference.
 ///
 /// None for fewer than three inits, and where the power limit held the clock: watts do not grow there, time does.
@@ -184,7 +184,8 @@ pub fn fit(record: &Record) -> Option<(Bits, Line)> {
         return None;
     }
     let of = |bits| {
-        let points: Vec<(f64, f64)> = points(record, bits).iter().map(|point| (point.toggles, point.power_w)).collect();
+        let points: Vec<(f64, f64)> =
+            points(record, bits).iter().map(|point| (point.bit_flips, point.power_w)).collect();
         if points.len() < 3 { None } else { Some((bits, stats::line(&points)?)) }
     };
     let fits = [Bits::Products, Bits::Operands].into_iter().filter_map(of);
@@ -215,8 +216,8 @@ mod tests {
             for (found, expected) in [
                 (found.hamming_weight_a, weight(&a)),
                 (found.hamming_weight_b, weight(&b)),
-                (found.toggles_a, along_rows),
-                (found.toggles_b, down_columns),
+                (found.bit_flips_a, along_rows),
+                (found.bit_flips_b, down_columns),
             ] {
                 assert!((found - expected).abs() <= 5.1e-5, "{init} {size}: {found} {expected}");
             }
@@ -227,7 +228,7 @@ mod tests {
                 let all = (0..size).flat_map(|i| steps().map(move |(j, k)| (i, j, k)));
                 let products =
                     mean(all.map(|(i, j, k)| (product(i, j, k) ^ product(i, j, k - 1)).count_ones()).collect());
-                assert!((found.toggles_products - products).abs() <= 5.1e-5, "{init}: {found:?} {products}");
+                assert!((found.bit_flips_products - products).abs() <= 5.1e-5, "{init}: {found:?} {products}");
             }
         }
         assert_eq!(Activity::of(Dtype::F32, Init::Gaussian, 0, 1), None);
@@ -237,9 +238,11 @@ mod tests {
     #[test]
     fn what_switches_differs_from_init_to_init() {
         let line = |init: Init| {
-            let Activity { hamming_weight_a, toggles_a, toggles_b, toggles_products, .. } =
+            let Activity { hamming_weight_a, bit_flips_a, bit_flips_b, bit_flips_products, .. } =
                 Activity::of(Dtype::F32, init, 0, 256).unwrap();
-            format!("{init:<16} {hamming_weight_a:>5.2} {toggles_a:>5.2} {toggles_b:>5.2} {toggles_products:>5.2}\n")
+            format!(
+                "{init:<16} {hamming_weight_a:>5.2} {bit_flips_a:>5.2} {bit_flips_b:>5.2} {bit_flips_products:>5.2}\n"
+            )
         };
         insta::assert_snapshot!(Init::ALL.map(line).concat(), @"
         zeros             0.00  0.00  0.00  0.00
@@ -261,12 +264,12 @@ mod tests {
     #[test]
     fn each_type_has_its_own_bits() {
         let of = |dtype| Activity::of(dtype, Init::Gaussian, 0, 128).unwrap();
-        let toggles = Dtype::ALL.map(|dtype| of(dtype).toggles_a);
-        let [f32, f16, f64, i8] = toggles;
-        assert!(i8 < f16 && f16 < f32 && f32 < f64, "{toggles:?}");
-        // Bits of random mantissas toggle every other time: 29 more of them, 14.5 more toggles, and some of 3 more of the exponent,
+        let bit_flips = Dtype::ALL.map(|dtype| of(dtype).bit_flips_a);
+        let [f32, f16, f64, i8] = bit_flips;
+        assert!(i8 < f16 && f16 < f32 && f32 < f64, "{bit_flips:?}");
+        // Bits of random mantissas flip every other time: 29 more of them, 14.5 more bit flips, and some of 3 more of the exponent,
         // all of which turn where a magnitude passes 2.
-        assert!((14.5..15.0).contains(&(f64 - f32)), "{toggles:?}");
-        assert!(of(Dtype::I8).toggles_products > 10.0, "a product changes its sign, and with it the upper bits");
+        assert!((14.5..15.0).contains(&(f64 - f32)), "{bit_flips:?}");
+        assert!(of(Dtype::I8).bit_flips_products > 10.0, "a product changes its sign, and with it the upper bits");
     }
 }

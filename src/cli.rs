@@ -42,7 +42,7 @@ Examples:
   wattmul --simulate h100                 no GPU: what a run shows, on a model
   wattmul sweep --clocks 600,900,1200     what the clock costs
   wattmul devices                         which GPUs and sensors are here
-  wattmul doctor                          what is missing, and what mends it
+  wattmul doctor                          what is missing, and what fixes it
   wattmul kernel --list                   the shaders that compete
   wattmul report                          the records in results/, side by side
   wattmul report -o r.html --format html  the same as a page
@@ -68,7 +68,7 @@ pub enum Command {
     Sweep(Box<SweepArgs>),
     /// List adapters and sensors, and which belongs to which
     Devices(DevicesArgs),
-    /// Say what this machine lacks for a valid run, and what mends it
+    /// Say what this machine lacks for a valid run, and what fixes it
     Doctor(DoctorArgs),
     /// Show the matrix-product kernels
     Kernel(KernelArgs),
@@ -119,7 +119,7 @@ pub struct RunArgs {
     /// Products before each window [default: 3, or thrice what the sensor averages over; with --quick 1, or 0.5
     /// for more than two inits]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    pub lead_in: Option<f64>,
+    pub settling: Option<f64>,
     /// Longest warm-up [default: 120; 10 with --quick]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub warm_up: Option<f64>,
@@ -190,7 +190,7 @@ impl RunArgs {
             seed: self.seed,
             rounds: self.rounds,
             window_s: self.window,
-            lead_in_s: self.lead_in,
+            settling_s: self.settling,
             warm_up_s: self.warm_up,
             quick: self.quick,
             lock_clock_mhz: self.lock_clock,

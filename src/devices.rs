@@ -212,7 +212,7 @@ mod tests {
             ..AdapterInfo::new(name, "AMD", AdapterType::Discrete, "vulkan")
         };
         let mut gone = sensor(Api::Hwmon, None, None, None);
-        gone.reading = Err(PowerError::Failed { what: "reading".into(), why: "gone".into(), mend: "look for it" });
+        gone.reading = Err(PowerError::Failed { what: "reading".into(), why: "gone".into(), fix: "look for it" });
         Devices {
             grant: Ok(Grant::default()),
             adapters: Ok(vec![info("AMD Radeon", Some("0000:03:00.0")), info("other", None)]),
@@ -221,7 +221,7 @@ mod tests {
                 sensor(Api::Hwmon, Some("0000:03:00.0"), None, Some(0)),
                 gone,
             ],
-            refusals: vec![PowerError::NoPermission { what: "RAPL".into(), mend: "sudo chmod" }],
+            refusals: vec![PowerError::NoPermission { what: "RAPL".into(), fix: "sudo chmod" }],
         }
     }
 

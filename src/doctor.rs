@@ -1,4 +1,4 @@
-//! `wattmul doctor`: what this machine lacks for a run that can be believed, and the command that mends it.
+//! `wattmul doctor`: what this machine lacks for a run that can be believed, and the command that fixes it.
 //!
 //! Each probe takes the root of what it looks at, and says one thing.
 
@@ -19,7 +19,7 @@ pub struct Finding {
     pub subject: &'static str,
     pub text: String,
     /// What to do about it.
-    pub mend: Option<String>,
+    pub fix: Option<String>,
 }
 
 /// How a finding bears on a run.
@@ -33,15 +33,15 @@ pub enum State {
 }
 
 fn good(subject: &'static str, text: impl Into<String>) -> Finding {
-    Finding { state: State::Good, subject, text: text.into(), mend: None }
+    Finding { state: State::Good, subject, text: text.into(), fix: None }
 }
 
-fn note(subject: &'static str, text: impl Into<String>, mend: impl Into<String>) -> Finding {
-    Finding { state: State::Note, subject, text: text.into(), mend: Some(mend.into()) }
+fn note(subject: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding { state: State::Note, subject, text: text.into(), fix: Some(fix.into()) }
 }
 
-fn bad(subject: &'static str, text: impl Into<String>, mend: impl Into<String>) -> Finding {
-    Finding { state: State::Bad, subject, text: text.into(), mend: Some(mend.into()) }
+fn bad(subject: &'static str, text: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding { state: State::Bad, subject, text: text.into(), fix: Some(fix.into()) }
 }
 
 /// Looks at this machine.
@@ -77,18 +77,18 @@ pub fn examine(backend: Backend) -> Vec<Finding> {
 pub fn text(findings: &[Finding]) -> String {
     let mut text = String::new();
     for (state, word) in [(State::Bad, "BAD"), (State::Note, "note"), (State::Good, "good")] {
-        for Finding { subject, text: says, mend, .. } in findings.iter().filter(|finding| finding.state == state) {
+        for Finding { subject, text: says, fix, .. } in findings.iter().filter(|finding| finding.state == state) {
             text += &wrapped(&printable(says), &format!("  {word:<5} {subject:<9} "), "                  ");
-            if let Some(mend) = mend {
-                text += &wrapped(&printable(mend), "                  mend: ", "                        ");
+            if let Some(fix) = fix {
+                text += &wrapped(&printable(fix), "                  fix: ", "                       ");
             }
         }
     }
     let bad = findings.iter().filter(|finding| finding.state == State::Bad).count();
     text + &match bad {
         0 => "  nothing stands in the way of a valid run\n".to_owned(),
-        1 => "  1 thing to mend\n".to_owned(),
-        many => format!("  {many} things to mend\n"),
+        1 => "  1 thing to fix\n".to_owned(),
+        many => format!("  {many} things to fix\n"),
     }
 }
 
@@ -104,11 +104,11 @@ fn drivers(adapters: &Result<Vec<AdapterInfo>, AdapterError>, sys: &Path) -> Vec
     };
     let mut findings: Vec<Finding> = infos.iter().map(of_adapter).collect();
     if infos.iter().all(|info| info.kind == AdapterType::Software) {
-        let mend = "install your GPU vendor's driver; `vulkaninfo --summary` shows what the loader finds";
-        findings.push(bad("driver", "only software adapters: a run measures the CPU", mend));
+        let fix = "install your GPU vendor's driver; `vulkaninfo --summary` shows what the loader finds";
+        findings.push(bad("driver", "only software adapters: a run measures the CPU", fix));
     }
     let seen: Vec<PciAddress> = infos.iter().filter_map(|info| info.pci_address).collect();
-    findings.extend(unseen_gpus(sys, &seen).iter().map(|gpu| bad("driver", gpu.wrong(), gpu.mend)));
+    findings.extend(unseen_gpus(sys, &seen).iter().map(|gpu| bad("driver", gpu.wrong(), gpu.fix)));
     findings
 }
 
@@ -136,8 +136,8 @@ fn interface(
         }
         Err(PowerError::Absent { .. }) if !wanted => None,
         Err(error) => {
-            let (text, mend) = error.parts();
-            Some(if wanted { bad("sensor", text, mend) } else { note("sensor", text, mend) })
+            let (text, fix) = error.parts();
+            Some(if wanted { bad("sensor", text, fix) } else { note("sensor", text, fix) })
         }
     }
 }
@@ -168,12 +168,12 @@ fn power_limit(api: Api, source: &Source) -> Option<Finding> {
     }
     let text =
         format!("{} is limited to {limit:.0} W, {:.0} % of its {usual:.0} W", source.device, 100.0 * limit / usual);
-    let mend = match api {
+    let fix = match api {
         Api::Nvml => format!("sudo nvidia-smi --power-limit={usual:.0}"),
         Api::RocmSmi | Api::Hwmon => "sudo rocm-smi --resetpoweroverdrive".to_owned(),
         Api::Apple | Api::Rapl => return None,
     };
-    Some(note("limit", text, mend))
+    Some(note("limit", text, fix))
 }
 
 /// What NVML tells beside power.
@@ -186,8 +186,8 @@ fn nvidia(state: &nvml::GpuState) -> Vec<Finding> {
         findings.push(note("driver", text, "sudo nvidia-smi --persistence-mode=1"));
     }
     if let Some(count) = programs.filter(|&count| count > 0) {
-        let mend = "`nvidia-smi` lists them; end them before a run";
-        findings.push(bad("programs", format!("other programs on {name}: {count}"), mend));
+        let fix = "`nvidia-smi` lists them; end them before a run";
+        findings.push(bad("programs", format!("other programs on {name}: {count}"), fix));
     }
     if *display == Some(true) {
         findings.push(display_finding(name));
@@ -196,8 +196,8 @@ fn nvidia(state: &nvml::GpuState) -> Vec<Finding> {
 }
 
 fn display_finding(name: &str) -> Finding {
-    let mend = "attach it to another GPU, or end the desktop for the run: sudo systemctl isolate multi-user.target";
-    note("display", format!("a display is attached to {name}: drawing it takes time and energy"), mend)
+    let fix = "attach it to another GPU, or end the desktop for the run: sudo systemctl isolate multi-user.target";
+    note("display", format!("a display is attached to {name}: drawing it takes time and energy"), fix)
 }
 
 /// Programs that compute on AMD's GPUs, which the kernel lists by process.
@@ -205,8 +205,8 @@ fn rocm_programs(sys: &Path) -> Option<Finding> {
     let own = std::process::id().to_string();
     let names = entries(&sys.join("class/kfd/kfd/proc"));
     let others = names.iter().filter_map(|path| sysfs::name(path)).filter(|name| *name != own).count();
-    let mend = "`rocm-smi --showpids` lists them; end them before a run";
-    (others > 0).then(|| bad("programs", format!("other programs on AMD's GPUs: {others}"), mend))
+    let fix = "`rocm-smi --showpids` lists them; end them before a run";
+    (others > 0).then(|| bad("programs", format!("other programs on AMD's GPUs: {others}"), fix))
 }
 
 /// Connectors of graphics cards, such as card0-HDMI-A-1.
@@ -232,8 +232,8 @@ fn render_nodes(dev: &Path) -> Option<Finding> {
         opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied).then_some(path)
     };
     let path = entries(&dev.join("dri")).into_iter().filter(is_node).find_map(refused)?;
-    let mend = "sudo usermod --append --groups render,video $USER, then log in again";
-    Some(bad("rights", format!("{} may not be opened", path.display()), mend))
+    let fix = "sudo usermod --append --groups render,video $USER, then log in again";
+    Some(bad("rights", format!("{} may not be opened", path.display()), fix))
 }
 
 /// Only root may lock a clock.
@@ -303,7 +303,7 @@ mod tests {
     fn a_machine_without_a_driver_is_told_how_to_get_one() {
         let nothing = Path::new("/nonexistent");
         let findings = drivers(&Err(AdapterError::None("Vulkan".into(), String::new())), nothing);
-        assert_eq!((findings[0].state, findings[0].mend.as_deref()), (State::Bad, Some("sh setup.sh")));
+        assert_eq!((findings[0].state, findings[0].fix.as_deref()), (State::Bad, Some("sh setup.sh")));
         let software = drivers(&Ok(vec![info(AdapterType::Software, "Mesa", None)]), nothing);
         assert_eq!(software.iter().map(|finding| finding.state).collect::<Vec<_>>(), [State::Good, State::Bad]);
         let hidden = tree(&[
@@ -312,17 +312,17 @@ mod tests {
         ]);
         let findings = drivers(&Ok(vec![info(AdapterType::Discrete, "AMD", Some("0000:01:00.0"))]), hidden.path());
         assert_eq!(findings[1].text, "NVIDIA GPU at 0000:05:00.0 is not offered by Vulkan");
-        assert!(findings[1].mend.as_ref().unwrap().contains("libnvidia-gl"));
+        assert!(findings[1].fix.as_ref().unwrap().contains("libnvidia-gl"));
     }
 
     #[test]
     fn only_interfaces_that_matter_here_are_missed() {
-        let absent = || Err(PowerError::Absent { what: "NVML".into(), mend: "install it" });
+        let absent = || Err(PowerError::Absent { what: "NVML".into(), fix: "install it" });
         assert_eq!(interface(Api::Nvml, &absent(), &["AMD".into()], &[]), None);
         let missed = interface(Api::Nvml, &absent(), &["NVIDIA".into()], &[]).unwrap();
         assert_eq!((missed.state, missed.text.as_str()), (State::Bad, "NVML is not here"));
-        assert_eq!(missed.mend.as_deref(), Some("install it"));
-        let refused = Err(PowerError::NoPermission { what: "RAPL".into(), mend: "sudo chmod" });
+        assert_eq!(missed.fix.as_deref(), Some("install it"));
+        let refused = Err(PowerError::NoPermission { what: "RAPL".into(), fix: "sudo chmod" });
         assert_eq!(interface(Api::Rapl, &refused, &[], &[]).unwrap().state, State::Note);
         let software = [info(AdapterType::Software, "Mesa", None)];
         assert_eq!(interface(Api::Rapl, &refused, &[], &software).unwrap().state, State::Bad);
@@ -349,7 +349,7 @@ mod tests {
     fn a_lowered_limit_is_named_with_its_share() {
         let finding = power_limit(Api::Nvml, &source("0000:01:00.0")).unwrap();
         assert_eq!(finding.text, "RTX is limited to 230 W, 62 % of its 370 W");
-        assert_eq!(finding.mend.as_deref(), Some("sudo nvidia-smi --power-limit=370"));
+        assert_eq!(finding.fix.as_deref(), Some("sudo nvidia-smi --power-limit=370"));
         let usual = Source { power_limit_w: Some(370.0), ..source("0000:01:00.0") };
         assert_eq!(power_limit(Api::Nvml, &usual), None);
         assert_eq!(power_limit(Api::Nvml, &Source { default_power_limit_w: None, ..usual }), None);
@@ -389,7 +389,7 @@ mod tests {
         ]);
         assert_eq!(displays(busy.path()).len(), 1, "a card is named once");
         assert!(rocm_programs(busy.path()).unwrap().text.ends_with(": 1"));
-        assert_eq!(battery(busy.path()).unwrap().mend.as_deref(), Some("plug in its power supply"));
+        assert_eq!(battery(busy.path()).unwrap().fix.as_deref(), Some("plug in its power supply"));
         let mouse = tree(&[
             ("class/power_supply/mouse/type", "Battery\n"),
             ("class/power_supply/mouse/scope", "Device\n"),
@@ -418,9 +418,9 @@ mod tests {
         let findings = [good("driver", "it works"), bad("battery", "it is empty", "plug in")];
         insta::assert_snapshot!(text(&findings), @r"
           BAD   battery   it is empty
-                          mend: plug in
+                          fix: plug in
           good  driver    it works
-          1 thing to mend
+          1 thing to fix
         ");
         assert!(text(&[]).contains("nothing stands in the way"));
     }

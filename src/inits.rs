@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_is_no_init_is_told_what_is() {
-        for (text, mend) in [
+        for (text, fix) in [
             ("ones!", "zeros, ones, constant:3.14159"),
             ("", "zeros, ones"),
             ("Zeros", "zeros, ones"),
@@ -388,7 +388,7 @@ mod tests {
             ("gaussian:0", "1e-12 to 1e12"),
         ] {
             let error = text.parse::<Init>().unwrap_err().to_string();
-            assert!(error.contains(mend) && !error.contains('\n'), "{text}: {error}");
+            assert!(error.contains(fix) && !error.contains('\n'), "{text}: {error}");
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct Plan {
     pub seed: u64,
     pub rounds: u32,
     pub window_s: f64,
-    pub lead_in_s: f64,
+    pub settling_s: f64,
     /// The warm-up ends between these, when power is steady.
     pub warm_up_s: (f64, f64),
     /// Each idle measurement.
@@ -33,9 +33,9 @@ pub struct Plan {
     /// What the records of one sweep over the clock have in common. None: it is no part of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<String>,
-    /// The command line fixed the lead-in: a slow sensor does not stretch it.
+    /// The command line fixed the settling time: a slow sensor does not stretch it.
     #[serde(skip)]
-    pub lead_in_fixed: bool,
+    pub settling_fixed: bool,
     /// Likewise the window.
     #[serde(skip)]
     pub window_fixed: bool,
@@ -50,7 +50,7 @@ pub struct Wishes {
     pub seed: u64,
     pub rounds: Option<u32>,
     pub window_s: Option<f64>,
-    pub lead_in_s: Option<f64>,
+    pub settling_s: Option<f64>,
     pub warm_up_s: Option<f64>,
     pub quick: bool,
     pub lock_clock_mhz: Option<u32>,
@@ -92,7 +92,7 @@ pub const MOST_INITS: usize = 100;
 const GPU_SIZE: usize = 10_000;
 const SOFTWARE_SIZE: usize = 1024;
 /// A sensor's running mean has forgotten all but 5 % of the load before, after so many of its averaging times.
-const LEAD_IN_AVERAGES: f64 = 3.0;
+const SETTLING_AVERAGES: f64 = 3.0;
 /// A window holds at least so many updates of the energy counter: at its edges up to two are lost.
 const WINDOW_UPDATES: f64 = 10.0;
 
@@ -133,7 +133,7 @@ impl Plan {
             (true, ..=2) => 1.0,
             (true, _) => 0.5,
         };
-        let lead_in_s = seconds("--lead-in", wishes.lead_in_s, usual_s, 0.0, 600.0)?;
+        let settling_s = seconds("--settling", wishes.settling_s, usual_s, 0.0, 600.0)?;
         let usual = if quick { (3.0, 10.0) } else { (20.0, 120.0) };
         let longest_s = seconds("--warm-up", wishes.warm_up_s, usual.1, 0.0, 3600.0)?;
         let warm_up_s = if wishes.warm_up_s.is_some() { (longest_s.min(usual.0), longest_s) } else { usual };
@@ -144,21 +144,21 @@ impl Plan {
             seed: wishes.seed,
             rounds,
             window_s,
-            lead_in_s,
+            settling_s,
             warm_up_s,
             idle_s: if quick { 1.0 } else { 5.0 },
             lock_clock_mhz: wishes.lock_clock_mhz,
             sweep: wishes.sweep.clone(),
-            lead_in_fixed: wishes.lead_in_s.is_some(),
+            settling_fixed: wishes.settling_s.is_some(),
             window_fixed: wishes.window_s.is_some(),
         })
     }
 
-    /// Stretches what the sensor is too slow for, unless the command line fixed it: a lead-in must outlast the sensor's
+    /// Stretches what the sensor is too slow for, unless the command line fixed it: a settling time must outlast the sensor's
     /// memory, and a window must hold enough updates of its counter, `period_s` apart.
     pub fn fit_to_sensor(&mut self, source: &Source, period_s: Option<f64>) {
-        if !self.lead_in_fixed {
-            self.lead_in_s = self.lead_in_s.max(LEAD_IN_AVERAGES * source.averaging_s());
+        if !self.settling_fixed {
+            self.settling_s = self.settling_s.max(SETTLING_AVERAGES * source.averaging_s());
         }
         if let (false, Some(period_s), Some(_)) = (self.window_fixed, period_s, source.counter) {
             self.window_s = self.window_s.max(WINDOW_UPDATES * period_s);
@@ -177,7 +177,7 @@ impl Plan {
 
     /// About how long the rounds take.
     pub fn rounds_s(&self) -> f64 {
-        self.windows() * (self.lead_in_s + self.window_s)
+        self.windows() * (self.settling_s + self.window_s)
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_gpu_gets_the_standard_protocol_and_a_cpu_the_quick_one() {
         let standard = plan(Wishes::default()).unwrap();
-        assert_eq!((standard.size, standard.rounds, standard.window_s, standard.lead_in_s), (10_000, 6, 10.0, 3.0));
+        assert_eq!((standard.size, standard.rounds, standard.window_s, standard.settling_s), (10_000, 6, 10.0, 3.0));
         let quick = Plan::new(&Wishes::default(), true, 5760, "llvmpipe").unwrap();
         assert_eq!((quick.size, quick.rounds, quick.window_s, quick.warm_up_s), (1024, 4, 2.0, (3.0, 10.0)));
         assert_eq!(Plan::new(&Wishes::default(), false, 8192, "card").unwrap().size, 8192, "the largest that fits");
@@ -225,10 +225,10 @@ mod tests {
         };
         let mut slow = plan(Wishes::default()).unwrap();
         slow.fit_to_sensor(&source, Some(2.2));
-        assert_eq!((slow.lead_in_s, slow.window_s), (6.0, 22.0));
-        let wishes = Wishes { lead_in_s: Some(1.0), window_s: Some(5.0), ..Wishes::default() };
+        assert_eq!((slow.settling_s, slow.window_s), (6.0, 22.0));
+        let wishes = Wishes { settling_s: Some(1.0), window_s: Some(5.0), ..Wishes::default() };
         let mut fixed = plan(wishes).unwrap();
         fixed.fit_to_sensor(&source, Some(2.2));
-        assert_eq!((fixed.lead_in_s, fixed.window_s), (1.0, 5.0));
+        assert_eq!((fixed.settling_s, fixed.window_s), (1.0, 5.0));
     }
 }

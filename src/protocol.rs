@@ -155,7 +155,7 @@ pub struct Window {
 /// What is left of a [`Protocol`] when it ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
-    /// With the lead-in and the window as long as the sensor made them.
+    /// With the settling time and the window as long as the sensor made them.
     pub plan: Plan,
     pub trace: Trace,
     pub failed_reads: u64,
@@ -192,8 +192,8 @@ const FINE_ROW_S: f64 = 0.05;
 const USUAL_PERIOD_S: f64 = 0.1;
 /// After load, a sensor that averages and a clock that has not fallen yet are waited for.
 const SETTLE_S: f64 = 1.0;
-/// A turn of the warm-up outlasts a lead-in by so much: the sensor is to see something of each.
-const MORE_THAN_LEAD_IN_S: f64 = 1.0;
+/// A turn of the warm-up outlasts a settling time by so much: the sensor is to see something of each.
+const MORE_THAN_SETTLING_S: f64 = 1.0;
 /// Power is steady when it moves by less than this share a minute, by a straight line through the last third of the
 /// warm-up. A rate, and not a difference: heat sinks take about a minute, however short the third is.
 const STEADY_PER_MINUTE: f64 = 0.005;
@@ -337,7 +337,7 @@ impl<'a> Protocol<'a> {
             self.trace.flush();
             self.plan.fit_to_sensor(sensor.source(), self.trace.counter_period_s());
         }
-        self.trace.set_resolution(lead_in_row_s(&self.plan));
+        self.trace.set_resolution(settling_row_s(&self.plan));
         pace.sort_by(|a, b| a.value.total_cmp(&b.value));
         let fast_product_s = pace.get(pace.len() / 10).map(|point| point.value);
         Ok(WarmUp { start_s, duration_s: self.clock.now_s() - start_s, steady, fast_product_s })
@@ -358,10 +358,10 @@ impl<'a> Protocol<'a> {
         Ok(())
     }
 
-    /// Pause, lead-in, window, and a look at the products.
+    /// Pause, settling time, window, and a look at the products.
     fn window(&mut self, work: &mut dyn Workload, round: u32, init: usize) -> Result<Window, Halt> {
-        let (lead_in_s, window_s) = (self.plan.lead_in_s, self.plan.window_s);
-        self.begin(Stage::Round { round, init: self.plan.inits[init] }, lead_in_s + window_s);
+        let (settling_s, window_s) = (self.plan.settling_s, self.plan.window_s);
+        self.begin(Stage::Round { round, init: self.plan.inits[init] }, settling_s + window_s);
         let pause_s = USUAL_PERIOD_S * f64::from(self.pauses.next_u32()) / f64::from(u32::MAX);
         self.sleep(pause_s)?;
 
@@ -381,7 +381,7 @@ impl<'a> Protocol<'a> {
             ends.push((now_s, done));
             self.gather()?;
             match first {
-                None if now_s - begun_s >= lead_in_s => {
+                None if now_s - begun_s >= settling_s => {
                     first = Some(ends.len() - 1);
                     self.trace.set_resolution(window_row_s(&self.plan));
                     self.trace.take_limiters();
@@ -394,7 +394,7 @@ impl<'a> Protocol<'a> {
             }
         };
         let limiters = self.trace.take_limiters();
-        self.trace.set_resolution(lead_in_row_s(&self.plan));
+        self.trace.set_resolution(settling_row_s(&self.plan));
         drain(work, in_flight)?;
         let spans: Option<Vec<DeviceSpan>> =
             work.device_spans()?.get(first..=last).and_then(|s| s.iter().copied().collect());
@@ -433,7 +433,7 @@ impl<'a> Protocol<'a> {
                 let order = order::of_round(plan.inits.len(), round);
                 let place = order.iter().position(|&other| plan.inits[other] == init).unwrap_or_default();
                 let done = round as usize * plan.inits.len() + place + 1;
-                (plan.windows() - done as f64) * (plan.lead_in_s + plan.window_s) + idle_s
+                (plan.windows() - done as f64) * (plan.settling_s + plan.window_s) + idle_s
             }
             Stage::Idle | Stage::Prepare => 0.0,
         };
@@ -479,8 +479,8 @@ fn window_row_s(plan: &Plan) -> f64 {
     plan.window_s / (ROWS_WITHIN / plan.windows()).max(LEAST_ROWS)
 }
 
-fn lead_in_row_s(plan: &Plan) -> f64 {
-    plan.windows() * (plan.lead_in_s + USUAL_PERIOD_S) / ROWS_BETWEEN
+fn settling_row_s(plan: &Plan) -> f64 {
+    plan.windows() * (plan.settling_s + USUAL_PERIOD_S) / ROWS_BETWEEN
 }
 
 fn idle_row_s(plan: &Plan) -> f64 {
@@ -493,7 +493,7 @@ fn warm_up_row_s(plan: &Plan) -> f64 {
 
 /// How long the warm-up stays with an init. However many there are, each has its turn.
 fn turn_s(plan: &Plan) -> f64 {
-    (plan.lead_in_s + MORE_THAN_LEAD_IN_S).min(plan.warm_up_s.1 / plan.inits.len() as f64)
+    (plan.settling_s + MORE_THAN_SETTLING_S).min(plan.warm_up_s.1 / plan.inits.len() as f64)
 }
 
 /// Waits for what is still in flight.

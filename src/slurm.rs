@@ -63,7 +63,7 @@ impl Job {
 
 /// A plan without what a sensor stretches in the course of a run.
 fn asked(plan: &Plan) -> Plan {
-    Plan { window_s: 0.0, lead_in_s: 0.0, window_fixed: false, lead_in_fixed: false, ..plan.clone() }
+    Plan { window_s: 0.0, settling_s: 0.0, window_fixed: false, settling_fixed: false, ..plan.clone() }
 }
 
 #[cfg(test)]

@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(of("600,1000", has()), Err(refused.into()));
         assert_eq!(of("5", Ok(vec![500, 900])), Err("--clocks: card does not have 5 clocks, but 500, 900 MHz".into()));
         assert_eq!(of("2,3", Ok(vec![])), Err("--clocks: card does not have 2, but none".into()));
-        let silent = || Err(PowerError::Unsupported { what: "listing".into(), mend: "name them" });
+        let silent = || Err(PowerError::Unsupported { what: "listing".into(), fix: "name them" });
         assert_eq!(of("600,1000", silent()), Ok(vec![600, 1000]), "they may be right");
         assert!(of("5", silent()).unwrap_err().contains("name them"));
     }

@@ -437,7 +437,7 @@ mod tests {
         let mut builder = TraceBuilder::new(None);
         for i in 0..60 {
             if [7, 18, 19, 20, 41].contains(&i) {
-                let error = PowerError::Absent { what: "it".into(), mend: "look for it" };
+                let error = PowerError::Absent { what: "it".into(), fix: "look for it" };
                 builder.take(Sample { time_s: i as f64 * 0.01, reading: Err(error) });
             } else {
                 builder.take(sample(i as f64 * 0.01, 100_000 + i / 10, 1_000_000 * (i / 10)));
@@ -467,7 +467,7 @@ mod tests {
         let mut builder = TraceBuilder::new(None);
         builder.take(sample(0.0, 50_000, 0));
         for i in 1..10 {
-            let error = PowerError::Absent { what: "it".into(), mend: "look for it" };
+            let error = PowerError::Absent { what: "it".into(), fix: "look for it" };
             builder.take(Sample { time_s: f64::from(i) * 0.1, reading: Err(error) });
         }
         builder.take(sample(1.0, 60_000, 9));

@@ -166,7 +166,7 @@ fn structure(record: &Record, findings: &mut Findings) {
     findings.within("plan.size", "is no size", plan.size as f64, (1.0, 1e6));
     findings.within("plan.rounds", "is no number of rounds", f64::from(plan.rounds), (1.0, 1000.0));
     findings.within("plan.window_s", "is no length of a window", plan.window_s, (0.001, 36_000.0));
-    findings.within("plan.lead_in_s", "is no length of a lead-in", plan.lead_in_s, (0.0, 36_000.0));
+    findings.within("plan.settling_s", "is no length of a settling time", plan.settling_s, (0.0, 36_000.0));
     let inits = &plan.inits;
     let distinct: HashSet<Init> = inits.iter().copied().collect();
     if !(2..=MOST_INITS).contains(&inits.len()) || distinct.len() < inits.len() {
@@ -305,7 +305,7 @@ fn arithmetic(record: &Record, findings: &mut Findings) {
         let mut verdict = verdict.clone();
         for reason in &mut verdict.reasons {
             reason.message.clear();
-            reason.mend.clear();
+            reason.fix.clear();
         }
         verdict
     };

@@ -77,7 +77,7 @@ pub struct Reason {
     pub value: Option<f64>,
     pub limit: Option<f64>,
     /// What to do about it.
-    pub mend: String,
+    pub fix: String,
 }
 
 /// The device must work for this share of a window, by its own clock.
@@ -151,11 +151,11 @@ impl Findings {
         code: &str,
         message: String,
         figures: (Option<f64>, Option<f64>),
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) {
         self.status = self.status.max(status);
         let (value, limit) = figures;
-        self.reasons.push(Reason { code: code.into(), message, value, limit, mend: mend.into() });
+        self.reasons.push(Reason { code: code.into(), message, value, limit, fix: fix.into() });
     }
 }
 
@@ -174,8 +174,8 @@ fn products(record: &Record, findings: &mut Findings) {
         let wrong = record.windows.iter().filter(|window| window.init == init && !window.products_right).count();
         if wrong > 0 {
             let message = format!("the products of {init} were not A·B after {wrong} windows");
-            let mend = "update the driver; lower an overclock; check the card's memory";
-            findings.add(Status::Invalid, "wrong-product", message, (Some(wrong as f64), Some(0.0)), mend);
+            let fix = "update the driver; lower an overclock; check the card's memory";
+            findings.add(Status::Invalid, "wrong-product", message, (Some(wrong as f64), Some(0.0)), fix);
         }
     }
     // Not against the kernel's trials: those may have run at another clock.
@@ -187,8 +187,8 @@ fn products(record: &Record, findings: &mut Findings) {
         let share = fastest_s / warm_s;
         let message =
             format!("a product took {share:.2} of the time that it took at best in the warm-up: work was skipped");
-        let mend = "a driver that ends long work silently does this: choose a smaller --size";
-        findings.add(Status::Invalid, "skipped-work", message, (Some(share), Some(LEAST_TIME)), mend);
+        let fix = "a driver that ends long work silently does this: choose a smaller --size";
+        findings.add(Status::Invalid, "skipped-work", message, (Some(share), Some(LEAST_TIME)), fix);
     }
 }
 
@@ -196,8 +196,8 @@ fn device(record: &Record, findings: &mut Findings) {
     let least = record.windows.iter().filter_map(|window| window.busy).min_by(f64::total_cmp);
     if let Some(busy) = least.filter(|&busy| busy < LEAST_BUSY) {
         let message = format!("the device worked for only {:.1} % of a window", busy * 100.0);
-        let mend = "end what else uses the CPU or the GPU; choose a larger --size";
-        findings.add(Status::Invalid, "not-busy", message, (Some(busy), Some(LEAST_BUSY)), mend);
+        let fix = "end what else uses the CPU or the GPU; choose a larger --size";
+        findings.add(Status::Invalid, "not-busy", message, (Some(busy), Some(LEAST_BUSY)), fix);
     }
 }
 
@@ -205,8 +205,8 @@ fn sensor(record: &Record, findings: &mut Findings) {
     let windows = &record.windows;
     let Some(source) = &record.source else {
         let why = record.run.no_sensor.as_deref().unwrap_or("no sensor");
-        let mend = "`wattmul devices` lists the sensors of this machine; --power names one";
-        findings.add(Status::TimingOnly, "no-sensor", format!("no energy was measured: {why}"), (None, None), mend);
+        let fix = "`wattmul devices` lists the sensors of this machine; --power names one";
+        findings.add(Status::TimingOnly, "no-sensor", format!("no energy was measured: {why}"), (None, None), fix);
         return;
     };
     let failed = match (&record.run.last_failure, record.run.failed_reads) {
@@ -216,16 +216,16 @@ fn sensor(record: &Record, findings: &mut Findings) {
     let silent = |window: &WindowRecord| window.power_w.counter.is_none() && window.power_w.polled.is_none();
     if !windows.is_empty() && windows.iter().all(silent) {
         let message = format!("{} gave no power and no energy{failed}", source.api);
-        let mend = "see that the vendor's own tool shows power; --power names another sensor";
-        findings.add(Status::TimingOnly, "sensor-silent", message, (None, None), mend);
+        let fix = "see that the vendor's own tool shows power; --power names another sensor";
+        findings.add(Status::TimingOnly, "sensor-silent", message, (None, None), fix);
         return;
     }
 
     let lost = windows.iter().filter(|w| w.power_w.silent_s > MOST_SILENCE * w.duration_s).count();
     if lost > 0 {
         let message = format!("{} did not answer in {lost} windows{failed}", source.api);
-        let mend = "see that the vendor's own tool still shows power, and run it again";
-        findings.add(Status::Invalid, "sensor-lost", message, (Some(lost as f64), Some(0.0)), mend);
+        let fix = "see that the vendor's own tool still shows power, and run it again";
+        findings.add(Status::Invalid, "sensor-lost", message, (Some(lost as f64), Some(0.0)), fix);
         return;
     }
 
@@ -251,13 +251,13 @@ fn sensor(record: &Record, findings: &mut Findings) {
         // A mean over such figures is no power; a counter's difference is.
         let status = if lead == Some(Lead::Counter) { Status::UnverifiedSensor } else { Status::Invalid };
         let message = format!("{} showed no power above 0 in {zeros} windows of full load", source.api);
-        let mend = "--power names another sensor; on a card of two dies the first one may report for both";
-        findings.add(status, "zero-power", message, (Some(zeros as f64), Some(0.0)), mend);
+        let fix = "--power names another sensor; on a card of two dies the first one may report for both";
+        findings.add(status, "zero-power", message, (Some(zeros as f64), Some(0.0)), fix);
     }
     if let [other, ..] = source.shared_with[..] {
         let message = format!("the sensor also counts the device at {other}");
-        let mend = "keep that device idle: the energy above idle is this device's own then, and the whole is not";
-        findings.add(Status::UnverifiedSensor, "sensor-shared", message, (None, None), mend);
+        let fix = "keep that device idle: the energy above idle is this device's own then, and the whole is not";
+        findings.add(Status::UnverifiedSensor, "sensor-shared", message, (None, None), fix);
     }
     if source.counter.is_some() {
         let faults = |fault| windows.iter().filter(|w| w.power_w.counter_fault == Some(fault)).count();
@@ -276,30 +276,30 @@ fn sensor(record: &Record, findings: &mut Findings) {
             if count > 0 {
                 let instead = if lead == Some(Lead::Polled) { "; power × time stands in" } else { "" };
                 let message = format!("the energy counter {what} in {count} windows{instead}");
-                let mend = "update the driver; the counters of some cards are known to be broken";
+                let fix = "update the driver; the counters of some cards are known to be broken";
                 let status = if lead.is_some() { Status::UnverifiedSensor } else { Status::Invalid };
-                findings.add(status, code, message, (Some(count as f64), Some(0.0)), mend);
+                findings.add(status, code, message, (Some(count as f64), Some(0.0)), fix);
             }
         }
     }
     let outside = energy::steps_back(&record.trace);
     if outside > 0 && windows.iter().all(|window| window.power_w.counter_fault.is_none()) {
         let message = format!("the energy counter went backwards {outside} times outside of the windows");
-        let mend = "the counters of some cards fall on idle; --power names another sensor";
+        let fix = "the counters of some cards fall on idle; --power names another sensor";
         let figures = (Some(outside as f64), Some(0.0));
-        findings.add(Status::UnverifiedSensor, "counter-stepped-back", message, figures, mend);
+        findings.add(Status::UnverifiedSensor, "counter-stepped-back", message, figures, fix);
     }
     if let Some(share) = record.summary.sensor.disagreement.filter(|share| share.abs() > MOST_DISAGREEMENT)
         && lead == Some(Lead::Counter)
     {
         let message = format!("the energy counter and power × time differ by {:+.1} % in a window", share * 100.0);
-        let mend = "one of the two is wrong: compare with a power meter, and update the driver";
+        let fix = "one of the two is wrong: compare with a power meter, and update the driver";
         findings.add(
             Status::UnverifiedSensor,
             "counter-disagrees",
             message,
             (Some(share), Some(MOST_DISAGREEMENT)),
-            mend,
+            fix,
         );
     }
 }
@@ -309,14 +309,14 @@ fn limits(record: &Record, findings: &mut Findings) {
         let has = |window: &&WindowRecord| window.limiters.as_ref().is_some_and(|limiters| limiters.contains(&limiter));
         record.windows.iter().filter(has).count()
     };
-    for (limiter, code, what, mend) in [
+    for (limiter, code, what, fix) in [
         (Limiter::Thermal, "thermal-slowdown", "heat", "cool the GPU better, or lock a lower clock with --lock-clock"),
         (Limiter::Hardware, "hardware-slowdown", "a hardware protection", "check the power supply and its cables"),
     ] {
         let count = limited(limiter);
         if count > 0 {
             let message = format!("{what} slowed the GPU in {count} windows");
-            findings.add(Status::Invalid, code, message, (Some(count as f64), Some(0.0)), mend);
+            findings.add(Status::Invalid, code, message, (Some(count as f64), Some(0.0)), fix);
         }
     }
 
@@ -343,9 +343,9 @@ fn limits(record: &Record, findings: &mut Findings) {
         let names = capped.iter().map(Init::to_string).collect::<Vec<_>>().join(" and ");
         let limit = limit_w.map(|limit| format!(" of {limit:.0} W")).unwrap_or_default();
         let message = format!("the power limit{limit} held the clock down on {names}");
-        let mend = "time is part of the answer; --lock-clock below that clock takes it out";
+        let fix = "time is part of the answer; --lock-clock below that clock takes it out";
         findings.flags.push(Flag::PowerCapped);
-        findings.add(Status::Valid, "power-capped", message, (None, limit_w), mend);
+        findings.add(Status::Valid, "power-capped", message, (None, limit_w), fix);
     }
 }
 
@@ -377,8 +377,8 @@ fn drift(record: &Record, findings: &mut Findings) {
         let by = if drifts.is_some() { worst(&quantities, off_neighbours) } else { worst(&quantities, off_median) };
         if let Some((init, share)) = by {
             let message = format!("the {what} of a product of {init} was off by {:+.1} % in one window", share * 100.0);
-            let mend = "something else used the GPU for a while: end it, and run it again";
-            findings.add(Status::Invalid, "disturbed", message, (Some(share), Some(MOST_DRIFT)), mend);
+            let fix = "something else used the GPU for a while: end it, and run it again";
+            findings.add(Status::Invalid, "disturbed", message, (Some(share), Some(MOST_DRIFT)), fix);
             return;
         }
     }
@@ -389,8 +389,8 @@ impl Findings {
         let percent = share * 100.0;
         let message =
             format!("the {what} of a product of {init} drifted by {percent:+.1} % from the first round to the last");
-        let mend = "end what else uses the machine; warm up longer with --warm-up; run it again";
-        self.add(status, code, message, (Some(share), Some(MOST_DRIFT)), mend);
+        let fix = "end what else uses the machine; warm up longer with --warm-up; run it again";
+        self.add(status, code, message, (Some(share), Some(MOST_DRIFT)), fix);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Watts a toggled bit, from one atlas of a simulated board that draws so many.
+//! Watts a bit flip, from one atlas of a simulated board that draws so many.
 //!
 //! `cargo test --release truth -- --nocapture` measures all and prints the table of docs/INITS.md; a debug build takes a small
 //! sample of the same.
@@ -47,10 +47,10 @@ static EXPECTED: LazyLock<Vec<Expected>> = LazyLock::new(|| {
     let linear = MODELS.iter().filter(|model| model.name != "rtx3090");
     let expected = |model: &Model| {
         let perfect = endless(model, &plan(model, 0)).unwrap();
-        let toggles = perfect.inputs[&Init::Gaussian].activity.unwrap().toggles(Bits::Operands);
+        let bit_flips = perfect.inputs[&Init::Gaussian].activity.unwrap().bit_flips(Bits::Operands);
         Expected {
             model: *model,
-            known_w: model.sensor.gain * (model.gpu.gaussian_w - model.gpu.zeros_w) / toggles,
+            known_w: model.sensor.gain * (model.gpu.gaussian_w - model.gpu.zeros_w) / bit_flips,
             shown_w: model.sensor.gain * slope(&perfect).estimate,
         }
     };

@@ -143,7 +143,7 @@ fn a_panic_in_the_sampling_thread_is_a_lost_sensor_and_no_hang() {
     let wishes = Wishes {
         rounds: Some(2),
         window_s: Some(0.5),
-        lead_in_s: Some(0.1),
+        settling_s: Some(0.1),
         warm_up_s: Some(0.3),
         quick: true,
         ..Wishes::default()

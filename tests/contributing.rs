@@ -7,7 +7,7 @@ mod power {
 
 mod common;
 
-#[path = "doubles/toy_reader.rs"]
+#[path = "fakes/toy_reader.rs"]
 mod toy_reader;
 
 use std::path::PathBuf;
@@ -22,8 +22,8 @@ use wattmul::protocol::{DeviceSpan, Workload};
 
 #[test]
 fn the_reader_that_is_printed_is_the_one_that_is_tested() {
-    let (text, reader) = (include_str!("../CONTRIBUTING.md"), include_str!("doubles/toy_reader.rs"));
-    assert!(text.contains(&format!("```rust\n{reader}```")), "copy tests/doubles/toy_reader.rs into CONTRIBUTING.md");
+    let (text, reader) = (include_str!("../CONTRIBUTING.md"), include_str!("fakes/toy_reader.rs"));
+    assert!(text.contains(&format!("```rust\n{reader}```")), "copy tests/fakes/toy_reader.rs into CONTRIBUTING.md");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn the_toy_measures_a_run() {
     let wishes = Wishes {
         rounds: Some(2),
         window_s: Some(0.5),
-        lead_in_s: Some(0.2),
+        settling_s: Some(0.2),
         warm_up_s: Some(0.3),
         quick: true,
         ..Wishes::default()

@@ -30,9 +30,9 @@ mod device {
     /// A software driver whose device is lost once a file is there.
     fn losable(command: &mut Command, folder: &Path) -> PathBuf {
         let (manifest, lost) = (folder.join("driver.json"), folder.join("lost"));
-        common::write_manifest(&manifest, &common::double("libvulkan_double.so"));
+        common::write_manifest(&manifest, &common::fake("libfake_vulkan.so"));
         common::on_driver(command, &manifest);
-        command.env("VULKAN_DOUBLE_DRIVER", common::software_library()).env("VULKAN_DOUBLE_LOST", &lost);
+        command.env("FAKE_VULKAN_DRIVER", common::software_library()).env("VULKAN_DOUBLE_LOST", &lost);
         lost
     }
 

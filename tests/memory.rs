@@ -46,9 +46,9 @@ fn nvidias_library_is_called_without_a_fault() {
     if no_valgrind() {
         return;
     }
-    let library = common::nvml_double();
+    let library = common::fake_nvml();
     let mut command = Command::new("env");
-    command.env("LD_LIBRARY_PATH", library.path()).env("NVML_DOUBLE", "gpus=2 programs=3");
+    command.env("LD_LIBRARY_PATH", library.path()).env("FAKE_NVML", "gpus=2 programs=3");
     let output = under_valgrind("nvidias_library_is_called_without_a_fault", command);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -19,7 +19,7 @@ use wattmul::{compare, folder, validate};
 
 /// A small record of each kind: with a counter, with power figures alone, and without a sensor.
 static RECORDS: LazyLock<Vec<Record>> = LazyLock::new(|| {
-    let short = Wishes { window_s: Some(0.5), lead_in_s: Some(0.0), warm_up_s: Some(0.5), ..Wishes::default() };
+    let short = Wishes { window_s: Some(0.5), settling_s: Some(0.0), warm_up_s: Some(0.5), ..Wishes::default() };
     let record = |model: &str, no_sensor: Option<&str>| {
         let model = model.parse().unwrap();
         let plan = simulate::plan(&model, &Wishes { rounds: Some(3), ..short.clone() }).unwrap();

@@ -1,9 +1,9 @@
-//! Whole runs with NVIDIA's library, played by a stand-in (tests/doubles/nvml.rs) whose joules are known.
+//! Whole runs with NVIDIA's library, played by a stand-in (tests/fakes/nvml.rs) whose joules are known.
 #![cfg(target_os = "linux")]
 
 mod common;
 
-use common::{BRIEF, Locked, Running, measured, no_software_driver, nvml_double, only_record, run_of, wattmul};
+use common::{BRIEF, Locked, Running, fake_nvml, measured, no_software_driver, only_record, run_of, wattmul};
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::path::Path;
@@ -15,9 +15,9 @@ use wattmul::validity::Status;
 
 /// A run on the stand-in, in the mode that `words` describe.
 fn run(words: &str, arguments: &[&str]) -> Record {
-    let folder = nvml_double();
+    let folder = fake_nvml();
     let mut command = wattmul();
-    command.env("LD_LIBRARY_PATH", folder.path()).env("NVML_DOUBLE", words);
+    command.env("LD_LIBRARY_PATH", folder.path()).env("FAKE_NVML", words);
     measured(command.args(["--json", "--no-save"]).args(arguments))
 }
 
@@ -48,7 +48,7 @@ fn the_joules_are_the_librarys_own_and_the_init_makes_no_difference_to_it() {
     }
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let arguments = ["--size", "256", "--rounds", "4", "--window", "2", "--lead-in", "0.5", "--warm-up", "3"];
+    let arguments = ["--size", "256", "--rounds", "4", "--window", "2", "--settling", "0.5", "--warm-up", "3"];
     let record = run(&format!("log={}", log.display()), &[&arguments[..], &["--power", "nvml:0"]].concat());
 
     let source = record.source.as_ref().unwrap();
@@ -106,21 +106,21 @@ fn the_second_of_two_gpus_is_found_by_either_spelling_of_its_address() {
         // the neighbour draws a steady 55 W; ours follows the work
         assert!(record.summary.inits[&Init::Zeros].power_w.unwrap() > 60.0, "{:?}", record.summary);
     }
-    let folder = nvml_double();
+    let folder = fake_nvml();
     let mut wrong = wattmul();
-    wrong.env("LD_LIBRARY_PATH", folder.path()).env("NVML_DOUBLE", "gpus=2");
+    wrong.env("LD_LIBRARY_PATH", folder.path()).env("FAKE_NVML", "gpus=2");
     wrong
         .args(["--power", "nvml:0000:02:00.0"])
         .assert()
         .code(1)
         .stderr(contains("nvml:1 (NVIDIA Stand-in at 0000:81:00.0)"));
     let mut which = wattmul();
-    which.env("LD_LIBRARY_PATH", folder.path()).env("NVML_DOUBLE", "gpus=2");
+    which.env("LD_LIBRARY_PATH", folder.path()).env("FAKE_NVML", "gpus=2");
     which.args(["--power", "nvml"]).assert().code(1).stderr(contains("--power"));
 }
 
 #[test]
-fn an_average_of_a_second_lengthens_the_lead_in() {
+fn an_average_of_a_second_lengthens_the_settling() {
     if no_software_driver() {
         return;
     }
@@ -132,7 +132,7 @@ fn an_average_of_a_second_lengthens_the_lead_in() {
         ],
     );
     assert_eq!(record.source.as_ref().unwrap().power, Some(PowerKind::AverageMs(1000)));
-    assert_eq!(record.plan.lead_in_s, 3.0);
+    assert_eq!(record.plan.settling_s, 3.0);
 }
 
 #[test]
@@ -190,9 +190,9 @@ fn a_library_without_its_driver_is_told_from_one_that_is_not_there() {
     if no_software_driver() {
         return;
     }
-    let folder = nvml_double();
+    let folder = fake_nvml();
     let mut broken = wattmul();
-    broken.env("LD_LIBRARY_PATH", folder.path()).env("NVML_DOUBLE", "broken-init");
+    broken.env("LD_LIBRARY_PATH", folder.path()).env("FAKE_NVML", "broken-init");
     broken.args(["--power", "nvml:0"]).assert().code(1).stderr(contains("install NVIDIA's driver"));
 }
 
@@ -216,9 +216,9 @@ fn a_locked_clock_is_unlocked_at_the_end_and_when_stopped() {
         assert_eq!(scene.clock(), ["locked 1000 1000", "unlocked"], "after signal {signal}");
     }
 
-    let library = nvml_double();
+    let library = fake_nvml();
     let mut forbidden = wattmul();
-    forbidden.env("LD_LIBRARY_PATH", library.path()).env("NVML_DOUBLE", "no-permission");
+    forbidden.env("LD_LIBRARY_PATH", library.path()).env("FAKE_NVML", "no-permission");
     let forbidden = forbidden.args(["--power", "nvml:0", "--lock-clock", "1000"]).args(BRIEF).assert();
     forbidden.code(1).stderr(contains("as root").and(contains("nvidia-smi")));
 }
@@ -274,10 +274,10 @@ fn a_sweep_locks_each_clock_and_frees_it_and_changes_nothing_where_it_may_not() 
 
 #[test]
 fn doctor_tells_what_spoils_a_run_and_devices_shows_the_sensor() {
-    let folder = nvml_double();
+    let folder = fake_nvml();
     let run = |words: &str, command: &str| {
         let mut program = wattmul();
-        program.env("LD_LIBRARY_PATH", folder.path()).env("NVML_DOUBLE", words).arg(command);
+        program.env("LD_LIBRARY_PATH", folder.path()).env("FAKE_NVML", words).arg(command);
         let output = program.output().unwrap();
         String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
     };

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{BRIEF, measured, no_software_driver, nvml_double, wattmul};
+use common::{BRIEF, fake_nvml, measured, no_software_driver, wattmul};
 use std::path::Path;
 use std::process::Command;
 
@@ -59,7 +59,7 @@ fn a_record_names_neither_the_machine_nor_its_user() {
     if no_software_driver() {
         return;
     }
-    let library = nvml_double();
+    let library = fake_nvml();
     let results = tempfile::tempdir().unwrap();
     let mut command = wattmul();
     command.env("LD_LIBRARY_PATH", library.path()).args(["--power", "nvml:0", "--json", "--results"]);

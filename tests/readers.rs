@@ -106,7 +106,7 @@ fn nvml_neither_grows_nor_dawdles() {
         return;
     }
     // The loader reads the path once, when a program starts.
-    let library = common::nvml_double();
+    let library = common::fake_nvml();
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "nvml_neither_grows_nor_dawdles", "--nocapture"])
         .env("LD_LIBRARY_PATH", library.path())

@@ -45,8 +45,8 @@ fn figures(value: &Value, pointer: String, found: &mut Vec<String>) {
 #[test]
 fn the_schema_beside_the_records_is_that_of_the_program() {
     let committed = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("results/schema.json")).unwrap();
-    let mend = "renew it: cargo run -- validate --schema > results/schema.json";
-    assert!(committed == Record::schema(), "{mend}");
+    let fix = "renew it: cargo run -- validate --schema > results/schema.json";
+    assert!(committed == Record::schema(), "{fix}");
 }
 
 #[test]

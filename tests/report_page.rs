@@ -143,7 +143,7 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
             (source.api, source.device, source.api_version) = (name.into(), name.into(), Some(name.into()));
         }
         for reason in &mut record.verdict.reasons {
-            (reason.message, reason.mend) = (name.into(), name.into());
+            (reason.message, reason.fix) = (name.into(), name.into());
         }
         save(record);
     }
@@ -506,7 +506,7 @@ fn a_fleet_is_one_row_that_opens() {
 fn an_atlas_names_every_init_on_wide_and_on_narrow_paper() {
     let record = an_atlas();
     let line = atlas::line(&record).unwrap();
-    assert!(line.contains("W a toggled bit of the operands ("), "{line}");
+    assert!(line.contains("W a bit flip of the operands ("), "{line}");
     for layout in Layout::BOTH {
         let plot = atlas::plot(&record, layout).unwrap();
         let svg = plot.inline();
@@ -519,7 +519,7 @@ fn an_atlas_names_every_init_on_wide_and_on_narrow_paper() {
     assert_eq!(atlas::plot(&blind, Layout::Wide), None);
     assert!(atlas::sentence(&blind).contains("bits were counted"), "{}", atlas::sentence(&blind));
     let page = page_of(&overview());
-    assert!(page.contains(&line) && page.contains("Mean power by toggled bits"));
+    assert!(page.contains(&line) && page.contains("Mean power by bit flips"));
     assert!(markdown::page(&overview(), FOLDER.path()).text.contains("### Atlases"));
 }
 

@@ -1,4 +1,4 @@
-//! AMD's real librocm_smi64, over a kernel that seems to have AMD GPUs (tests/doubles/simulated-amdgpu). Where a machine has
+//! AMD's real librocm_smi64, over a kernel that seems to have AMD GPUs (tests/fakes/simulated-amdgpu). Where a machine has
 //! no such library, no python3 or no mount namespaces, a test says so and passes.
 
 mod common;
@@ -63,7 +63,7 @@ fn parsed(output: Output) -> Option<Value> {
 }
 
 /// A run of some seconds, long enough for what it is to find.
-const SHORT: &str = "--size 128 --window 1.5 --lead-in 0.1 --warm-up 0.5 --kernel direct/8x16 --no-save --json";
+const SHORT: &str = "--size 128 --window 1.5 --settling 0.1 --warm-up 0.5 --kernel direct/8x16 --no-save --json";
 
 fn reasons(record: &Value) -> Vec<&str> {
     record["verdict"]["reasons"].as_array().unwrap().iter().map(|reason| reason["code"].as_str().unwrap()).collect()

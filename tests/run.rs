@@ -18,7 +18,7 @@ fn a_quick_run_prints_a_summary_and_saves_a_record_that_can_be_computed_again() 
     }
     let results = tempfile::tempdir().unwrap();
     let output = wattmul()
-        .args(["--backend", "vulkan", "--size", "200", "--rounds", "4", "--window", "0.5", "--lead-in", "0.2"])
+        .args(["--backend", "vulkan", "--size", "200", "--rounds", "4", "--window", "0.5", "--settling", "0.2"])
         .args(["--warm-up", "1", "--results"])
         .arg(results.path())
         .output()
@@ -143,8 +143,8 @@ fn what_cannot_be_is_one_line_that_names_the_mend() {
         (&["--results", "/proc/nowhere"], 1, "--results"),
         (&["--results", file], 1, "--results"),
     ];
-    for (arguments, code, mend) in cases {
-        let output = wattmul().args(*arguments).assert().code(*code).stdout(is_empty()).stderr(contains(*mend));
+    for (arguments, code, fix) in cases {
+        let output = wattmul().args(*arguments).assert().code(*code).stdout(is_empty()).stderr(contains(*fix));
         let error = String::from_utf8(output.get_output().stderr.clone()).unwrap();
         assert!(!error.contains("panicked"), "{error}");
         if *code == 1 {

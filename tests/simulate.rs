@@ -77,7 +77,7 @@ fn an_atlas_is_a_table_with_a_line_of_watts_a_bit_in_80_columns() {
         let output = wattmul(folder.path(), &[&["--simulate", "a100"], more].concat()).success().get_output().clone();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        let bits = text.contains("a toggled bit of the operands");
+        let bits = text.contains("a bit flip of the operands");
         assert_eq!(bits, !more.contains(&"none"), "{text}");
         assert!(text.contains("ratios of") && text.contains("95 % interval") && text.contains("truth of"), "{text}");
     }

@@ -16,7 +16,7 @@ use wattmul::{summary, validity};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/slurm/wattmul.sbatch");
 /// Options that make a run short; the script's own come before them.
-const BRIEF: &[&str] = &["--quick", "--size", "128", "--rounds", "2", "--window", "0.2", "--lead-in", "0.1"];
+const BRIEF: &[&str] = &["--quick", "--size", "128", "--rounds", "2", "--window", "0.2", "--settling", "0.1"];
 /// Nothing here takes nearly as long.
 const HANGS: Duration = Duration::from_secs(120);
 
@@ -244,7 +244,7 @@ fn an_array_of_four_saves_four_records(cluster: &Cluster) {
 fn each_task_gets_the_gpu_that_slurm_gave_it(cluster: &Cluster) {
     let gpus = TwoGpus::new().unwrap();
     let mut environment = gpus.environment();
-    environment.push(("NVML_DOUBLE", "gpus=2".into()));
+    environment.push(("FAKE_NVML", "gpus=2".into()));
     let options = [BRIEF, &["--warm-up", "0.3", "--kernel", "32x32x16/4x4"]].concat();
     for own in [&["--array=0-1", "--gpus=1"][..], &["--ntasks=2", "--gpus-per-task=1"]] {
         cluster.submit(own, &environment, &options);
@@ -283,12 +283,12 @@ struct InRounds {
 
 impl InRounds {
     fn start(cluster: &Cluster, rounds: &str) -> Self {
-        let library = common::nvml_double();
+        let library = common::fake_nvml();
         let notes = library.path().join("notes");
         let mut environment = software();
         environment.push(("LD_LIBRARY_PATH", library.path().display().to_string()));
-        environment.push(("NVML_DOUBLE", format!("log={}", notes.display())));
-        let options = ["--size", "128", "--window", "0.3", "--lead-in", "0.1", "--warm-up", "0.3", "--rounds", rounds];
+        environment.push(("FAKE_NVML", format!("log={}", notes.display())));
+        let options = ["--size", "128", "--window", "0.3", "--settling", "0.1", "--warm-up", "0.3", "--rounds", rounds];
         let sensor = ["--kernel", "direct/8x16", "--power", "nvml:0", "--lock-clock", "1200"];
         let job = cluster.submit(&[], &environment, &[&options[..], &sensor].concat());
         let log = cluster.path().join(format!("{job}.log"));

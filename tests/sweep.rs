@@ -120,8 +120,8 @@ fn a_board_at_its_power_limit_costs_least_below_it() {
 #[test]
 fn clocks_that_cannot_be_are_one_line_that_names_the_mend() {
     let folder = tempfile::tempdir().unwrap();
-    let fails = |args: &[&str], mend: &str| {
-        wattmul(folder.path(), &[&["--simulate", "a100"], args].concat()).code(2).stderr(contains(mend));
+    let fails = |args: &[&str], fix: &str| {
+        wattmul(folder.path(), &[&["--simulate", "a100"], args].concat()).code(2).stderr(contains(fix));
     };
     fails(&["--clocks", "600,1000"], "does not have 1000, but 210 to 1410 in steps of 15 MHz");
     fails(&["--clocks", "600"], "600,900,1200");

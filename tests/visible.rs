@@ -10,8 +10,8 @@ use serde_json::Value;
 
 /// Rounds as short as they can be, with a kernel for GPUs.
 const BRIEF: &[&str] = &[
-    "--size", "128", "--rounds", "2", "--window", "0.2", "--lead-in", "0.1", "--warm-up", "0.3", "--quick", "--kernel",
-    "32x32x16/4x4",
+    "--size", "128", "--rounds", "2", "--window", "0.2", "--settling", "0.1", "--warm-up", "0.3", "--quick",
+    "--kernel", "32x32x16/4x4",
 ];
 
 const CUDA: &str = "CUDA_VISIBLE_DEVICES";
@@ -19,7 +19,7 @@ const CUDA: &str = "CUDA_VISIBLE_DEVICES";
 /// The program on the two GPUs, with these variables besides.
 fn on(gpus: &TwoGpus, variables: &[(&str, &str)]) -> assert_cmd::Command {
     let mut command = common::wattmul();
-    command.env("NVML_DOUBLE", "gpus=2").envs(gpus.environment()).envs(variables.iter().copied());
+    command.env("FAKE_NVML", "gpus=2").envs(gpus.environment()).envs(variables.iter().copied());
     command
 }
 
@@ -45,7 +45,7 @@ fn the_gpu_that_was_given_is_the_one_that_is_measured_and_with_its_own_sensor() 
         assert_eq!(sensor.pci_address, record.adapter.pci_address, "{variables:?}");
     }
     // In a device cgroup, where the second GPU is the only one that is shown, it has the number 0.
-    let cgroup = [(CUDA, "0"), ("SLURM_JOB_ID", "7"), ("SLURM_JOB_GPUS", "1"), ("NVML_DOUBLE", "gpus=2 only=1")];
+    let cgroup = [(CUDA, "0"), ("SLURM_JOB_ID", "7"), ("SLURM_JOB_GPUS", "1"), ("FAKE_NVML", "gpus=2 only=1")];
     let shown = devices(&gpus, &cgroup);
     let allowed: Vec<_> = shown["adapters"].as_array().unwrap().iter().map(|adapter| &adapter["allowed"]).collect();
     assert_eq!(allowed, [&Value::from(false), &Value::from(true)], "{shown:#}");
@@ -62,7 +62,7 @@ fn another_jobs_gpu_is_never_measured() {
         (&[(CUDA, "1")], &["--adapter", "0"], "not given to this process by CUDA_VISIBLE_DEVICES=1: allowed is 1"),
         (&[(CUDA, "0"), job, ("SLURM_JOB_GPUS", "1")], &[], "which SLURM_JOB_GPUS=1 does not give"),
         (&[job], &[], "given no GPU"),
-        (&[(CUDA, "0"), ("NVML_DOUBLE", "broken-init")], &[], "CUDA_VISIBLE_DEVICES=0 cannot be told from other GPUs"),
+        (&[(CUDA, "0"), ("FAKE_NVML", "broken-init")], &[], "CUDA_VISIBLE_DEVICES=0 cannot be told from other GPUs"),
     ] {
         on(&gpus, variables).arg("--no-save").args(arguments).assert().code(1).stderr(contains(error));
     }
@@ -143,7 +143,7 @@ fn the_cpu_is_measured_where_it_is_all_that_there_is_and_a_gpu_that_was_given_is
     assert!(matches!(cpu.status.code(), Some(0 | 3)), "{cpu:?}");
     let [(_, record)] = &records(results.path())[..] else { panic!("one record") };
     assert_eq!(record.run.slurm.as_ref().unwrap().job, 7);
-    let library = common::nvml_double();
+    let library = common::fake_nvml();
     let mut given = common::wattmul();
     given.env("LD_LIBRARY_PATH", library.path()).env(CUDA, "0").arg("--no-save");
     given.assert().code(1).stderr(contains("gives this process 0000:01:00.0, which Vulkan does not offer"));

@@ -12,11 +12,11 @@ pub struct UnseenGpu {
     pub vendor: String,
     pub address: PciAddress,
     /// What is likely missing.
-    pub mend: &'static str,
+    pub fix: &'static str,
 }
 
 impl UnseenGpu {
-    /// What is wrong, without the mend.
+    /// What is wrong, without the fix.
     pub fn wrong(&self) -> String {
         format!("{} GPU at {} is not offered by Vulkan", self.vendor, self.address)
     }
@@ -24,12 +24,12 @@ impl UnseenGpu {
 
 impl fmt::Display for UnseenGpu {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}: {}", self.wrong(), self.mend)
+        write!(f, "{}: {}", self.wrong(), self.fix)
     }
 }
 
 /// What keeps a vendor's GPUs from Vulkan; None for those whose drivers wgpu cannot use.
-fn mend(vendor: u32) -> Option<&'static str> {
+fn fix(vendor: u32) -> Option<&'static str> {
     match vendor {
         0x10de => Some(
             "install the graphics part of its driver (libnvidia-gl); a container needs \
@@ -53,7 +53,7 @@ pub fn unseen_gpus(sys: &Path, seen: &[PciAddress]) -> Vec<UnseenGpu> {
     let gpu = |device: &Path| {
         let address: PciAddress = sysfs::name(device)?.parse().ok()?;
         let (class, vendor) = (number(&device.join("class"))? >> 16, number(&device.join("vendor"))?);
-        let gpu = UnseenGpu { vendor: vendor_name(vendor), address, mend: mend(vendor)? };
+        let gpu = UnseenGpu { vendor: vendor_name(vendor), address, fix: fix(vendor)? };
         ((class == 0x03 || class == 0x12) && !seen.contains(&address)).then_some(gpu)
     };
     let mut gpus: Vec<UnseenGpu> = entries(&sys.join("bus/pci/devices")).iter().filter_map(|path| gpu(path)).collect();

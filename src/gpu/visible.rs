@@ -101,19 +101,19 @@ impl Said<'_> {
         format!("{}={}", self.name, self.value)
     }
 
-    fn wrong(&self, wrong: impl Into<String>, mend: &'static str) -> VisibleError {
-        VisibleError { said: self.text(), wrong: wrong.into(), mend }
+    fn wrong(&self, wrong: impl Into<String>, fix: &'static str) -> VisibleError {
+        VisibleError { said: self.text(), wrong: wrong.into(), fix }
     }
 }
 
 /// A variable that cannot be obeyed. Nothing is measured then: it might be another job's GPU.
 #[derive(Clone, Debug, PartialEq, Error)]
-#[error("{said} {wrong}: {mend}")]
+#[error("{said} {wrong}: {fix}")]
 pub struct VisibleError {
     /// The variable and its value.
     said: String,
     wrong: String,
-    mend: &'static str,
+    fix: &'static str,
 }
 
 /// The GPUs that a variable gives.

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-const MEND: &str = "see that `macmon` or Activity Monitor shows the GPU; virtual machines have no such reports";
+const FIX: &str = "see that `macmon` or Activity Monitor shows the GPU; virtual machines have no such reports";
 /// Time between two looks, in milliseconds. Energy is summed over all of them: it sets how fine the sum is, and nothing else.
 const LOOK_MS: u32 = 50;
 /// The first look finds the channels, which takes a while.
@@ -76,7 +76,7 @@ fn first_look(receiver: &Receiver<Result<String, PowerError>>) -> Result<String,
 }
 
 fn failure(why: &str) -> PowerError {
-    PowerError::Failed { what: "reading the GPU's energy through macmon".into(), why: why.into(), mend: MEND }
+    PowerError::Failed { what: "reading the GPU's energy through macmon".into(), why: why.into(), fix: FIX }
 }
 
 struct AppleReader {

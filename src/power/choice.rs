@@ -156,7 +156,7 @@ fn absent(api: Api, device: Option<&str>, list: &[String]) -> PowerError {
         None => format!("a sensor of {} at the adapter's address", api.name()),
     };
     let list = if list.is_empty() { "none".into() } else { list.join(", ") };
-    PowerError::Absent { what: format!("{what} (there are: {list})"), mend: "name one of these with --power" }
+    PowerError::Absent { what: format!("{what} (there are: {list})"), fix: "name one of these with --power" }
 }
 
 #[cfg(test)]

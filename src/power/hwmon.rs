@@ -9,7 +9,7 @@ use crate::sysfs::{NumberFile, entries, pci_address, read_number, read_text};
 use std::io;
 use std::path::{Path, PathBuf};
 
-const MEND: &str = "see that the kernel's driver (amdgpu, i915 or xe) drives the GPU: `lspci -k`";
+const FIX: &str = "see that the kernel's driver (amdgpu, i915 or xe) drives the GPU: `lspci -k`";
 /// The drivers whose files are understood. i915 has one more for each tile (i915_gt0): the device's own counts them all.
 const DRIVERS: [&str; 3] = ["amdgpu", "i915", "xe"];
 
@@ -30,7 +30,7 @@ pub fn readers(sys: &Path) -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
     match (readers.is_empty(), refused) {
         (false, _) => Ok(readers),
         (true, Some(error)) => Err(failure("reading power through hwmon", &error)),
-        (true, None) => Err(PowerError::Absent { what: "a GPU with hwmon power files".into(), mend: MEND }),
+        (true, None) => Err(PowerError::Absent { what: "a GPU with hwmon power files".into(), fix: FIX }),
     }
 }
 
@@ -138,14 +138,14 @@ fn failure(what: &str, error: &io::Error) -> PowerError {
     let what = what.to_owned();
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            PowerError::NoPermission { what, mend: "run as root, or: sudo chmod a+r /sys/class/hwmon/hwmon*/*_input" }
+            PowerError::NoPermission { what, fix: "run as root, or: sudo chmod a+r /sys/class/hwmon/hwmon*/*_input" }
         }
         io::ErrorKind::InvalidData => PowerError::Failed {
             what,
             why: "what the file holds is no number".into(),
-            mend: "update the kernel; --power names another sensor",
+            fix: "update the kernel; --power names another sensor",
         },
-        _ => PowerError::Failed { what, why: error.to_string(), mend: MEND },
+        _ => PowerError::Failed { what, why: error.to_string(), fix: FIX },
     }
 }
 

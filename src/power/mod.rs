@@ -42,7 +42,7 @@ pub trait PowerReader: Send {
     fn supported_clocks(&self) -> Result<Vec<u32>, PowerError> {
         Err(PowerError::Unsupported {
             what: format!("listing the clocks of {} through {}", self.source().device, self.source().api),
-            mend: "name them, such as --clocks 600,900,1200",
+            fix: "name them, such as --clocks 600,900,1200",
         })
     }
 
@@ -54,7 +54,7 @@ pub trait PowerReader: Send {
         let _ = mhz;
         Err(PowerError::Unsupported {
             what: format!("locking the clock through {}", self.source().api),
-            mend: "leave out --lock-clock, or set the clock with the vendor's tool",
+            fix: "leave out --lock-clock, or set the clock with the vendor's tool",
         })
     }
 
@@ -65,7 +65,7 @@ pub trait PowerReader: Send {
     fn free_clock(&mut self) -> Result<(), PowerError> {
         Err(PowerError::Unsupported {
             what: format!("freeing the clock through {}", self.source().api),
-            mend: "free it with the vendor's tool",
+            fix: "free it with the vendor's tool",
         })
     }
 }
@@ -235,26 +235,26 @@ impl Source {
 /// Why a sensor does not answer. Each says what to do about it.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum PowerError {
-    #[error("{what} is not here: {mend}")]
-    Absent { what: String, mend: &'static str },
-    #[error("{what} is not permitted: {mend}")]
-    NoPermission { what: String, mend: &'static str },
-    #[error("{what} is not supported: {mend}")]
-    Unsupported { what: String, mend: &'static str },
-    #[error("{what} failed ({why}): {mend}")]
-    Failed { what: String, why: String, mend: &'static str },
+    #[error("{what} is not here: {fix}")]
+    Absent { what: String, fix: &'static str },
+    #[error("{what} is not permitted: {fix}")]
+    NoPermission { what: String, fix: &'static str },
+    #[error("{what} is not supported: {fix}")]
+    Unsupported { what: String, fix: &'static str },
+    #[error("{what} failed ({why}): {fix}")]
+    Failed { what: String, why: String, fix: &'static str },
 }
 
 impl PowerError {
-    /// What is wrong, and what mends it.
+    /// What is wrong, and what fixes it.
     pub fn parts(&self) -> (String, &'static str) {
-        let (PowerError::Absent { mend, .. }
-        | PowerError::NoPermission { mend, .. }
-        | PowerError::Unsupported { mend, .. }
-        | PowerError::Failed { mend, .. }) = self;
+        let (PowerError::Absent { fix, .. }
+        | PowerError::NoPermission { fix, .. }
+        | PowerError::Unsupported { fix, .. }
+        | PowerError::Failed { fix, .. }) = self;
         let text = self.to_string();
-        let wrong = text.strip_suffix(mend).unwrap_or(&text).trim_end_matches(": ").to_owned();
-        (wrong, mend)
+        let wrong = text.strip_suffix(fix).unwrap_or(&text).trim_end_matches(": ").to_owned();
+        (wrong, fix)
     }
 }
 
@@ -306,7 +306,7 @@ fn apple_readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
 fn apple_readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
     Err(PowerError::Absent {
         what: "Apple silicon".into(),
-        mend: "only its own build of wattmul, on macOS, reads its sensors",
+        fix: "only its own build of wattmul, on macOS, reads its sensors",
     })
 }
 

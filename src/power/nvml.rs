@@ -16,7 +16,7 @@ use nvml_wrapper_sys::bindings::{field_id, nvmlFieldValue_t};
 use std::ffi::OsStr;
 use std::sync::{Mutex, OnceLock};
 
-const MEND: &str = "install NVIDIA's driver, and see that nvidia-smi works";
+const FIX: &str = "install NVIDIA's driver, and see that nvidia-smi works";
 
 /// The one NVML of this process. Readers borrow from it for as long as the program runs.
 fn library() -> Result<&'static Nvml, PowerError> {
@@ -52,19 +52,19 @@ fn failure(what: &str, error: NvmlError) -> PowerError {
     let what = what.to_owned();
     match error {
         NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded => {
-            PowerError::Absent { what, mend: MEND }
+            PowerError::Absent { what, fix: FIX }
         }
-        NvmlError::NoPermission => PowerError::NoPermission { what, mend: "run as root, or ask the administrator" },
+        NvmlError::NoPermission => PowerError::NoPermission { what, fix: "run as root, or ask the administrator" },
         NvmlError::NotSupported | NvmlError::FailedToLoadSymbol(_) | NvmlError::FunctionNotFound => {
             PowerError::Unsupported {
                 what,
-                mend: "update NVIDIA's driver; some cards and virtual machines never give it",
+                fix: "update NVIDIA's driver; some cards and virtual machines never give it",
             }
         }
         NvmlError::GpuLost | NvmlError::ResetRequired => {
-            PowerError::Failed { what, why: error.to_string(), mend: "reset the GPU, or restart the machine" }
+            PowerError::Failed { what, why: error.to_string(), fix: "reset the GPU, or restart the machine" }
         }
-        other => PowerError::Failed { what, why: other.to_string(), mend: MEND },
+        other => PowerError::Failed { what, why: other.to_string(), fix: FIX },
     }
 }
 
@@ -269,11 +269,11 @@ impl PowerReader for NvmlReader {
         self.device.set_gpu_locked_clocks(setting).map_err(|error| match error {
             NvmlError::NoPermission => PowerError::NoPermission {
                 what: what(),
-                mend: "run wattmul as root, or lock it yourself first: sudo nvidia-smi --lock-gpu-clocks=MHZ",
+                fix: "run wattmul as root, or lock it yourself first: sudo nvidia-smi --lock-gpu-clocks=MHZ",
             },
             NvmlError::InvalidArg => PowerError::Unsupported {
                 what: what(),
-                mend: "nvidia-smi -q -d SUPPORTED_CLOCKS lists the clocks that this GPU has",
+                fix: "nvidia-smi -q -d SUPPORTED_CLOCKS lists the clocks that this GPU has",
             },
             other => failure(&what(), other),
         })?;

@@ -20,7 +20,7 @@ pub fn readers(sys: &Path) -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
     if folders.is_empty() {
         return Err(PowerError::Absent {
             what: "RAPL (the CPU's energy counter)".into(),
-            mend: "try `sudo modprobe intel_rapl_msr`; virtual machines and containers often have none",
+            fix: "try `sudo modprobe intel_rapl_msr`; virtual machines and containers often have none",
         });
     }
     let packages: io::Result<Vec<Package>> = folders.iter().map(|folder| Package::open(folder)).collect();
@@ -99,13 +99,13 @@ impl PowerReader for RaplReader {
 fn failure(what: &str, error: &io::Error) -> PowerError {
     let what = what.to_owned();
     match error.kind() {
-        io::ErrorKind::PermissionDenied => PowerError::NoPermission { what, mend: PERMISSION_MEND },
+        io::ErrorKind::PermissionDenied => PowerError::NoPermission { what, fix: PERMISSION_MEND },
         io::ErrorKind::InvalidData => PowerError::Failed {
             what,
             why: "what the file holds is no number".into(),
-            mend: "update the kernel; some virtual machines show empty counters",
+            fix: "update the kernel; some virtual machines show empty counters",
         },
-        _ => PowerError::Failed { what, why: error.to_string(), mend: "try `sudo modprobe intel_rapl_msr`" },
+        _ => PowerError::Failed { what, why: error.to_string(), fix: "try `sudo modprobe intel_rapl_msr`" },
     }
 }
 

@@ -21,7 +21,7 @@ pub mod bindings {
     include!(concat!(env!("OUT_DIR"), "/rocm_smi.rs"));
 }
 
-const MEND: &str = "see that rocm-smi works; your user needs the render and video groups";
+const FIX: &str = "see that rocm-smi works; your user needs the render and video groups";
 /// The plain name comes with development packages, the versioned ones with the library: 7, 6 and 5 are those of ROCm's
 /// releases, 1 that of distributions' builds.
 const NAMES: [&str; 10] = [
@@ -61,7 +61,7 @@ fn library() -> Result<&'static Library, PowerError> {
     if !Path::new(SYS).join("class/drm").exists() {
         return Err(PowerError::Absent {
             what: "a GPU with AMD's kernel driver".into(),
-            mend: "load it with `sudo modprobe amdgpu`",
+            fix: "load it with `sudo modprobe amdgpu`",
         });
     }
     let init = call(&smi.rsmi_init, |init| {
@@ -93,7 +93,7 @@ fn is_locked_for_good(library: &'static Library, count: u32) -> bool {
 
 fn open() -> Result<RocmSmi, PowerError> {
     if !cfg!(target_os = "linux") {
-        return Err(PowerError::Absent { what: "ROCm SMI".into(), mend: "it is for Linux alone" });
+        return Err(PowerError::Absent { what: "ROCm SMI".into(), fix: "it is for Linux alone" });
     }
     let mut broken = None;
     for name in NAMES {
@@ -113,11 +113,11 @@ fn open() -> Result<RocmSmi, PowerError> {
         Some(why) => PowerError::Failed {
             what: "opening ROCm SMI".into(),
             why,
-            mend: "install ROCm anew, whole and of one release",
+            fix: "install ROCm anew, whole and of one release",
         },
         None => PowerError::Absent {
             what: "ROCm SMI (librocm_smi64.so)".into(),
-            mend: "install ROCm's rocm-smi-lib (Debian: apt install librocm-smi64-1); hwmon reads AMD GPUs without it",
+            fix: "install ROCm's rocm-smi-lib (Debian: apt install librocm-smi64-1); hwmon reads AMD GPUs without it",
         },
     })
 }
@@ -160,25 +160,25 @@ fn failure(what: &str, status: rsmi_status_t) -> PowerError {
     let what = what.to_owned();
     match status {
         bindings::RSMI_STATUS_PERMISSION => {
-            PowerError::NoPermission { what, mend: "run as root; to read, the render and video groups will do" }
+            PowerError::NoPermission { what, fix: "run as root; to read, the render and video groups will do" }
         }
         bindings::RSMI_STATUS_NOT_SUPPORTED | bindings::RSMI_STATUS_NOT_YET_IMPLEMENTED => {
-            PowerError::Unsupported { what, mend: "update ROCm; some cards and virtual machines never give it" }
+            PowerError::Unsupported { what, fix: "update ROCm; some cards and virtual machines never give it" }
         }
         bindings::RSMI_STATUS_INIT_ERROR => {
-            PowerError::Absent { what: format!("an AMD GPU ({what} found none)"), mend: MEND }
+            PowerError::Absent { what: format!("an AMD GPU ({what} found none)"), fix: FIX }
         }
         bindings::RSMI_STATUS_FILE_ERROR | bindings::RSMI_STATUS_NOT_FOUND => PowerError::Failed {
             what,
             why: "a file of the driver is gone".into(),
-            mend: "reset the GPU, or restart the machine",
+            fix: "reset the GPU, or restart the machine",
         },
         bindings::RSMI_STATUS_BUSY => PowerError::Failed {
             what,
             why: "the device is held by another program".into(),
-            mend: "end what else reads the GPU",
+            fix: "end what else reads the GPU",
         },
-        status => PowerError::Failed { what, why: format!("status {status}"), mend: MEND },
+        status => PowerError::Failed { what, why: format!("status {status}"), fix: FIX },
     }
 }
 
@@ -198,13 +198,13 @@ pub fn readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
     });
     counted.map_err(|status| failure("counting GPUs through ROCm SMI", status))?;
     if count == 0 {
-        return Err(PowerError::Absent { what: "an AMD GPU that ROCm SMI knows".into(), mend: MEND });
+        return Err(PowerError::Absent { what: "an AMD GPU that ROCm SMI knows".into(), fix: FIX });
     }
     if is_locked_for_good(library, count) {
         return Err(PowerError::Failed {
             what: "reading through ROCm SMI".into(),
             why: "a program that ended in the middle of a read left its lock".into(),
-            mend: "end what uses ROCm SMI, then: sudo rm /dev/shm/rocm_smi_card*",
+            fix: "end what uses ROCm SMI, then: sudo rm /dev/shm/rocm_smi_card*",
         });
     }
     let mut readers: Vec<RocmReader> = (0..count).map(|index| RocmReader::open(library, index)).collect();
@@ -576,11 +576,11 @@ impl PowerReader for RocmReader {
         let what = format!("locking the clock of {} at {mhz} MHz", self.source.device);
         let failed = |status| match status {
             bindings::RSMI_STATUS_PERMISSION => {
-                PowerError::NoPermission { what: what.clone(), mend: "run wattmul as root, or leave out --lock-clock" }
+                PowerError::NoPermission { what: what.clone(), fix: "run wattmul as root, or leave out --lock-clock" }
             }
             bindings::RSMI_STATUS_NOT_SUPPORTED | bindings::RSMI_STATUS_INVALID_ARGS => PowerError::Unsupported {
                 what: what.clone(),
-                mend: "`rocm-smi --showclkfrq` lists the clocks that this GPU can be held at",
+                fix: "`rocm-smi --showclkfrq` lists the clocks that this GPU can be held at",
             },
             status => failure(&what, status),
         };
@@ -588,7 +588,7 @@ impl PowerReader for RocmReader {
         if device.performance_level().map_err(failed)? != bindings::RSMI_DEV_PERF_LEVEL_AUTO {
             return Err(PowerError::Unsupported {
                 what: format!("{what} while it is held already"),
-                mend: "free it first with `rocm-smi --setperflevel auto`, or leave out --lock-clock",
+                fix: "free it first with `rocm-smi --setperflevel auto`, or leave out --lock-clock",
             });
         }
         // An exact level where the card lists one; else a limit that its load will run into.

@@ -82,7 +82,7 @@ fn unanswered(source: &Source) -> PowerError {
     PowerError::Failed {
         what: format!("reading {}", source.api),
         why: format!("no answer within {LONGEST_READ_S} s"),
-        mend: "see the system's log for a driver that hangs",
+        fix: "see the system's log for a driver that hangs",
     }
 }
 
@@ -90,7 +90,7 @@ fn panicked(source: &Source) -> PowerError {
     PowerError::Failed {
         what: format!("reading {}", source.api),
         why: "its reader panicked".into(),
-        mend: "please report this with the lines above; --power names another sensor",
+        fix: "please report this with the lines above; --power names another sensor",
     }
 }
 

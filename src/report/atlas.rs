@@ -1,4 +1,4 @@
-//! A run of several inits: the watts of each by the bits that toggle in it.
+//! A run of several inits: the watts of each by the bits that flip in it.
 
 use super::canvas::{Ink, Layout, Plot, Shape};
 use super::chart::{Chart, Curve, Spot};
@@ -42,13 +42,13 @@ pub fn rows(record: &Record) -> Vec<Row> {
     record.plan.inits.iter().filter_map(row).collect()
 }
 
-/// What the line says: "2.1 W a toggled bit of the operands (2.0 W … 2.2 W), 180 W without; that is 99 % of the differences".
+/// What the line says: "2.1 W a bit flip of the operands (2.0 W … 2.2 W), 180 W without; that is 99 % of the differences".
 pub fn line(record: &Record) -> Option<String> {
     let (bits, line) = activity::fit(record)?;
     let interval = line.slope.low.zip(line.slope.high);
     let interval = interval.map(|(low, high)| format!(" ({} … {})", units::power(low), units::power(high)));
     Some(format!(
-        "{} a toggled bit of the {bits}{}, {} without; that is {:.0} % of the differences",
+        "{} a bit flip of the {bits}{}, {} without; that is {:.0} % of the differences",
         units::power(line.slope.estimate),
         interval.unwrap_or_default(),
         units::power(line.intercept.estimate),
@@ -68,7 +68,7 @@ pub fn sentence(record: &Record) -> String {
     }
 }
 
-/// Power by toggled bits, every init by its name. None where watts or bits are missing.
+/// Power by bit flips, every init by its name. None where watts or bits are missing.
 pub fn plot(record: &Record, layout: Layout) -> Option<Plot> {
     let fit = activity::fit(record);
     let bits = fit.map_or(Bits::Operands, |(bits, _)| bits);
@@ -76,7 +76,7 @@ pub fn plot(record: &Record, layout: Layout) -> Option<Plot> {
     if points.len() < LEAST {
         return None;
     }
-    let most = points.iter().map(|point| point.toggles).fold(0.0, f64::max);
+    let most = points.iter().map(|point| point.bit_flips).fold(0.0, f64::max);
     let line = fit.map(|(_, line)| Curve {
         points: [0.0, most].map(|x| (x, line.intercept.estimate + line.slope.estimate * x)).into(),
         ink: Ink::Muted,
@@ -84,19 +84,19 @@ pub fn plot(record: &Record, layout: Layout) -> Option<Plot> {
         name: None,
     });
     let spot = |point: &activity::Point| Spot {
-        at: (point.toggles, point.power_w),
+        at: (point.bit_flips, point.power_w),
         shape: Shape::Filled,
         ink: Ink::of(point.init),
         name: Some(point.init.to_string()),
     };
     let chart = Chart {
-        title: format!("Power by toggled bits on {}", printable(&record.adapter.name)),
+        title: format!("Power by bit flips on {}", printable(&record.adapter.name)),
         description: format!(
-            "A dot for each of {} inits, with its name: mean power by the bits of the {bits} that toggle in a multiplication. {}",
+            "A dot for each of {} inits, with its name: mean power by the bits of the {bits} that flip in a multiplication. {}",
             points.len(),
             sentence(record)
         ),
-        x: format!("toggled bits of the {bits} a multiplication"),
+        x: format!("bit flips of the {bits} a multiplication"),
         y: "mean power, W".into(),
         from_zero: false,
         curves: line.into_iter().collect(),

@@ -79,7 +79,7 @@ const CONTRIBUTING: &str = "
 1. Measure, with nothing else running: `cargo run --release` (on Linux, `-- --backend vulkan` after it). It takes four to five
    minutes, and saves a record into `results/`.
 2. Check the record: `wattmul validate results/FILE.json`. A file that was changed by hand fails here. A verdict that is not
-   valid is no shame, but says what to mend; timing-only runs are welcome.
+   valid is no shame, but says what to fix; timing-only runs are welcome.
 3. Make this page anew: `wattmul report results --format markdown --output results/README.md`.
 4. Open a pull request with the record and the page.
 
@@ -185,7 +185,7 @@ impl Page {
         if !atlases.is_empty() {
             let _ = writeln!(
                 self.text,
-                "\n{level} Atlases\n\nRuns of three inits and more, by the bits that toggle in a multiplication."
+                "\n{level} Atlases\n\nRuns of three inits and more, by the bits that flip in a multiplication."
             );
         }
         for (number, run) in atlases.into_iter().enumerate() {
@@ -270,11 +270,11 @@ impl Page {
             atlas::sentence(record)
         );
         self.show(format!("{name}.svg"), atlas::plot(record, Layout::Wide));
-        self.text += "\n| init | power, W | J a product | energy ratio | 95 % interval | toggles, operands | toggles, products |\n\
+        self.text += "\n| init | power, W | J a product | energy ratio | 95 % interval | bit flips, operands | bit flips, products |\n\
                       | --- | ---: | ---: | ---: | --- | ---: | ---: |\n";
         for atlas::Row { init, summary, ratio, activity } in atlas::rows(record) {
             let figure = |value: Option<f64>| or_na(value.map(units::plain));
-            let toggles = |bits| or_na(activity.map(|activity| format!("{:.2}", activity.toggles(bits))));
+            let bit_flips = |bits| or_na(activity.map(|activity| format!("{:.2}", activity.bit_flips(bits))));
             let (ratio, interval) = match init == plan.inits[0] {
                 true => ("1".into(), "the reference".into()),
                 false => (units::ratio(ratio), units::interval(ratio)),
@@ -284,8 +284,8 @@ impl Page {
                 "| {init} | {} | {} | {ratio} | {interval} | {} | {} |",
                 figure(summary.power_w),
                 figure(summary.energy_j),
-                toggles(Bits::Operands),
-                toggles(Bits::Products),
+                bit_flips(Bits::Operands),
+                bit_flips(Bits::Products),
             );
         }
     }

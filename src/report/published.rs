@@ -135,7 +135,7 @@ mod tests {
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         insta::assert_snapshot!(table, @r"
         Published elsewhere, not this protocol
-          Gangloff and Rochebrune, a slide of 2026
+          Hugo Gangloff, a slide of 2026 (Statistiques au sommet de Rochebrune)
                                                        zeros    gaussian   energy ratio
             the slide's GPU · f32                    28.97 J     38.17 J          1.318
             Two readings without an interval. It is the experiment that this protocol

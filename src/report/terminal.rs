@@ -199,7 +199,7 @@ fn verdict(record: &Record) -> String {
         verdict.judged.map(|status| format!(", else {}", status.to_string().to_uppercase())).unwrap_or_default();
     let word = verdict.status.to_string().to_uppercase() + &judged + &flags;
     let mut reasons =
-        verdict.reasons.iter().map(|reason| printable(&format!("{}. Mend: {}.", reason.message, reason.mend)));
+        verdict.reasons.iter().map(|reason| printable(&format!("{}. Fix: {}.", reason.message, reason.fix)));
     match reasons.next() {
         None if verdict.judgement() == Status::Valid => wrapped(&format!("{word}: all checks hold"), "  ", "    "),
         None => wrapped(&word, "  ", "    "),

@@ -41,7 +41,7 @@ pub struct GpuModel {
 }
 
 impl GpuModel {
-    /// α·k·f of products of which as many bits toggle as this share of those of Gaussian numbers.
+    /// α·k·f of products of which as many bits flip as this share of those of Gaussian numbers.
     pub fn dynamic_w(&self, share: f64) -> f64 {
         self.zeros_w + (self.gaussian_w - self.zeros_w) * share
     }

@@ -55,7 +55,7 @@ impl Simulation {
         let mut noise = Noise::new(plan.seed, 1);
         // In the middle of a window, and neither of the first nor of the last.
         let looks_to_onset = 2 + noise.between(0.0, (plan.windows() - 2.0).max(0.0)) as u32;
-        let after_look_s = plan.lead_in_s + plan.window_s * noise.between(0.25, 0.65);
+        let after_look_s = plan.settling_s + plan.window_s * noise.between(0.25, 0.65);
         let mut gpu = SimulatedGpu::new(model.gpu, plan.flop(), Noise::new(plan.seed, 0));
         gpu.trouble = Trouble { cap_flag: model.fault == Some(Fault::CapFlag), ..Trouble::default() };
         let world = World {
@@ -113,8 +113,8 @@ impl Simulation {
         } else {
             (SUBMISSION_S / product_s).floor().clamp(1.0, MOST_REPEATS as f64)
         };
-        let toggles = |init| activity(init).toggles(Bits::Operands);
-        let watts = |&init: &Init| self.model.gpu.dynamic_w(toggles(init) / toggles(Init::Gaussian));
+        let bit_flips = |init| activity(init).bit_flips(Bits::Operands);
+        let watts = |&init: &Init| self.model.gpu.dynamic_w(bit_flips(init) / bit_flips(Init::Gaussian));
         let watts = self.plan.inits.iter().map(watts).collect();
         SimulatedWork { world: self.world.clone(), watts, products_per_submission }
     }
@@ -203,7 +203,7 @@ pub fn record(model: &Model, plan: Plan) -> Result<Record, RunError> {
 /// n of the matrices whose bits a simulated board multiplies: enough for the mean, and quickly counted.
 const ACTIVITY_SIZE: usize = 256;
 
-/// The bits of an init that toggle, counted once a program.
+/// The bits of an init that flip, counted once a program.
 fn activity(init: Init) -> Activity {
     static KNOWN: Mutex<BTreeMap<Init, Activity>> = Mutex::new(BTreeMap::new());
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,7 +232,7 @@ const TRUTH_SKIPS: u32 = 10;
 pub fn endless(model: &Model, plan: &Plan) -> Result<Record, RunError> {
     let mut plan = plan.clone();
     fit(&mut plan, model, Some(model.sensor.period_s));
-    (plan.lead_in_fixed, plan.window_fixed) = (true, true);
+    (plan.settling_fixed, plan.window_fixed) = (true, true);
     plan.rounds = TRUTH_ROUNDS;
     let mut perfect = Model { sensor: model.sensor.perfect(), fault: None, ..*model };
     // Both are zero in the mean, which rounds without end would find.

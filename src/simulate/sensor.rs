@@ -224,7 +224,7 @@ impl PowerReader for SimulatedReader {
         match self.fault {
             Some(Fault::PermissionLost) if now_s >= onset_s => Err(PowerError::NoPermission {
                 what: "reading the simulated sensor".into(),
-                mend: "choose a model without the fault permission-lost",
+                fix: "choose a model without the fault permission-lost",
             }),
             Some(Fault::DroppedReads)
                 if (onset_s..onset_s + SILENCE_S).contains(&now_s) || self.noise.between(0.0, 1.0) < DROPPED =>
@@ -232,7 +232,7 @@ impl PowerReader for SimulatedReader {
                 Err(PowerError::Failed {
                     what: "reading the simulated sensor".into(),
                     why: "the read was dropped".into(),
-                    mend: "choose a model without the fault dropped-reads",
+                    fix: "choose a model without the fault dropped-reads",
                 })
             }
             _ => Ok(self.reading),

@@ -18,10 +18,10 @@ use wattmul::simulate;
 
 /// Options of a run of so many rounds, of windows of so many seconds, and with as little besides as there can be.
 pub const fn run_of(rounds: &'static str, window_s: &'static str) -> [&'static str; 12] {
-    let (size, lead_in, warm_up) = (["--size", "128"], ["--lead-in", "0.1"], ["--warm-up", "0.3"]);
+    let (size, settling, warm_up) = (["--size", "128"], ["--settling", "0.1"], ["--warm-up", "0.3"]);
     let kernel = ["--kernel", "direct/8x16"]; // the last, so that it can be left out
     [
-        size[0], size[1], "--rounds", rounds, "--window", window_s, lead_in[0], lead_in[1], warm_up[0], warm_up[1],
+        size[0], size[1], "--rounds", rounds, "--window", window_s, settling[0], settling[1], warm_up[0], warm_up[1],
         kernel[0], kernel[1],
     ]
 }
@@ -92,7 +92,7 @@ pub fn on_made_up_amd(family: &str) -> Option<Command> {
 /// Runs what is added to it over a kernel that seems to have these AMD GPUs; it ends with 77 where that cannot be.
 pub fn over_made_up_amdgpu(gpus: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new("python3");
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doubles/simulated-amdgpu")).args(gpus).arg("--");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fakes/simulated-amdgpu")).args(gpus).arg("--");
     command
 }
 
@@ -169,20 +169,20 @@ pub fn no_software_driver() -> bool {
 
 /// A folder in which the stand-in for NVIDIA's library has the real one's name. Give it as `LD_LIBRARY_PATH`.
 #[cfg(unix)]
-pub fn nvml_double() -> TempDir {
+pub fn fake_nvml() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(double("libnvml_double.so"), folder.path().join("libnvidia-ml.so.1")).unwrap();
+    std::os::unix::fs::symlink(fake("libfake_nvml.so"), folder.path().join("libnvidia-ml.so.1")).unwrap();
     folder
 }
 
 /// A stand-in that `cargo test` builds.
-pub fn double(name: &str) -> PathBuf {
+pub fn fake(name: &str) -> PathBuf {
     let library = assert_cmd::cargo::cargo_bin("wattmul").with_file_name("examples").join(name);
     assert!(library.exists(), "cargo test builds {}", library.display());
     library
 }
 
-/// Two GPUs of NVIDIA's, played by Mesa's software driver (tests/doubles/vulkan.rs) and by the stand-in for NVIDIA's library.
+/// Two GPUs of NVIDIA's, played by Mesa's software driver (tests/fakes/vulkan.rs) and by the stand-in for NVIDIA's library.
 pub struct TwoGpus {
     folder: TempDir,
 }
@@ -193,22 +193,22 @@ impl TwoGpus {
 
     /// None where the software driver is missing.
     pub fn new() -> Option<Self> {
-        let folder = nvml_double();
+        let folder = fake_nvml();
         for (i, address) in Self::ADDRESSES.iter().enumerate() {
             // Copies: of one file, the system would open one library.
             let library = folder.path().join(format!("{address}.so"));
-            std::fs::copy(double("libvulkan_double.so"), &library).unwrap();
+            std::fs::copy(fake("libfake_vulkan.so"), &library).unwrap();
             write_manifest(&folder.path().join(format!("gpu{i}.json")), &library);
         }
         software_driver().map(|_| TwoGpus { folder })
     }
 
-    /// The environment in which they are seen, but for `NVML_DOUBLE`, which must hold `gpus=2`.
+    /// The environment in which they are seen, but for `FAKE_NVML`, which must hold `gpus=2`.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let folder = self.folder.path().display();
         let drivers = format!("{folder}/gpu0.json:{folder}/gpu1.json");
         vec![
-            ("VULKAN_DOUBLE_DRIVER", software_library()),
+            ("FAKE_VULKAN_DRIVER", software_library()),
             ("VK_DRIVER_FILES", drivers.clone()),
             ("VK_ICD_FILENAMES", drivers),
             ("LD_LIBRARY_PATH", folder.to_string()),
@@ -350,7 +350,7 @@ pub struct Locked {
 #[cfg(unix)]
 impl Locked {
     pub fn new() -> Self {
-        Locked { library: nvml_double(), folder: tempfile::tempdir().unwrap() }
+        Locked { library: fake_nvml(), folder: tempfile::tempdir().unwrap() }
     }
 
     pub fn results(&self) -> PathBuf {
@@ -361,7 +361,7 @@ impl Locked {
     pub fn program(&self, words: &str) -> std::process::Command {
         let mut command = program();
         let words = format!("log={} {words}", self.folder.path().join("log").display());
-        command.env("LD_LIBRARY_PATH", self.library.path()).env("NVML_DOUBLE", words);
+        command.env("LD_LIBRARY_PATH", self.library.path()).env("FAKE_NVML", words);
         command
     }
 

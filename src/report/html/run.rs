@@ -78,7 +78,7 @@ fn year_line(record: &Record, grid: Option<GridIntensity>) -> Markup {
     }
 }
 
-/// The inits of a run that has more than two, and the bits that toggle in each.
+/// The inits of a run that has more than two, and the bits that flip in each.
 fn atlas_of(record: &Record, id: &str) -> Markup {
     use Column::{Text, Unsorted};
     if !atlas::is(record) {
@@ -90,11 +90,12 @@ fn atlas_of(record: &Record, id: &str) -> Markup {
         Column::number("J a product"),
         Column::number("energy ratio"),
         Unsorted("95 % interval"),
-        Column::number("toggles, operands"),
-        Column::number("toggles, products"),
+        Column::number("bit flips, operands"),
+        Column::number("bit flips, products"),
     ];
     let row = |row: atlas::Row| {
-        let toggles = |bits| number(row.activity.map(|activity| activity.toggles(bits)), |bits| format!("{bits:.2}"));
+        let bit_flips =
+            |bits| number(row.activity.map(|activity| activity.bit_flips(bits)), |bits| format!("{bits:.2}"));
         let (ratio, interval) = match row.init == record.plan.inits[0] {
             true => ("1".to_owned().into(), Cell::from("the reference".to_owned())),
             false => (number(row.ratio.map(|ratio| ratio.estimate), units::figure), nowrap(units::interval(row.ratio))),
@@ -105,16 +106,16 @@ fn atlas_of(record: &Record, id: &str) -> Markup {
             number(row.summary.energy_j, units::plain),
             ratio,
             interval,
-            toggles(Bits::Operands),
-            toggles(Bits::Products),
+            bit_flips(Bits::Operands),
+            bit_flips(Bits::Products),
         ]
     };
     let rows = atlas::rows(record).into_iter().map(row).collect();
     html! {
         h4 { "Inits" }
         p { (atlas::sentence(record)) }
-        (figure("Mean power by toggled bits, and the straight line through all inits.", |layout| atlas::plot(record, layout)))
-        (table(&format!("{id}-inits"), "Inits, and the bits that toggle in a multiplication", &columns, None, rows))
+        (figure("Mean power by bit flips, and the straight line through all inits.", |layout| atlas::plot(record, layout)))
+        (table(&format!("{id}-inits"), "Inits, and the bits that flip in a multiplication", &columns, None, rows))
     }
 }
 
@@ -157,7 +158,7 @@ fn reasons(record: &Record) -> Markup {
         @if !verdict.reasons.is_empty() {
             ul { @for reason in &verdict.reasons { li {
                 code { (printable(&reason.code)) } ": " (printable(&reason.message)) (figures(reason)) ". "
-                em { "Mend: " } (printable(&reason.mend)) "."
+                em { "Fix: " } (printable(&reason.fix)) "."
             } } }
         }
     }
@@ -205,7 +206,7 @@ fn facts(record: &Record, file: &str) -> Markup {
     let plan_words = joined(vec![
         Some(format!("{} {}²", plan.dtype.name(), plan.size)),
         Some(inits.join(", ")),
-        Some(format!("{} rounds × {} s, lead-in {} s", plan.rounds, plan.window_s, plan.lead_in_s)),
+        Some(format!("{} rounds × {} s, settling time {} s", plan.rounds, plan.window_s, plan.settling_s)),
         Some(format!("seed {}", plan.seed)),
         plan.lock_clock_mhz.map(|mhz| format!("clock locked at {mhz} MHz")),
     ]);

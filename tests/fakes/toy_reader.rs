@@ -3,12 +3,12 @@
 use crate::power::{PowerError, PowerKind, PowerReader, Reading, Scope, Source};
 use std::path::{Path, PathBuf};
 
-const MEND: &str = "load the toy driver";
+const FIX: &str = "load the toy driver";
 
 /// A reader for every board under `<sys>/class/toy`.
 pub fn readers(sys: &Path) -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
     let folder = sys.join("class/toy");
-    let files = std::fs::read_dir(folder).map_err(|_| PowerError::Absent { what: "Toy".into(), mend: MEND })?;
+    let files = std::fs::read_dir(folder).map_err(|_| PowerError::Absent { what: "Toy".into(), fix: FIX })?;
     let open = |file: PathBuf| {
         let source = Source {
             pci_address: file.file_name()?.to_str()?.parse().ok(),
@@ -31,7 +31,7 @@ impl PowerReader for ToyReader {
     }
 
     fn read(&mut self) -> Result<Reading, PowerError> {
-        let failed = |why| PowerError::Failed { what: "reading a toy's power".into(), why, mend: MEND };
+        let failed = |why| PowerError::Failed { what: "reading a toy's power".into(), why, fix: FIX };
         let text = std::fs::read_to_string(&self.file).map_err(|error| failed(error.to_string()))?;
         let microwatts: u64 = text.trim().parse().map_err(|_| failed(format!("'{}' is no number", text.trim())))?;
         Ok(Reading { power_mw: Some(microwatts / 1000), ..Reading::default() })

@@ -2,7 +2,7 @@
 //! library is a PCI address, it also says that it is a discrete GPU of NVIDIA's at that address. So copies of it are several
 //! GPUs, and all of them compute.
 //!
-//! `VULKAN_DOUBLE_DRIVER` in the environment is the path of Mesa's driver. `VULKAN_DOUBLE_BROKEN` holds addresses of GPUs that
+//! `FAKE_VULKAN_DRIVER` in the environment is the path of Mesa's driver. `VULKAN_DOUBLE_BROKEN` holds addresses of GPUs that
 //! cannot be opened. The device is lost from the moment on that the file `VULKAN_DOUBLE_LOST` exists.
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 #![expect(unsafe_code, reason = "a C library")]
@@ -18,7 +18,7 @@ type GetInstanceProcAddr = unsafe extern "system" fn(vk::Instance, *const c_char
 type Negotiate = unsafe extern "system" fn(*mut u32) -> vk::Result;
 
 static MESA: LazyLock<libloading::Library> = LazyLock::new(|| {
-    let path = std::env::var_os("VULKAN_DOUBLE_DRIVER").expect("VULKAN_DOUBLE_DRIVER is the path of Mesa's driver");
+    let path = std::env::var_os("FAKE_VULKAN_DRIVER").expect("FAKE_VULKAN_DRIVER is the path of Mesa's driver");
     // SAFETY: a Vulkan driver, which the loader would open in the same way.
     unsafe { libloading::Library::new(path) }.expect("Mesa's driver opens")
 });

@@ -1,7 +1,7 @@
 //! A stand-in for NVIDIA's libnvidia-ml: a C library whose GPU draws 30 W, and 100 W more for each CPU core that this
 //! process keeps busy. Energy is the integral of just that, so that whoever measures it must find the library's own joules.
 //!
-//! `NVML_DOUBLE` in the environment holds words, separated by spaces:
+//! `FAKE_NVML` in the environment holds words, separated by spaces:
 //!   log=PATH           every update of the counter (seconds, millijoules) and every clock lock goes there, a line each
 //!   gpus=2             two GPUs, at 0000:01:00.0 and 0000:81:00.0; the first draws a steady 55 W
 //!   only=1             of these only that of index 1, as a device cgroup shows it: numbered 0
@@ -57,7 +57,7 @@ struct Sensor {
 
 static SENSOR: LazyLock<Mutex<Sensor>> = LazyLock::new(|| {
     let words: Vec<String> =
-        std::env::var("NVML_DOUBLE").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+        std::env::var("FAKE_NVML").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     let value = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
     Mutex::new(Sensor {
         log: value("log").and_then(|path| File::options().create(true).append(true).open(path).ok()),
