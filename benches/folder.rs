@@ -5,9 +5,10 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use wattmul::plan::Wishes;
+use wattmul::run::PlanOptions;
 use wattmul::record::Record;
-use wattmul::simulate::{self, MODELS};
+use wattmul::simulate;
+use wattmul::simulate::MODELS;
 
 const COUNTS: [usize; 3] = [100, 1000, 10_000];
 /// Runs that are simulated; the others are these under other names, at other times.
@@ -44,9 +45,9 @@ fn main() {
 
 fn simulated(i: usize) -> Record {
     let model = MODELS[i % MODELS.len()];
-    let wishes = Wishes { seed: (i / MODELS.len()) as u64, ..Wishes::default() };
-    let plan = simulate::plan(&model, &wishes).expect("a plan");
-    let mut record = simulate::record(&model, plan).expect("a record");
+    let options = PlanOptions { seed: (i / MODELS.len()) as u64, ..PlanOptions::default() };
+    let plan = simulated::plan(&model, &options).expect("a plan");
+    let mut record = simulated::record(&model, plan).expect("a record");
     record.plan.seed = 0; // all compare
     record
 }

@@ -6,7 +6,8 @@ mod common;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use wattmul::inputs::{CHUNK_BYTES, Init, Matrix, Operand};
+use wattmul::operands::matrix::CHUNK_BYTES;
+use wattmul::operands::{Init, Matrix, Operand};
 
 const SIZE: usize = 10_000;
 const MATRIX: Matrix = Matrix { init: Init::Gaussian, operand: Operand::A, seed: 0, size: SIZE };

@@ -6,12 +6,13 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use std::time::Duration;
-use wattmul::dtype::Dtype;
-use wattmul::gpu::adapter::{self, Backend};
+use wattmul::operands::Dtype;
+use wattmul::gpu::adapter;
+use wattmul::gpu::adapter::Backend;
 use wattmul::gpu::buffers::Buffers;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
 use wattmul::gpu::matmul::Compiled;
-use wattmul::inputs::Init;
+use wattmul::operands::Init;
 
 fn main() {
     // SAFETY: the first statement of main: there is no other thread.

@@ -3,9 +3,12 @@
 //!     cargo bench --bench sampling
 
 use std::time::{Duration, Instant};
-use wattmul::measure::HostClock;
-use wattmul::power::sampler::{PERIOD, SamplingThread};
-use wattmul::power::{PowerError, PowerKind, PowerReader, Reading, Scope, Source};
+use wattmul::run::measure::HostClock;
+use wattmul::protocol::SAMPLING_PERIOD;
+use wattmul::power::sampler::SamplingThread;
+use wattmul::protocol::{PowerError, Reading};
+use wattmul::record::{PowerKind, Scope, Source};
+use wattmul::power::PowerReader;
 use wattmul::protocol::Sampler;
 
 struct Trivial(Source);

@@ -5,9 +5,10 @@
 mod common;
 
 use divan::Bencher;
-use wattmul::dtype::Dtype;
+use wattmul::operands::Dtype;
 use wattmul::gpu::verify::Expectation;
-use wattmul::inputs::{CHUNK_BYTES, Init};
+use wattmul::operands::matrix::CHUNK_BYTES;
+use wattmul::operands::Init;
 
 const SIZE: usize = 10_000;
 

@@ -1,15 +1,13 @@
 //! The command line.
 
-use crate::dtype::Dtype;
+use crate::analysis::year::GridIntensity;
 use crate::gpu::adapter::Backend;
 use crate::gpu::kernel::Kernel;
-use crate::inputs::Init;
-use crate::plan::Wishes;
+use crate::operands::Dtype;
 use crate::power::choice::SensorChoice;
-use crate::record;
+use crate::record::file;
+use crate::run::{Clocks, PlanOptions};
 use crate::simulate::models::{Model, ModelError};
-use crate::sweep::Clocks;
-use crate::year::GridIntensity;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
@@ -94,51 +92,15 @@ pub struct RunArgs {
     /// may use (schedulers say so); all, every one of those, one after another
     #[arg(long, value_name = "auto|all|INDEX|NAME|PCI")]
     pub adapter: Option<String>,
-    /// n: the matrices are n × n [default: 10000; 1024 on a software adapter]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub size: Option<usize>,
-    /// Type of the elements of A and B; f16 is summed in f32, i8 in i32
-    #[arg(long, value_enum, default_value = "f32")]
-    pub dtype: Dtype,
-    /// What is in the matrices, the reference first: zeros, ones, constant:3.14159, gaussian, gaussian:1024 (standard
-    /// deviation), uniform, sparse:0.5 (share of zeros), ternary, integers, sorted, mantissa:8 (bits kept), positive
-    #[arg(long, value_name = "INIT,INIT,…", value_delimiter = ',', default_value = "zeros,gaussian")]
-    pub init: Vec<Init>,
-    /// All of these inits, and what of the difference their bits explain
-    #[arg(long, conflicts_with = "init")]
-    pub atlas: bool,
-    /// Seed of the random numbers
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0)]
-    pub seed: u64,
-    /// Rounds, each a window of every init [default: 6; 4 with --quick]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub rounds: Option<u32>,
-    /// Length of a window [default: 10; 2 with --quick]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    pub window: Option<f64>,
-    /// Products before each window [default: 3, or thrice what the sensor averages over; with --quick 1, or 0.5
-    /// for more than two inits]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    pub settling: Option<f64>,
-    /// Longest warm-up [default: 120; 10 with --quick]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    pub warm_up: Option<f64>,
-    /// Fewer and shorter rounds: a first look (always so on a software adapter)
-    #[arg(long)]
-    pub quick: bool,
+    #[command(flatten)]
+    pub plan: PlanOptions,
     /// Kernel by name, instead of the fastest: see `wattmul kernel --list`
     #[arg(long, value_name = "auto|NAME", default_value = "auto", value_parser = parse_kernel)]
-    pub kernel: KernelWish,
-    /// Try all kernels again, instead of the one that won last time
-    #[arg(long)]
-    pub retune: bool,
+    pub kernel: KernelOption,
     /// Power sensor: auto (the adapter's own), none, nvml, rocm-smi, hwmon, rapl, apple; NAME:INDEX or NAME:PCI for one of
     /// several, as `wattmul devices` lists them
     #[arg(long, value_name = "SENSOR", default_value = "auto")]
     pub power: SensorChoice,
-    /// Hold the GPU's clock for the run (most drivers ask for root)
-    #[arg(long, value_name = "MHZ", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub lock_clock: Option<u32>,
     /// Where the record is saved [default: results; nowhere with --simulate]
     #[arg(long, value_name = "FOLDER")]
     pub results: Option<PathBuf>,
@@ -156,13 +118,10 @@ pub struct RunArgs {
     pub json: bool,
     /// Run on a simulated board instead of a GPU: its name, then faults and parameters (h100,drift,noise_w=3); `list` shows all
     #[arg(long, value_name = "MODEL|list", value_parser = parse_model, conflicts_with_all = ["adapter", "kernel", "backend", "dtype"])]
-    pub simulate: Option<ModelWish>,
+    pub simulate: Option<ModelOption>,
     /// Let the simulated run take as long as a real one
     #[arg(long, requires = "simulate")]
     pub real_time: bool,
-    /// Of which sweep it is a part.
-    #[arg(skip)]
-    pub sweep: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -180,48 +139,31 @@ impl RunArgs {
         let usual = if self.simulate.is_none() { Some(Path::new("results")) } else { None };
         self.results.as_deref().or(usual).filter(|_| !self.no_save)
     }
-
-    /// What of this the plan needs.
-    pub fn wishes(&self) -> Wishes {
-        Wishes {
-            size: self.size,
-            dtype: self.dtype,
-            inits: if self.atlas { Init::ALL.to_vec() } else { self.init.clone() },
-            seed: self.seed,
-            rounds: self.rounds,
-            window_s: self.window,
-            settling_s: self.settling,
-            warm_up_s: self.warm_up,
-            quick: self.quick,
-            lock_clock_mhz: self.lock_clock,
-            sweep: self.sweep.clone(),
-        }
-    }
 }
 
 /// `--kernel`: None for the fastest.
 #[derive(Clone, Copy, Debug)]
-pub struct KernelWish(pub Option<Kernel>);
+pub struct KernelOption(pub Option<Kernel>);
 
-fn parse_kernel(text: &str) -> Result<KernelWish, String> {
+fn parse_kernel(text: &str) -> Result<KernelOption, String> {
     match text {
-        "auto" => Ok(KernelWish(None)),
-        name => Kernel::named(name).map(|kernel| KernelWish(Some(kernel))),
+        "auto" => Ok(KernelOption(None)),
+        name => Kernel::named(name).map(|kernel| KernelOption(Some(kernel))),
     }
 }
 
 fn parse_label(text: &str) -> Result<String, &'static str> {
-    record::check_label(text).map(|()| text.to_owned())
+    file::check_label(text).map(|()| text.to_owned())
 }
 
 /// `--simulate`: None for the list.
 #[derive(Clone, Debug)]
-pub struct ModelWish(pub Option<Box<Model>>);
+pub struct ModelOption(pub Option<Box<Model>>);
 
-fn parse_model(text: &str) -> Result<ModelWish, ModelError> {
+fn parse_model(text: &str) -> Result<ModelOption, ModelError> {
     match text {
-        "list" => Ok(ModelWish(None)),
-        model => model.parse().map(|model| ModelWish(Some(Box::new(model)))),
+        "list" => Ok(ModelOption(None)),
+        model => model.parse().map(|model| ModelOption(Some(Box::new(model)))),
     }
 }
 

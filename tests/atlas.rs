@@ -6,20 +6,24 @@
 use rayon::prelude::*;
 use std::fmt::Write;
 use std::sync::LazyLock;
-use wattmul::activity::{self, Bits};
-use wattmul::inputs::Init;
-use wattmul::plan::{Plan, Wishes};
+use wattmul::analysis::bit_power;
+use wattmul::operands::Bits;
+use wattmul::operands::Init;
+use wattmul::record::Plan;
+use wattmul::run::PlanOptions;
 use wattmul::record::{Record, Truth};
-use wattmul::simulate::{self, MODELS, Model, Simulation, endless};
-use wattmul::stats::Estimate;
-use wattmul::summary;
-use wattmul::validity::{self, Status};
+use wattmul::simulate;
+use wattmul::simulate::{MODELS, Model, Simulation, endless};
+use wattmul::record::Estimate;
+use wattmul::analysis::summary;
+use wattmul::analysis::validity;
+use wattmul::record::Status;
 
 /// On each board.
 const SEEDS: u64 = if cfg!(debug_assertions) { 2 } else { 25 };
 
 fn plan(model: &Model, seed: u64) -> Plan {
-    simulate::plan(model, &Wishes { seed, inits: Init::ALL.to_vec(), ..Wishes::default() }).unwrap()
+    simulated::plan(model, &PlanOptions { seed, inits: Init::ALL.to_vec(), ..PlanOptions::default() }).unwrap()
 }
 
 fn run(model: &Model, seed: u64) -> Record {

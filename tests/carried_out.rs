@@ -6,16 +6,19 @@ mod common;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
-use wattmul::gpu::GpuError;
-use wattmul::measure::HostClock;
-use wattmul::plan::{Plan, Wishes};
+use wattmul::protocol::GpuError;
+use wattmul::run::measure::HostClock;
+use wattmul::record::Plan;
+use wattmul::run::PlanOptions;
 use wattmul::power::sampler::SamplingThread;
-use wattmul::power::{PowerError, PowerKind, PowerReader, Reading, Scope, Source};
+use wattmul::protocol::{PowerError, Reading};
+use wattmul::record::{PowerKind, Scope, Source};
+use wattmul::power::PowerReader;
 use wattmul::protocol::{DeviceSpan, Workload};
 use wattmul::record::Record;
 use wattmul::run::RunError;
 use wattmul::simulate::Simulation;
-use wattmul::validity::Status;
+use wattmul::record::Status;
 
 /// Gives out another workload's answers until its last submission, and then an error.
 struct Failing {
@@ -49,7 +52,7 @@ impl Workload for Failing {
 
 /// A simulated run whose device fails after so many submissions, and how many there were.
 fn failing(last: usize, error: &GpuError) -> (Result<Record, RunError>, usize) {
-    let plan = Plan::new(&Wishes::default(), false, 10_000, "H100").unwrap();
+    let plan = Plan::new(&PlanOptions::default(), false, 10_000, "H100").unwrap();
     let simulation = Simulation::new("h100".parse().unwrap(), plan.clone(), false);
     let submissions = Rc::new(Cell::new(0));
     let work = Box::new(simulation.work());
@@ -140,15 +143,15 @@ impl PowerReader for Panicking {
 #[test]
 fn a_panic_in_the_sampling_thread_is_a_lost_sensor_and_no_hang() {
     let source = Source { power: Some(PowerKind::Instant), ..Source::new("Toy", "toy", Scope::Board) };
-    let wishes = Wishes {
+    let options = PlanOptions {
         rounds: Some(2),
         window_s: Some(0.5),
         settling_s: Some(0.1),
         warm_up_s: Some(0.3),
         quick: true,
-        ..Wishes::default()
+        ..PlanOptions::default()
     };
-    let plan = Plan::new(&wishes, false, 10_000, "toy").unwrap();
+    let plan = Plan::new(&options, false, 10_000, "toy").unwrap();
     let clock = HostClock::start();
     // Of four windows of half a second, the first has its sensor.
     let reads = (200.0 * plan.idle_s + 100.0 * (0.3 + 0.1 + 0.7)) as u32;

@@ -12,11 +12,12 @@ mod toy_reader;
 
 use std::path::PathBuf;
 use std::time::Duration;
-use wattmul::energy::Lead;
-use wattmul::gpu::GpuError;
-use wattmul::measure::HostClock;
-use wattmul::plan::{Plan, Wishes};
-use wattmul::power::PowerError;
+use wattmul::record::Lead;
+use wattmul::protocol::GpuError;
+use wattmul::run::measure::HostClock;
+use wattmul::record::Plan;
+use wattmul::run::PlanOptions;
+use wattmul::protocol::PowerError;
 use wattmul::power::sampler::SamplingThread;
 use wattmul::protocol::{DeviceSpan, Workload};
 
@@ -80,15 +81,15 @@ fn the_toy_measures_a_run() {
     std::fs::create_dir_all(sys.join("class/toy")).unwrap();
     std::fs::write(sys.join("class/toy/0000:03:00.0"), "30000000\n").unwrap();
     let reader = toy_reader::readers(sys).unwrap().remove(0);
-    let wishes = Wishes {
+    let options = PlanOptions {
         rounds: Some(2),
         window_s: Some(0.5),
         settling_s: Some(0.2),
         warm_up_s: Some(0.3),
         quick: true,
-        ..Wishes::default()
+        ..PlanOptions::default()
     };
-    let plan = Plan::new(&wishes, false, 10_000, "toy").unwrap();
+    let plan = Plan::new(&options, false, 10_000, "toy").unwrap();
     let clock = HostClock::start();
     let sensor = SamplingThread::start(reader, clock).unwrap();
     let record = common::carried_out(plan, &clock, sensor, Toy { sys: sys.into(), init: 0 }).unwrap();

@@ -10,10 +10,10 @@ use predicates::str::contains;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
-use wattmul::gpu::adapter::AdapterInfo;
-use wattmul::gpu::claim::Claim;
+use wattmul::record::AdapterInfo;
+use wattmul::host::claim::Claim;
 use wattmul::record::Record;
-use wattmul::validity::Status;
+use wattmul::record::Status;
 
 /// Four windows of a good second each.
 const MEDIUM: &[&str] = &run_of("2", "1.2");

@@ -4,10 +4,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use wattmul::plan::Wishes;
+use wattmul::run::PlanOptions;
 use wattmul::protocol::{Event, Stage};
 use wattmul::record::Truth;
-use wattmul::simulate::{self, Simulation};
+use wattmul::simulate;
+use wattmul::simulate::Simulation;
 
 /// Counts the bytes that the heap holds. This file is a program of its own, and has one test that runs.
 struct Counting;
@@ -37,8 +38,8 @@ const MIB: usize = 1 << 20;
 /// Runs so many rounds, of 26 s each, and looks at the heap after the warm-up and after the last window.
 fn is_steady(rounds: u32, real_time: bool) {
     let model = "h100".parse().unwrap();
-    let wishes = Wishes { rounds: Some(rounds), ..Wishes::default() };
-    let plan = simulate::plan(&model, &wishes).unwrap();
+    let options = PlanOptions { rounds: Some(rounds), ..PlanOptions::default() };
+    let plan = simulated::plan(&model, &options).unwrap();
     let windows = rounds as usize * plan.inits.len();
     let simulation = Simulation::new(model, plan, real_time);
     let (warm, last, done) = (Cell::new(None), Cell::new(0), Cell::new(0));

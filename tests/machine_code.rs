@@ -9,7 +9,7 @@ mod assembly;
 
 use assembly::{Count, hot_block, whole_loop};
 use std::process::Command;
-use wattmul::dtype::Dtype;
+use wattmul::operands::Dtype;
 
 /// A row of the table.
 #[derive(Debug)]

@@ -10,20 +10,24 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::LazyLock;
-use wattmul::overview::{self, Run};
-use wattmul::plan::Wishes;
+use wattmul::analysis::overview;
+use wattmul::analysis::overview::Run;
+use wattmul::run::PlanOptions;
 use wattmul::record::Record;
 use wattmul::report::{csv, table};
-use wattmul::simulate::{self, Simulation};
-use wattmul::{compare, folder, validate};
+use wattmul::simulate;
+use wattmul::simulate::Simulation;
+use wattmul::analysis::compare;
+use wattmul::record::read;
+use wattmul::archive::validate;
 
 /// A small record of each kind: with a counter, with power figures alone, and without a sensor.
 static RECORDS: LazyLock<Vec<Record>> = LazyLock::new(|| {
-    let short = Wishes { window_s: Some(0.5), settling_s: Some(0.0), warm_up_s: Some(0.5), ..Wishes::default() };
+    let short = PlanOptions { window_s: Some(0.5), settling_s: Some(0.0), warm_up_s: Some(0.5), ..PlanOptions::default() };
     let record = |model: &str, no_sensor: Option<&str>| {
         let model = model.parse().unwrap();
-        let plan = simulate::plan(&model, &Wishes { rounds: Some(3), ..short.clone() }).unwrap();
-        let truth = simulate::truth(&model, &plan).unwrap();
+        let plan = simulated::plan(&model, &PlanOptions { rounds: Some(3), ..short.clone() }).unwrap();
+        let truth = simulated::truth(&model, &plan).unwrap();
         Simulation::new(model, plan, false).undisturbed(truth, no_sensor).unwrap()
     };
     vec![record("a100", None), record("rtx3090", None), record("h100", Some("none"))]

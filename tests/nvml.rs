@@ -7,11 +7,11 @@ use common::{BRIEF, Locked, Running, fake_nvml, measured, no_software_driver, on
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::path::Path;
-use wattmul::energy::Lead;
-use wattmul::inputs::Init;
-use wattmul::power::PowerKind;
+use wattmul::record::Lead;
+use wattmul::operands::Init;
+use wattmul::record::PowerKind;
 use wattmul::record::Record;
-use wattmul::validity::Status;
+use wattmul::record::Status;
 
 /// A run on the stand-in, in the mode that `words` describe.
 fn run(words: &str, arguments: &[&str]) -> Record {

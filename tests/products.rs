@@ -5,15 +5,18 @@ mod common;
 
 use half::f16;
 use std::rc::Rc;
-use wattmul::dtype::{self, Dtype, Element};
-use wattmul::gpu::GpuError;
-use wattmul::gpu::adapter::{self, AdapterType, Backend, Gpu};
+use wattmul::operands::{Dtype, Element, dtype};
+use wattmul::protocol::GpuError;
+use wattmul::gpu::adapter;
+use wattmul::record::AdapterType;
+use wattmul::gpu::adapter::{Backend, Gpu};
 use wattmul::gpu::buffers::{Buffers, Uploaded};
 use wattmul::gpu::kernel::KERNELS;
 use wattmul::gpu::matmul::{Compiled, Matmul};
-use wattmul::gpu::tune::{self, Candidates};
+use wattmul::gpu::tune;
+use wattmul::gpu::tune::Candidates;
 use wattmul::gpu::verify::Expectation;
-use wattmul::inputs::{Init, Matrix, Operand};
+use wattmul::operands::{Init, Matrix, Operand};
 use wattmul::protocol::Workload;
 
 /// The software adapter, as a machine with GPUs has it last.

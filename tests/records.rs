@@ -9,7 +9,7 @@ use predicates::str::{contains, is_empty};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use wattmul::plan::Wishes;
+use wattmul::run::PlanOptions;
 use wattmul::record::Record;
 use wattmul::simulate;
 
@@ -180,8 +180,8 @@ fn digests_of_inputs_are_held_against_the_numbers() {
 /// The table of known digests, against the matrices.
 #[test]
 fn known_digests_are_those_of_the_matrices() {
-    use wattmul::dtype::Dtype;
-    use wattmul::inputs::{Init, Matrix, Operand};
+    use wattmul::operands::Dtype;
+    use wattmul::operands::{Init, Matrix, Operand};
     for size in [1024, 10_000] {
         for (init, operand) in [(Init::Zeros, Operand::A), (Init::Gaussian, Operand::A), (Init::Gaussian, Operand::B)] {
             let matrix = Matrix { init, operand, seed: 0, size };
@@ -484,14 +484,14 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
 /// Of a sweep and of two types, the terminal says what they say together.
 #[test]
 fn sweeps_and_types_have_tables_of_their_own() {
-    use wattmul::dtype::Dtype;
+    use wattmul::operands::Dtype;
     let folder = tempfile::tempdir().unwrap();
     let sweep = ["sweep", "--simulate", "a100", "--quick", "--clocks", "600,900,1200", "--results"];
     wattmul(&sweep, folder.path()).code(predicate::in_iter([0, 3]));
     for dtype in [Dtype::F32, Dtype::I8] {
         let model = "v100".parse().unwrap();
-        let plan = simulate::plan(&model, &Wishes { dtype, ..Wishes::default() }).unwrap();
-        simulate::record(&model, plan).unwrap().save(folder.path()).unwrap();
+        let plan = simulated::plan(&model, &PlanOptions { dtype, ..PlanOptions::default() }).unwrap();
+        simulated::record(&model, plan).unwrap().save(folder.path()).unwrap();
     }
     let text = printed(wattmul(&["report"], folder.path()).success());
     assert!(longest_line(&text) <= 80, "{text}");

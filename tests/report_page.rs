@@ -9,31 +9,33 @@ use common::skipped;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use wattmul::dtype::Dtype;
-use wattmul::inputs::{Init, Matrix, Operand};
-use wattmul::overview::{self, Overview};
-use wattmul::plan::Wishes;
+use wattmul::operands::Dtype;
+use wattmul::operands::{Init, Matrix, Operand};
+use wattmul::analysis::overview;
+use wattmul::analysis::overview::Overview;
+use wattmul::run::PlanOptions;
 use wattmul::record::{Inputs, Record};
 use wattmul::report::canvas::{Ink, Layout, Shape};
 use wattmul::report::dots::{DotRow, Rows};
 use wattmul::report::{atlas, html, markdown, sweep as painted, types};
-use wattmul::simulate::{self, MODELS, Model, Simulation};
-use wattmul::sweep::Sweep;
-use wattmul::text::printable;
-use wattmul::validity;
+use wattmul::simulate;
+use wattmul::simulate::{MODELS, Model, Simulation};
+use wattmul::analysis::sweep::Sweep;
+use wattmul::record::text::printable;
+use wattmul::analysis::validity;
 
 /// Large enough that a product outlasts what surrounds it, and small enough that the matrices are made in no time.
 const SIZE: usize = 1024;
 
 fn simulated(model: usize, seed: u64, no_sensor: Option<&str>) -> Record {
-    run(MODELS[model], Wishes { seed, ..Wishes::default() }, no_sensor)
+    run(MODELS[model], PlanOptions { seed, ..PlanOptions::default() }, no_sensor)
 }
 
 /// A run of a board, a short one but for an atlas, which takes more to be believed.
-fn run(model: Model, wishes: Wishes, no_sensor: Option<&str>) -> Record {
-    let wishes = Wishes { quick: wishes.inits.len() == 2, size: Some(SIZE), ..wishes };
-    let plan = simulate::plan(&model, &wishes).unwrap();
-    let truth = simulate::truth(&model, &plan).unwrap();
+fn run(model: Model, options: PlanOptions, no_sensor: Option<&str>) -> Record {
+    let options = PlanOptions { quick: options.inits.len() == 2, size: Some(SIZE), ..options };
+    let plan = simulated::plan(&model, &options).unwrap();
+    let truth = simulated::truth(&model, &plan).unwrap();
     Simulation::new(model, plan, false).undisturbed(truth, no_sensor).unwrap()
 }
 
@@ -75,7 +77,7 @@ fn card(number: usize) -> Record {
     if number == 7 {
         model.gpu.zeros_w *= 0.8;
     }
-    let mut record = run(model, Wishes { seed: number as u64, ..Wishes::default() }, None);
+    let mut record = run(model, PlanOptions { seed: number as u64, ..PlanOptions::default() }, None);
     // Another seed is another group, and here it was for the noise alone.
     record.plan.seed = 0;
     record.adapter.pci_address = Some(format!("0000:{number:02x}:00.0").parse().unwrap());
@@ -89,7 +91,7 @@ const CARDS: usize = 12;
 
 /// All inits, on a GPU with a stranger's name.
 fn an_atlas() -> Record {
-    let record = run(MODELS[0], Wishes { inits: Init::ALL.to_vec(), ..Wishes::default() }, None);
+    let record = run(MODELS[0], PlanOptions { inits: Init::ALL.to_vec(), ..PlanOptions::default() }, None);
     named(HOSTILE[3], record)
 }
 
@@ -97,14 +99,14 @@ const CLOCKS: [u32; 4] = [600, 900, 1200, 1380];
 
 /// A sweep, on another such GPU.
 fn a_sweep() -> impl Iterator<Item = Record> {
-    let wishes = |mhz| Wishes { lock_clock_mhz: Some(mhz), sweep: Some("1a2b3c4d".into()), ..Wishes::default() };
-    CLOCKS.into_iter().map(move |mhz| named(HOSTILE[5], run(MODELS[2], wishes(mhz), None)))
+    let options = |mhz| PlanOptions { lock_clock_mhz: Some(mhz), sweep: Some("1a2b3c4d".into()), ..PlanOptions::default() };
+    CLOCKS.into_iter().map(move |mhz| named(HOSTILE[5], run(MODELS[2], options(mhz), None)))
 }
 
 /// Two more types, on a third.
 fn of_two_types() -> impl Iterator<Item = Record> {
-    let wishes = |dtype| Wishes { dtype, ..Wishes::default() };
-    [Dtype::F16, Dtype::I8].into_iter().map(move |dtype| named(HOSTILE[2], run(MODELS[1], wishes(dtype), None)))
+    let options = |dtype| PlanOptions { dtype, ..PlanOptions::default() };
+    [Dtype::F16, Dtype::I8].into_iter().map(move |dtype| named(HOSTILE[2], run(MODELS[1], options(dtype), None)))
 }
 
 fn named(name: &str, mut record: Record) -> Record {

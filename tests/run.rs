@@ -6,10 +6,11 @@ mod common;
 use common::{BRIEF, BRIEF_TUNED, longest_line, measured, no_software_driver, records, wattmul};
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
-use wattmul::activity::{self, Activity};
-use wattmul::inputs::Init;
-use wattmul::validity::Status;
-use wattmul::{summary, validity};
+use wattmul::analysis::bit_power;
+use wattmul::operands::Activity;
+use wattmul::operands::Init;
+use wattmul::record::Status;
+use wattmul::analysis::{summary, validity};
 
 #[test]
 fn a_quick_run_prints_a_summary_and_saves_a_record_that_can_be_computed_again() {

@@ -3,10 +3,12 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
-use wattmul::plan::Wishes;
+use wattmul::run::PlanOptions;
 use wattmul::record::{Record, Truth};
-use wattmul::simulate::{self, Simulation};
-use wattmul::validate::{self, Depth};
+use wattmul::simulate;
+use wattmul::simulate::Simulation;
+use wattmul::archive::validate;
+use wattmul::archive::validate::Depth;
 
 fn wattmul(folder: &std::path::Path, args: &[&str]) -> assert_cmd::assert::Assert {
     let mut command = Command::cargo_bin("wattmul").unwrap();
@@ -87,10 +89,10 @@ fn an_atlas_is_a_table_with_a_line_of_watts_a_bit_in_80_columns() {
 /// usual run.
 #[test]
 fn many_rounds_and_a_patient_warm_up_change_nothing_else() {
-    let usual = run("h100", Wishes::default());
-    let long = run("h100", Wishes { rounds: Some(100), ..Wishes::default() });
+    let usual = run("h100", PlanOptions::default());
+    let long = run("h100", PlanOptions { rounds: Some(100), ..PlanOptions::default() });
     assert_eq!((long.warm_up, long.plan.window_s), (usual.warm_up, usual.plan.window_s));
-    let patient = run("h100", Wishes { warm_up_s: Some(3600.0), ..Wishes::default() });
+    let patient = run("h100", PlanOptions { warm_up_s: Some(3600.0), ..PlanOptions::default() });
     let warm_up = patient.warm_up.unwrap();
     assert!(warm_up.steady && warm_up.duration_s < 300.0, "{warm_up:?}");
     assert_eq!(patient.plan.window_s, usual.plan.window_s);
@@ -99,7 +101,7 @@ fn many_rounds_and_a_patient_warm_up_change_nothing_else() {
 #[test]
 fn the_record_of_as_many_rounds_as_there_can_be_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
-    let record = run("h100", Wishes { rounds: Some(1000), ..Wishes::default() });
+    let record = run("h100", PlanOptions { rounds: Some(1000), ..PlanOptions::default() });
     let path = record.save(folder.path()).unwrap();
     let read = validate::read(&path, Depth::Full).unwrap_or_else(|problems| panic!("{problems:?}"));
     assert_eq!(read.record, record);
@@ -109,17 +111,17 @@ fn the_record_of_as_many_rounds_as_there_can_be_is_read_again() {
 #[test]
 fn a_slow_counter_stretches_the_windows_of_every_run() {
     for seed in 0..20 {
-        let quick = run("m5", Wishes { quick: true, seed, ..Wishes::default() });
+        let quick = run("m5", PlanOptions { quick: true, seed, ..PlanOptions::default() });
         assert!((20.0..23.0).contains(&quick.plan.window_s), "{seed}: {}", quick.plan.window_s);
     }
     for rounds in [1, 100] {
-        let record = run("m5", Wishes { rounds: Some(rounds), ..Wishes::default() });
+        let record = run("m5", PlanOptions { rounds: Some(rounds), ..PlanOptions::default() });
         assert!((20.0..23.0).contains(&record.plan.window_s), "{rounds}: {}", record.plan.window_s);
     }
 }
 
-fn run(model: &str, wishes: Wishes) -> Record {
+fn run(model: &str, options: PlanOptions) -> Record {
     let model = model.parse().unwrap();
-    let plan = simulate::plan(&model, &wishes).unwrap();
+    let plan = simulated::plan(&model, &options).unwrap();
     Simulation::new(model, plan, false).undisturbed(Truth::default(), None).unwrap()
 }

@@ -4,19 +4,22 @@ use assert_cmd::Command;
 use predicates::str::contains;
 use rayon::prelude::*;
 use std::fmt::Write;
-use wattmul::inputs::Init;
-use wattmul::plan::{Plan, Wishes};
+use wattmul::operands::Init;
+use wattmul::record::Plan;
+use wattmul::run::PlanOptions;
 use wattmul::record::{Record, Truth};
-use wattmul::simulate::{self, MODELS, Model, Simulation, endless};
-use wattmul::sweep::{Clocks, Fit, Sweep};
+use wattmul::simulate;
+use wattmul::simulate::{MODELS, Model, Simulation, endless};
+use wattmul::run::Clocks;
+use wattmul::analysis::sweep::{Fit, Sweep};
 
 /// On each board.
 const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 20 };
 
 fn plans(model: &Model, seed: u64) -> Vec<Plan> {
     let clocks = "5".parse::<Clocks>().unwrap().of(model.title, Ok(model.supported_clocks())).unwrap();
-    let wishes = |mhz| Wishes { seed, lock_clock_mhz: Some(mhz), ..Wishes::default() };
-    clocks.into_iter().map(|mhz| simulate::plan(model, &wishes(mhz)).unwrap()).collect()
+    let options = |mhz| PlanOptions { seed, lock_clock_mhz: Some(mhz), ..PlanOptions::default() };
+    clocks.into_iter().map(|mhz| simulated::plan(model, &options(mhz)).unwrap()).collect()
 }
 
 fn sweep(model: &Model, seed: u64) -> Sweep {

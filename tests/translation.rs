@@ -7,7 +7,7 @@ mod spirv;
 mod common;
 
 use naga::back::{hlsl, msl};
-use wattmul::dtype::Dtype;
+use wattmul::operands::Dtype;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
 
 fn metal(kernel: &Kernel, dtype: Dtype) -> String {

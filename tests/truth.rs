@@ -6,14 +6,16 @@
 use rayon::prelude::*;
 use std::fmt::Write;
 use std::sync::LazyLock;
-use wattmul::inputs::Init;
-use wattmul::plan::{Plan, Wishes};
+use wattmul::operands::Init;
+use wattmul::record::Plan;
+use wattmul::run::PlanOptions;
 use wattmul::protocol::{Clock, Sampler, Workload};
 use wattmul::record::{Record, Truth};
 use wattmul::simulate::sensor::CounterModel;
-use wattmul::simulate::{self, Fault, MODELS, Model, Simulation, endless, truth};
-use wattmul::stats;
-use wattmul::validity::{Flag, Status};
+use wattmul::simulate;
+use wattmul::simulate::{Fault, MODELS, Model, Simulation, endless, truth};
+use wattmul::analysis::stats;
+use wattmul::record::{Flag, Status};
 
 /// All together: a sample that is too small for shares in a debug build.
 const EXPERIMENTS: u64 = if cfg!(debug_assertions) { 27 } else { 2000 };
@@ -21,7 +23,7 @@ const SEEDS_PER_FAULT: u64 = if cfg!(debug_assertions) { 4 } else { 200 };
 const NAIVE_SEEDS: u64 = if cfg!(debug_assertions) { 2 } else { 200 };
 
 fn plan(model: &Model, seed: u64) -> Plan {
-    simulate::plan(model, &Wishes { seed, ..Wishes::default() }).unwrap()
+    simulated::plan(model, &PlanOptions { seed, ..PlanOptions::default() }).unwrap()
 }
 
 fn run(model: &Model, seed: u64, truth: &Truth) -> Record {

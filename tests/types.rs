@@ -6,7 +6,7 @@ mod common;
 use common::{BRIEF, BRIEF_TUNED, measured, no_software_driver, records, wattmul};
 use predicates::prelude::*;
 use predicates::str::contains;
-use wattmul::dtype::Dtype;
+use wattmul::operands::Dtype;
 use wattmul::gpu::kernel::KERNELS;
 
 #[test]

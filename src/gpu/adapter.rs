@@ -1,13 +1,13 @@
 //! Adapters: which there are, which one is meant, and how its device is opened.
 
-use super::GpuError;
-use super::unseen::unseen_gpus;
-use crate::dtype::Dtype;
-use crate::pci::PciAddress;
-use crate::sysfs::SYS;
+use crate::host::sysfs::SYS;
+use crate::host::unseen::unseen_gpus;
+use crate::operands::Dtype;
+use crate::protocol::GpuError;
+use crate::record::pci::vendor_name;
+use crate::record::{AdapterInfo, AdapterType, PciAddress};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
@@ -33,102 +33,22 @@ impl Backend {
     }
 }
 
-/// What kind of device an adapter is. The order is that of preference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AdapterType {
-    Discrete,
-    Integrated,
-    Virtual,
-    Other,
-    /// A driver that computes on the CPU.
-    Software,
-}
-
-impl fmt::Display for AdapterType {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.pad(match self {
-            AdapterType::Discrete => "discrete",
-            AdapterType::Integrated => "integrated",
-            AdapterType::Virtual => "virtual",
-            AdapterType::Other => "other",
-            AdapterType::Software => "software",
-        })
-    }
-}
-
-/// An adapter as records name it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AdapterInfo {
-    pub name: String,
-    /// The vendor's name, or its PCI number in hexadecimal.
-    pub vendor: String,
-    #[serde(rename = "type")]
-    pub kind: AdapterType,
-    /// "vulkan", "metal" or "dx12"; "simulated" where there is no adapter.
-    pub backend: String,
-    /// The driver's name and version, as far as the backend tells.
-    pub driver: Option<String>,
-    /// None on Metal and on software adapters.
-    pub pci_address: Option<PciAddress>,
-}
-
-impl AdapterInfo {
-    /// An adapter of which neither driver nor address is known.
-    pub fn new(name: impl Into<String>, vendor: impl Into<String>, kind: AdapterType, backend: &str) -> Self {
-        AdapterInfo {
-            name: name.into(),
-            vendor: vendor.into(),
-            kind,
-            backend: backend.into(),
-            driver: None,
-            pci_address: None,
-        }
-    }
-
-    fn from_wgpu(info: &wgpu::AdapterInfo) -> Self {
-        let driver = format!("{} {}", info.driver, info.driver_info);
-        AdapterInfo {
-            name: info.name.clone(),
-            vendor: vendor_name(info.vendor),
-            kind: match info.device_type {
-                wgpu::DeviceType::DiscreteGpu => AdapterType::Discrete,
-                wgpu::DeviceType::IntegratedGpu => AdapterType::Integrated,
-                wgpu::DeviceType::VirtualGpu => AdapterType::Virtual,
-                wgpu::DeviceType::Cpu => AdapterType::Software,
-                wgpu::DeviceType::Other => AdapterType::Other,
-            },
-            backend: info.backend.to_str().to_owned(),
-            driver: Some(driver.trim().to_owned()).filter(|driver| !driver.is_empty()),
-            pci_address: info.device_pci_bus_id.parse().ok(),
-        }
-    }
-
-    /// The interface's name as people write it.
-    pub fn backend_title(&self) -> &str {
-        match self.backend.as_str() {
-            "vulkan" => "Vulkan",
-            "metal" => "Metal",
-            "dx12" => "DirectX 12",
-            other => other,
-        }
-    }
-}
-
-/// PCI vendor numbers, and those that Khronos gives to software (0x10005 is Mesa).
-pub(super) fn vendor_name(id: u32) -> String {
-    match id {
-        0x10de => "NVIDIA".into(),
-        0x1002 | 0x1022 => "AMD".into(),
-        0x8086 => "Intel".into(),
-        0x106b => "Apple".into(),
-        0x13b5 => "Arm".into(),
-        0x5143 => "Qualcomm".into(),
-        0x1010 => "Imagination".into(),
-        0x1414 => "Microsoft".into(),
-        0x10005 => "Mesa".into(),
-        other => format!("{other:#06x}"),
+/// As wgpu describes it.
+fn info_of(info: &wgpu::AdapterInfo) -> AdapterInfo {
+    let driver = format!("{} {}", info.driver, info.driver_info);
+    AdapterInfo {
+        name: info.name.clone(),
+        vendor: vendor_name(info.vendor),
+        kind: match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => AdapterType::Discrete,
+            wgpu::DeviceType::IntegratedGpu => AdapterType::Integrated,
+            wgpu::DeviceType::VirtualGpu => AdapterType::Virtual,
+            wgpu::DeviceType::Cpu => AdapterType::Software,
+            wgpu::DeviceType::Other => AdapterType::Other,
+        },
+        backend: info.backend.to_str().to_owned(),
+        driver: Some(driver.trim().to_owned()).filter(|driver| !driver.is_empty()),
+        pci_address: info.device_pci_bus_id.parse().ok(),
     }
 }
 
@@ -185,7 +105,7 @@ pub fn list(backend: Backend) -> Result<Vec<Adapter>, AdapterError> {
     let instance = wgpu::Instance::new(descriptor);
     let mut adapters: Vec<Adapter> = pollster::block_on(instance.enumerate_adapters(backends))
         .into_iter()
-        .map(|wgpu| Adapter { info: AdapterInfo::from_wgpu(&wgpu.get_info()), wgpu })
+        .map(|wgpu| Adapter { info: info_of(&wgpu.get_info()), wgpu })
         .collect();
     adapters.sort_by_key(|adapter| adapter.info.kind); // stable
     if adapters.is_empty() {
@@ -259,7 +179,7 @@ impl Adapter {
     /// The types of elements that the adapter can multiply.
     pub fn dtypes(&self) -> Vec<Dtype> {
         let features = self.wgpu.features();
-        Dtype::ALL.into_iter().filter(|&dtype| features.contains(needed(dtype))).collect()
+        Dtype::ALL.into_iter().filter(|&dtype| features.contains(dtype.features())).collect()
     }
 
     /// Opens the device with all that the adapter can: its own limits, not the portable ones, timestamps and types if it has them.
@@ -267,7 +187,7 @@ impl Adapter {
     /// # Errors
     /// [`GpuError::NotOpened`] when the driver refuses.
     pub fn open(&self) -> Result<Gpu, GpuError> {
-        let wanted = Dtype::ALL.into_iter().fold(wgpu::Features::TIMESTAMP_QUERY, |all, dtype| all | needed(dtype));
+        let wanted = Dtype::ALL.into_iter().fold(wgpu::Features::TIMESTAMP_QUERY, |all, dtype| all | dtype.features());
         let features = self.wgpu.features() & wanted;
         let (device, queue) = pollster::block_on(self.wgpu.request_device(&wgpu::DeviceDescriptor {
             label: Some("wattmul"),
@@ -297,16 +217,6 @@ impl Adapter {
         let timestamps = features.contains(wgpu::Features::TIMESTAMP_QUERY);
         let tick_s = timestamps.then(|| f64::from(queue.get_timestamp_period()) * 1e-9);
         Ok(Gpu { device, queue, tick_s, software: self.info.kind == AdapterType::Software, fault })
-    }
-}
-
-/// What an adapter must have for a type. Integers need nothing: where there is no instruction for four products at once,
-/// wgpu writes them out.
-fn needed(dtype: Dtype) -> wgpu::Features {
-    match dtype {
-        Dtype::F32 | Dtype::I8 => wgpu::Features::empty(),
-        Dtype::F16 => wgpu::Features::SHADER_F16,
-        Dtype::F64 => wgpu::Features::SHADER_F64,
     }
 }
 

@@ -1,11 +1,11 @@
 //! What lies in the GPU's memory: A and B of every init, one C, and the ways in and out.
 
-use super::GpuError;
 use super::adapter::Gpu;
 use super::kernel::{PAD_K, PAD_MN};
-use crate::dtype::{self, Dtype, Element};
-use crate::inputs::{CHUNK_BYTES, Digest, Init, Matrix, Operand};
-use half::f16;
+use crate::operands::dtype::with_element;
+use crate::operands::matrix::{CHUNK_BYTES, Digest};
+use crate::operands::{Dtype, Element, Init, Matrix, Operand, dtype};
+use crate::protocol::GpuError;
 use rayon::prelude::*;
 use std::time::Duration;
 
@@ -116,12 +116,7 @@ impl Buffers {
             .into_iter()
             .map(|(init, a, b)| {
                 let matrix = |operand| Matrix { init, operand, seed, size };
-                let upload = match dtype {
-                    Dtype::F32 => upload::<f32>,
-                    Dtype::F16 => upload::<f16>,
-                    Dtype::F64 => upload::<f64>,
-                    Dtype::I8 => upload::<i8>,
-                };
+                let upload = with_element!(dtype, T => upload::<T>);
                 let uploaded_a = upload(&gpu, &matrix(Operand::A), &a, shape)?;
                 let uploaded_b = upload(&gpu, &matrix(Operand::B), &b, shape)?;
                 Ok(Operands { init, a, b, uploaded_a, uploaded_b })
@@ -247,14 +242,9 @@ fn gather_words<T: Element>(rows: &mut [T], stride: usize, in_word: usize) {
     });
 }
 
-/// The shader that poisons C, with a word that no product leaves there: NaN of f32 and f64 alike, or the lowest i32. A sum
-/// of i8 products cannot reach that: it is at most 127² · n, and n under 2³¹ / 127² = 133,144 (`Shape::largest`).
+/// The shader that poisons C.
 fn fill_wgsl(dtype: Dtype) -> String {
-    let word = match dtype {
-        Dtype::F32 | Dtype::F16 | Dtype::F64 => u32::MAX,
-        Dtype::I8 => 1 << 31,
-    };
-    format!("const POISON = {word:#x}u;\n\n{}", include_str!("../../shaders/fill.wgsl"))
+    format!("const POISON = {:#x}u;\n\n{}", dtype.poison(), include_str!("../../shaders/fill.wgsl"))
 }
 
 impl Gpu {

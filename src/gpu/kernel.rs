@@ -1,7 +1,7 @@
 //! The kernels: two algorithms in WGSL (`shaders/`), what each type of element is in them (`shaders/types/`), and the table of
 //! tile sizes worth trying.
 
-use crate::dtype::Dtype;
+use crate::operands::Dtype;
 use std::fmt;
 
 /// Elements by which rows and columns of C are padded: every tile of the table divides them.
@@ -92,13 +92,7 @@ impl Kernel {
         };
         let threads = [("THREAD_M", *thread_m), ("THREAD_N", *thread_n)];
         let lines = constants.into_iter().chain(threads).map(|(name, value)| format!("const {name} = {value}u;\n"));
-        let types = match dtype {
-            Dtype::F32 => include_str!("../../shaders/types/f32.wgsl"),
-            Dtype::F16 => include_str!("../../shaders/types/f16.wgsl"),
-            Dtype::F64 => include_str!("../../shaders/types/f64.wgsl"),
-            Dtype::I8 => include_str!("../../shaders/types/i8.wgsl"),
-        };
-        types.to_owned() + "\n" + &lines.collect::<String>() + "\n" + body
+        dtype.wgsl().to_owned() + "\n" + &lines.collect::<String>() + "\n" + body
     }
 
     /// BLAKE3 of [`Kernel::wgsl`].

@@ -1,25 +1,17 @@
 //! Products, one after the other without a gap: a kernel on the device, cut into submissions of equal length.
 
-use super::GpuError;
 use super::adapter::Gpu;
 use super::buffers::{Buffers, Shape};
 use super::kernel::{Kernel, PAD_MN};
 use super::timestamps::Timestamps;
 use super::verify::{Expectation, WrongProduct};
-use crate::dtype::Dtype;
-use crate::protocol::{DeviceSpan, Workload};
+use crate::operands::Dtype;
+use crate::protocol::{DeviceSpan, GpuError, LONGEST_SUBMISSION_S, MOST_REPEATS, SUBMISSION_S, Workload};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 use wgpu::util::DeviceExt;
 
-/// How long a submission should take. Long enough that the gaps between submissions vanish; far under every watchdog
-/// (Windows gives 2 s, macOS a few hundred ms while it draws); short enough that a run stops within a tenth of a second.
-pub const SUBMISSION_S: f64 = 0.075;
-/// A product that takes longer than this is cut into bands of rows.
-pub const LONGEST_SUBMISSION_S: f64 = 0.1;
-/// To record more dispatches than this would take longer than to run them.
-pub const MOST_REPEATS: usize = 4096;
 /// Rows of C that are compared with the verified product after each window.
 const SPOT_ROWS: usize = 16;
 

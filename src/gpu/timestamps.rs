@@ -1,8 +1,7 @@
 //! When the device worked on what was submitted, by its own clock.
 
-use super::GpuError;
 use super::buffers::Buffers;
-use crate::protocol::DeviceSpan;
+use crate::protocol::{DeviceSpan, GpuError};
 
 /// Timestamps of submissions, kept on the device until the queue is empty: reading them in between would disturb it, and
 /// some drivers return zeros when they are resolved in the submission that wrote them.

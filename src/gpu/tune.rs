@@ -1,13 +1,11 @@
 //! Which kernel is fastest here, and right.
 
-use super::GpuError;
 use super::buffers::{Buffers, Shape};
 use super::kernel::{KERNELS, Kernel, PAD_MN};
 use super::matmul::{Compiled, Matmul};
-use super::tuning_cache::TuningCache;
 use super::verify::Expectation;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::protocol::GpuError;
+use crate::record::Trial;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -18,74 +16,29 @@ const TRIALS: usize = 3;
 /// A kernel that is this much slower than the best at its first try gets no other.
 const HOPELESS: f64 = 3.0;
 
-/// How one kernel did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Trial {
-    pub kernel: String,
-    /// Seconds a product; None for a kernel that was left out.
-    pub time_s: Option<f64>,
-    /// Why it was left out.
-    pub note: Option<String>,
-}
-
-/// Which kernels to try.
-#[derive(Clone, Debug)]
-pub enum Candidates {
-    /// This one alone.
-    Pinned(Kernel),
-    /// All that suit the adapter, unless the cache remembers which one won.
-    All(Option<TuningCache>),
-}
-
 /// The kernel to measure with, and how it was found.
 pub struct Tuned {
     pub matmul: Matmul,
     pub trials: Vec<Trial>,
-    /// The trials are those of an earlier run, but for the winner's.
-    pub remembered: bool,
 }
 
-/// Tries the candidates on the last init, of zeros and Gaussian the latter, and takes the fastest that verifies on all of
-/// them.
+/// Tries the kernel that is pinned, else all that suit the adapter, on the last init, of zeros and Gaussian the latter, and takes
+/// the fastest that verifies on all of them.
 ///
 /// # Errors
 /// The device fails, or no kernel computes A·B.
 pub fn fastest(
     buffers: Rc<Buffers>,
     seed: u64,
-    candidates: &Candidates,
+    pinned: Option<Kernel>,
     mut tried: impl FnMut(&Trial),
 ) -> Result<Tuned, GpuError> {
     let Shape { dtype, size, .. } = buffers.shape;
     let expect = |init| Expectation::new(dtype, init, seed, size);
     let expectations: Vec<_> = buffers.operands.iter().map(|operands| expect(operands.init)).collect();
-    let cache = match candidates {
-        Candidates::Pinned(kernel) => {
-            let (matmul, trials) = fastest_of(&[*kernel], &buffers, &expectations, &mut tried)?;
-            return Ok(Tuned { matmul, trials, remembered: false });
-        }
-        Candidates::All(cache) => cache.as_ref(),
-    };
-    if let Some((winner, mut trials)) = cache.and_then(|cache| winner(cache.load()?))
-        && let Ok((matmul, again)) = fastest_of(&[winner], &buffers, &expectations, &mut tried)
-    {
-        // Timed again, as it is now; the others as they were.
-        trials.retain(|trial| trial.kernel != winner.to_string());
-        return Ok(Tuned { matmul, trials: [again, trials].concat(), remembered: true });
-    }
     let suits = |kernel: &Kernel| kernel.suits(buffers.gpu.software, dtype);
-    let suitable: Vec<Kernel> = KERNELS.iter().copied().filter(suits).collect();
-    let (matmul, trials) = fastest_of(&suitable, &buffers, &expectations, &mut tried)?;
-    cache.inspect(|cache| cache.store(&trials));
-    Ok(Tuned { matmul, trials, remembered: false })
-}
-
-/// The fastest kernel of earlier trials.
-fn winner(trials: Vec<Trial>) -> Option<(Kernel, Vec<Trial>)> {
-    let timed = trials.iter().filter_map(|trial| Some((trial.time_s?, Kernel::named(&trial.kernel).ok()?)));
-    let (_, kernel) = timed.min_by(|a, b| a.0.total_cmp(&b.0))?;
-    Some((kernel, trials))
+    let kernels = pinned.map_or_else(|| KERNELS.iter().copied().filter(suits).collect(), |kernel| vec![kernel]);
+    fastest_of(&kernels, &buffers, &expectations, &mut tried)
 }
 
 fn fastest_of(
@@ -93,7 +46,7 @@ fn fastest_of(
     buffers: &Rc<Buffers>,
     expectations: &[Expectation],
     tried: &mut impl FnMut(&Trial),
-) -> Result<(Matmul, Vec<Trial>), GpuError> {
+) -> Result<Tuned, GpuError> {
     let (mut trials, mut ranking) = (vec![], vec![]);
     let mut best_s = f64::INFINITY;
     for &kernel in kernels {
@@ -113,7 +66,7 @@ fn fastest_of(
     for (time_s, compiled) in ranking {
         let mut matmul = Matmul::new(buffers.clone(), compiled, time_s);
         match matmul.verify(expectations)? {
-            Ok(()) => return Ok((matmul, trials)),
+            Ok(()) => return Ok(Tuned { matmul, trials }),
             Err(wrong) => {
                 let name = matmul.kernel().to_string();
                 for trial in trials.iter_mut().filter(|trial| trial.kernel == name) {

@@ -1,8 +1,9 @@
 //! Which sensor belongs to which adapter, and which one is meant.
 
-use super::{Api, PowerError, PowerReader, Source};
-use crate::gpu::adapter::{AdapterInfo, AdapterType};
-use crate::pci::PciAddress;
+use super::INTERFACES;
+use super::reader::{Interface, PowerReader, Serves};
+use crate::protocol::PowerError;
+use crate::record::{AdapterInfo, PciAddress};
 use std::str::FromStr;
 
 /// `--power`: which sensor to use.
@@ -12,7 +13,7 @@ pub enum SensorChoice {
     Auto,
     None,
     /// One interface; its device by PCI address or index, else by the adapter's address.
-    Named(Api, Option<String>),
+    Named(&'static Interface, Option<String>),
 }
 
 impl FromStr for SensorChoice {
@@ -23,13 +24,13 @@ impl FromStr for SensorChoice {
             Some((name, device)) => (name, Some(device.to_owned())),
             None => (text, None),
         };
-        let api = Api::ALL.into_iter().find(|api| api.name() == name);
-        match (name, api, device) {
+        let interface = INTERFACES.iter().copied().find(|interface| interface.name == name);
+        match (name, interface, device) {
             ("auto", _, None) => Ok(SensorChoice::Auto),
             ("none", _, None) => Ok(SensorChoice::None),
-            (_, Some(api), device) if device.as_deref() != Some("") => Ok(SensorChoice::Named(api, device)),
+            (_, Some(interface), device) if device.as_deref() != Some("") => Ok(SensorChoice::Named(interface, device)),
             _ => {
-                let names = Api::ALL.map(Api::name).join(", ");
+                let names = INTERFACES.iter().map(|interface| interface.name).collect::<Vec<_>>().join(", ");
                 Err(format!(
                     "no sensor is called '{text}': choose from auto, none, {names}; NAME:INDEX or NAME:PCI for one device \
                      of several, such as nvml:0"
@@ -50,64 +51,27 @@ pub type Chosen = Result<Box<dyn PowerReader>, String>;
 pub fn choose(choice: &SensorChoice, adapter: &AdapterInfo) -> Result<Chosen, PowerError> {
     match choice {
         SensorChoice::None => Ok(Err("--power none".into())),
-        SensorChoice::Named(api, device) => pick(*api, api.readers()?, device.as_deref(), adapter.pci_address).map(Ok),
-        SensorChoice::Auto => Ok(find(adapter)),
-    }
-}
-
-/// Does this sensor measure this adapter? By PCI address; the CPU's package is that of software adapters and of GPUs that sit
-/// in it, and Apple's sensor that of Apple's GPUs. A machine has one of either.
-pub fn belongs(api: Api, source: &Source, adapter: &AdapterInfo) -> bool {
-    match api {
-        Api::Rapl => match adapter.kind {
-            AdapterType::Software => true,
-            AdapterType::Integrated => matches!(adapter.vendor.as_str(), "AMD" | "Intel"),
-            AdapterType::Discrete | AdapterType::Virtual | AdapterType::Other => false,
-        },
-        Api::Apple => is_apple(adapter),
-        Api::Nvml | Api::RocmSmi | Api::Hwmon => {
-            adapter.pci_address.is_some() && source.pci_address == adapter.pci_address
+        SensorChoice::Named(interface, device) => {
+            pick(interface, (interface.readers)()?, device.as_deref(), adapter.pci_address).map(Ok)
         }
-    }
-}
-
-/// Metal gives no vendor's number.
-fn is_apple(adapter: &AdapterInfo) -> bool {
-    adapter.name.starts_with("Apple")
-}
-
-/// The interfaces that can have a sensor for such an adapter, by preference.
-fn interfaces(adapter: &AdapterInfo) -> &'static [Api] {
-    match (adapter.kind, adapter.vendor.as_str()) {
-        (AdapterType::Software, _) => &[Api::Rapl],
-        (_, "NVIDIA") => &[Api::Nvml],
-        (AdapterType::Integrated, "AMD") => &[Api::RocmSmi, Api::Hwmon, Api::Rapl],
-        (AdapterType::Integrated, "Intel") => &[Api::Hwmon, Api::Rapl],
-        (_, "AMD") => &[Api::RocmSmi, Api::Hwmon],
-        (_, "Intel") => &[Api::Hwmon],
-        _ if is_apple(adapter) => &[Api::Apple],
-        _ => &[],
+        SensorChoice::Auto => Ok(find(adapter)),
     }
 }
 
 /// The first sensor that belongs to the adapter.
 fn find(adapter: &AdapterInfo) -> Chosen {
-    let apis = interfaces(adapter);
-    if apis.is_empty() {
-        return Err(format!("no interface to a sensor of {} is known; --power names one", adapter.name));
-    }
     let mut reasons = vec![];
-    for &api in apis {
-        match api.readers() {
-            Ok(readers) => match readers.into_iter().find(|reader| belongs(api, reader.source(), adapter)) {
+    for interface in INTERFACES.iter().filter(|interface| (interface.serves)(adapter) != Serves::No) {
+        let name = interface.name;
+        match (interface.readers)() {
+            Ok(readers) => match readers.into_iter().find(|reader| (interface.belongs)(reader.source(), adapter)) {
                 Some(reader) if reader.source().gives_something() => return Ok(reader),
                 Some(reader) => reasons.push(format!(
-                    "{} gives neither power nor energy for {}; on a card of two dies the first one may report for both",
-                    api.name(),
+                    "{name} gives neither power nor energy for {}; on a card of two dies the first one may report for both",
                     reader.source().device
                 )),
                 None => reasons.push(match adapter.pci_address {
-                    Some(address) => format!("{} shows no device at {address}", api.name()),
+                    Some(address) => format!("{name} shows no device at {address}"),
                     None => {
                         format!("{} has no PCI address by which to find its sensor; --power names one", adapter.name)
                     }
@@ -116,12 +80,18 @@ fn find(adapter: &AdapterInfo) -> Chosen {
             Err(error) => reasons.push(error.to_string()),
         }
     }
+    if reasons.is_empty() {
+        return Err(format!("no interface to a sensor of {} is known; --power names one", adapter.name));
+    }
     Err(reasons.join("; "))
 }
 
 /// The reader meant by `device` (an index or a PCI address), or by the adapter's address, or the only one.
-pub(super) fn pick(
-    api: Api,
+///
+/// # Errors
+/// There is none, or several and none is named.
+pub fn pick(
+    interface: &Interface,
     readers: Vec<Box<dyn PowerReader>>,
     device: Option<&str>,
     adapter: Option<PciAddress>,
@@ -132,7 +102,7 @@ pub(super) fn pick(
         .map(|(i, reader)| {
             let source = reader.source();
             let address = source.pci_address.map(|address| format!(" at {address}")).unwrap_or_default();
-            format!("{}:{i} ({}{address})", api.name(), source.device)
+            format!("{}:{i} ({}{address})", interface.name, source.device)
         })
         .collect();
     let at = |address| readers.iter().position(|reader| reader.source().pci_address == Some(address));
@@ -145,15 +115,15 @@ pub(super) fn pick(
         None => adapter.and_then(at).or((readers.len() == 1).then_some(0)),
     };
     match index {
-        Some(index) => readers.into_iter().nth(index).ok_or_else(|| absent(api, device, &list)),
-        None => Err(absent(api, device, &list)),
+        Some(index) => readers.into_iter().nth(index).ok_or_else(|| absent(interface, device, &list)),
+        None => Err(absent(interface, device, &list)),
     }
 }
 
-fn absent(api: Api, device: Option<&str>, list: &[String]) -> PowerError {
+fn absent(interface: &Interface, device: Option<&str>, list: &[String]) -> PowerError {
     let what = match device {
-        Some(device) => format!("the sensor {}:{device}", api.name()),
-        None => format!("a sensor of {} at the adapter's address", api.name()),
+        Some(device) => format!("the sensor {}:{device}", interface.name),
+        None => format!("a sensor of {} at the adapter's address", interface.name),
     };
     let list = if list.is_empty() { "none".into() } else { list.join(", ") };
     PowerError::Absent { what: format!("{what} (there are: {list})"), fix: "name one of these with --power" }
@@ -162,7 +132,8 @@ fn absent(api: Api, device: Option<&str>, list: &[String]) -> PowerError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::power::{Reading, Scope};
+    use crate::protocol::Reading;
+    use crate::record::Scope;
 
     struct Fixed(Source);
 

@@ -1,8 +1,8 @@
 //! A locked clock is undone however the run ends: when the lock is dropped (the end, an error, a panic), by [`undo_all`] when
 //! a signal ends the program before that, and by the lock's [`Guard`] when neither could do it.
 
-use super::PowerError;
 use super::clock_guard::Guard;
+use crate::protocol::PowerError;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -3,21 +3,32 @@
 //! Names and units: Documentation/hwmon/sysfs-interface.rst and Documentation/gpu/amdgpu/thermal.rst of the kernel, and
 //! Documentation/ABI/testing/sysfs-driver-intel-{i915,xe}-hwmon.
 
-use super::{Counter, PowerError, PowerKind, PowerReader, Reading, Scope, Source};
-use crate::pci::PciAddress;
-use crate::sysfs::{NumberFile, entries, pci_address, read_number, read_text};
+use crate::host::sysfs::{NumberFile, SYS, entries, pci_address, read_number, read_text};
+use crate::protocol::{PowerError, Reading};
+use crate::record::{AdapterType, Counter, PciAddress, PowerKind, Scope, Source};
 use std::io;
 use std::path::{Path, PathBuf};
+use super::rocm_smi;
+use super::reader::{Interface, PowerReader, Readers, Serves};
 
 const FIX: &str = "see that the kernel's driver (amdgpu, i915 or xe) drives the GPU: `lspci -k`";
 /// The drivers whose files are understood. i915 has one more for each tile (i915_gt0): the device's own counts them all.
 const DRIVERS: [&str; 3] = ["amdgpu", "i915", "xe"];
 
+/// AMD's and Intel's GPUs on Linux.
+pub static INTERFACE: Interface = Interface {
+    serves: |adapter| {
+        Serves::when(adapter.kind != AdapterType::Software && matches!(adapter.vendor.as_str(), "AMD" | "Intel"))
+    },
+    restore_limit: Some(|_| rocm_smi::RESTORE_LIMIT.into()),
+    ..Interface::new("hwmon", || readers(Path::new(SYS)))
+};
+
 /// A reader for every GPU whose driver has hwmon files under `sys`.
 ///
 /// # Errors
 /// There is none, or none that may be read.
-pub fn readers(sys: &Path) -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
+pub fn readers(sys: &Path) -> Readers {
     let mut readers: Vec<Box<dyn PowerReader>> = vec![];
     let mut refused = None;
     for (address, folder) in folders(sys) {
@@ -124,7 +135,6 @@ impl PowerReader for HwmonReader {
         };
         let number = |file: &mut Option<NumberFile>| file.as_mut().and_then(|file| file.read().ok());
         Ok(Reading {
-            sensor_time_s: None,
             energy_uj,
             power_mw: power_uw.map(|microwatts| microwatts / 1000),
             temperature_c: number(&mut self.temperature_mc).map(|millidegrees| millidegrees as f64 / 1000.0),

@@ -3,10 +3,13 @@
 //! The library is opened at run time, so that the program starts where there is none. Update periods and averaging of its
 //! figures by GPU generation: Yang, Adamek, Armour, "Accurate and Convenient Energy Measurements for GPUs" (SC24).
 
+use crate::host::finding::{Finding, bad, display_finding, note};
+use crate::host::visible::ListedGpu;
+use crate::protocol::{PowerError, Reading};
+use crate::record::{Counter, Limiter, Limiters, PowerKind, Scope, Source};
 use super::clock_guard::Guard;
 use super::clock_lock::ClockLock;
-use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, Scope, Source};
-use crate::pci::ListedGpu;
+use super::reader::{Interface, PowerReader, Readers, Serves};
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::DeviceArchitecture;
@@ -68,11 +71,22 @@ fn failure(what: &str, error: NvmlError) -> PowerError {
     }
 }
 
+/// NVIDIA's GPUs.
+pub static INTERFACE: Interface = Interface {
+    serves: |adapter| Serves::when(adapter.vendor == VENDOR),
+    examine: || states().unwrap_or_default().iter().flat_map(examine).collect(),
+    restore_limit: Some(|watts| format!("sudo nvidia-smi --power-limit={watts:.0}")),
+    counts: Some((VENDOR, || gpus().map_err(|error| error.to_string()))),
+    ..Interface::new("nvml", readers)
+};
+
+const VENDOR: &str = "NVIDIA";
+
 /// A reader for every GPU that the driver shows.
 ///
 /// # Errors
 /// There is no NVML here, or it shows no GPU.
-pub fn readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
+pub fn readers() -> Readers {
     let (nvml, count) = counted()?;
     // A GPU that fell off the bus must not hide the others.
     let readers = (0..count).filter_map(|index| NvmlReader::open(nvml, index).ok());
@@ -139,6 +153,25 @@ fn state(device: &Device) -> GpuState {
         programs: others,
         display: device.is_display_active().ok(),
     }
+}
+
+/// What NVML tells beside power.
+fn examine(state: &GpuState) -> Vec<Finding> {
+    let GpuState { name, persistent, programs, display } = state;
+    let mut findings = vec![];
+    if *persistent == Some(false) {
+        let text =
+            format!("{name} is not in persistence mode: its driver unloads between runs, and counters start anew");
+        findings.push(note("driver", text, "sudo nvidia-smi --persistence-mode=1"));
+    }
+    if let Some(count) = programs.filter(|&count| count > 0) {
+        let fix = "`nvidia-smi` lists them; end them before a run";
+        findings.push(bad("programs", format!("other programs on {name}: {count}"), fix));
+    }
+    if *display == Some(true) {
+        findings.push(display_finding(name));
+    }
+    findings
 }
 
 struct NvmlReader {
@@ -242,7 +275,6 @@ impl PowerReader for NvmlReader {
             (power_mw, energy_mj) => (power_mw.unwrap_or(None), energy_mj.unwrap_or(None)),
         };
         Ok(Reading {
-            sensor_time_s: None,
             energy_uj: energy_mj.map(|mj| mj.saturating_mul(1000)),
             power_mw,
             temperature_c: ask(self.gives.temperature, || device.temperature(TemperatureSensor::Gpu)).map(f64::from),

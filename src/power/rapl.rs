@@ -3,19 +3,37 @@
 //!
 //! Documentation/power/powercap/powercap.rst of the kernel. Counters move every millisecond or so.
 
-use super::{Counter, PowerError, PowerReader, Reading, Scope, Source};
-use crate::sysfs::{self, NumberFile, entries, read_number, read_text};
+use crate::host::sysfs;
+use crate::host::sysfs::{NumberFile, SYS, entries, read_number, read_text};
+use crate::protocol::{PowerError, Reading};
+use crate::record::{AdapterInfo, AdapterType, Counter, Scope, Source};
 use std::io;
 use std::path::{Path, PathBuf};
+use super::reader::{Interface, PowerReader, Readers, Serves};
 
 /// Since Linux 5.10 the files are root's alone, because the counter leaks what the CPU computes (CVE-2020-8694).
-const PERMISSION_MEND: &str = "run as root, or: sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj";
+const PERMISSION_FIX: &str = "run as root, or: sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj";
+
+/// The CPU: of software adapters, and of GPUs that sit in it.
+pub static INTERFACE: Interface = Interface {
+    serves,
+    belongs: |_, adapter| serves(adapter) != Serves::No, // a machine has one
+    ..Interface::new("rapl", || readers(Path::new(SYS)))
+};
+
+fn serves(adapter: &AdapterInfo) -> Serves {
+    match adapter.kind {
+        AdapterType::Software => Serves::Yes,
+        AdapterType::Integrated if matches!(adapter.vendor.as_str(), "AMD" | "Intel") => Serves::AsLastResort,
+        AdapterType::Integrated | AdapterType::Discrete | AdapterType::Virtual | AdapterType::Other => Serves::No,
+    }
+}
 
 /// One reader for all packages of this machine: a software adapter computes on every one of them.
 ///
 /// # Errors
 /// There are none, as on virtual machines, or they may not be read.
-pub fn readers(sys: &Path) -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
+pub fn readers(sys: &Path) -> Readers {
     let folders = packages(sys);
     if folders.is_empty() {
         return Err(PowerError::Absent {
@@ -99,7 +117,7 @@ impl PowerReader for RaplReader {
 fn failure(what: &str, error: &io::Error) -> PowerError {
     let what = what.to_owned();
     match error.kind() {
-        io::ErrorKind::PermissionDenied => PowerError::NoPermission { what, fix: PERMISSION_MEND },
+        io::ErrorKind::PermissionDenied => PowerError::NoPermission { what, fix: PERMISSION_FIX },
         io::ErrorKind::InvalidData => PowerError::Failed {
             what,
             why: "what the file holds is no number".into(),

@@ -4,11 +4,16 @@
 //! figure that is not given. Calls come from one thread, that which reads: counters were seen to go back when several read.
 //! Setting the clock free at the end is the exception.
 
+use crate::host::{kfd, sysfs};
+use crate::host::finding::{Finding, bad};
+use crate::host::sysfs::{SYS, entries};
+use crate::host::visible::ListedGpu;
+use crate::protocol::{PowerError, Reading};
+use crate::record::{Counter, Limiter, Limiters, PciAddress, PowerKind, Scope, Source};
+use super::hwmon;
 use super::clock_guard::Guard;
 use super::clock_lock::ClockLock;
-use super::{Counter, Limiter, Limiters, PowerError, PowerKind, PowerReader, Reading, Scope, Source, hwmon};
-use crate::pci::PciAddress;
-use crate::sysfs::SYS;
+use super::reader::{Interface, PowerReader, Readers, Serves};
 use bindings::{RocmSmi, rsmi_frequencies_any_t, rsmi_gpu_metrics_start_t, rsmi_status_t, rsmi_version_t};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
@@ -182,11 +187,41 @@ fn failure(what: &str, status: rsmi_status_t) -> PowerError {
     }
 }
 
+/// AMD's GPUs that ROCm knows.
+pub static INTERFACE: Interface = Interface {
+    serves: |adapter| Serves::when(adapter.vendor == VENDOR),
+    examine: || programs(Path::new(SYS)).into_iter().collect(),
+    restore_limit: Some(|_| RESTORE_LIMIT.into()),
+    counts: Some((VENDOR, counted)),
+    ..Interface::new("rocm-smi", readers)
+};
+
+const VENDOR: &str = "AMD";
+/// The command that takes a power limit back.
+pub(super) const RESTORE_LIMIT: &str = "sudo rocm-smi --resetpoweroverdrive";
+
+/// As ROCm's runtime counts them.
+fn counted() -> Result<Vec<ListedGpu>, String> {
+    match kfd::gpus(Path::new(SYS)) {
+        gpus if gpus.is_empty() => Err("AMD's compute driver (amdkfd) shows no GPU".into()),
+        gpus => Ok(gpus),
+    }
+}
+
+/// Programs that compute on AMD's GPUs, which the kernel lists by process.
+fn programs(sys: &Path) -> Option<Finding> {
+    let own = std::process::id().to_string();
+    let names = entries(&sys.join("class/kfd/kfd/proc"));
+    let others = names.iter().filter_map(|path| sysfs::name(path)).filter(|name| *name != own).count();
+    let fix = "`rocm-smi --showpids` lists them; end them before a run";
+    (others > 0).then(|| bad("programs", format!("other programs on AMD's GPUs: {others}"), fix))
+}
+
 /// A reader for every GPU that the library shows.
 ///
 /// # Errors
 /// There is no ROCm SMI here, or it shows no GPU.
-pub fn readers() -> Result<Vec<Box<dyn PowerReader>>, PowerError> {
+pub fn readers() -> Readers {
     let library = library()?;
     let mut count = 0;
     let counted = call(&library.smi.rsmi_num_monitor_devices, |get| {
@@ -555,7 +590,6 @@ impl PowerReader for RocmReader {
             (power, energy) => (power.unwrap_or(None), energy.unwrap_or(None)),
         };
         Ok(Reading {
-            sensor_time_s: energy.and_then(|energy| energy.time_s),
             energy_uj: energy.map(|energy| energy.microjoules),
             power_mw: power.map(|(milliwatts, _)| milliwatts),
             temperature_c: gives.temperature.and_then(|sensor| device.temperature_c(sensor).ok()),
@@ -612,8 +646,8 @@ impl PowerReader for RocmReader {
 
 #[cfg(test)]
 mod tests {
-    use super::bindings::{rsmi_frequencies_5_t, rsmi_frequencies_6_t};
     use super::*;
+    use super::bindings::{rsmi_frequencies_5_t, rsmi_frequencies_6_t};
 
     #[test]
     fn addresses_are_taken_apart() {

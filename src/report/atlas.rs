@@ -3,12 +3,10 @@
 use super::canvas::{Ink, Layout, Plot, Shape};
 use super::chart::{Chart, Curve, Spot};
 use super::units;
-use crate::activity::{self, Activity, Bits};
-use crate::inits::Init;
-use crate::record::{InitSummary, Record};
-use crate::stats::Estimate;
-use crate::text::printable;
-use crate::validity::Flag;
+use crate::analysis::bit_power;
+use crate::operands::{Activity, Bits, Init};
+use crate::record::text::printable;
+use crate::record::{Estimate, Flag, InitSummary, Record};
 
 /// So many inits make one: through two there is always a line.
 const LEAST: usize = 3;
@@ -44,7 +42,7 @@ pub fn rows(record: &Record) -> Vec<Row> {
 
 /// What the line says: "2.1 W a bit flip of the operands (2.0 W … 2.2 W), 180 W without; that is 99 % of the differences".
 pub fn line(record: &Record) -> Option<String> {
-    let (bits, line) = activity::fit(record)?;
+    let (bits, line) = bit_power::fit(record)?;
     let interval = line.slope.low.zip(line.slope.high);
     let interval = interval.map(|(low, high)| format!(" ({} … {})", units::power(low), units::power(high)));
     Some(format!(
@@ -70,9 +68,9 @@ pub fn sentence(record: &Record) -> String {
 
 /// Power by bit flips, every init by its name. None where watts or bits are missing.
 pub fn plot(record: &Record, layout: Layout) -> Option<Plot> {
-    let fit = activity::fit(record);
+    let fit = bit_power::fit(record);
     let bits = fit.map_or(Bits::Operands, |(bits, _)| bits);
-    let points = activity::points(record, bits);
+    let points = bit_power::points(record, bits);
     if points.len() < LEAST {
         return None;
     }
@@ -83,7 +81,7 @@ pub fn plot(record: &Record, layout: Layout) -> Option<Plot> {
         width: 1.2,
         name: None,
     });
-    let spot = |point: &activity::Point| Spot {
+    let spot = |point: &bit_power::Point| Spot {
         at: (point.bit_flips, point.power_w),
         shape: Shape::Filled,
         ink: Ink::of(point.init),

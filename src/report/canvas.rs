@@ -4,8 +4,8 @@
 //! The SVG has no style of its own but for colours: each ink is one value of `fill` and `stroke`, which [`dark_style`] turns
 //! into the one for dark paper. So a plot within a page needs no inline style, which the page's policy forbids.
 
-use crate::inputs::Init;
-use crate::text::{printable, without_remarks};
+use crate::operands::Init;
+use crate::record::text::{printable, without_remarks};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::Ranged;
 use plotters::coord::types::RangedCoordf64;

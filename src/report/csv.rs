@@ -1,10 +1,9 @@
 //! The overview for spreadsheets: one row a run and init, all figures at full precision.
 
-use crate::overview::{Overview, Run};
-use crate::record::Ratios;
-use crate::stats::Estimate;
-use crate::text::printable;
-use crate::year;
+use crate::analysis::overview::{Overview, Run};
+use crate::analysis::year;
+use crate::record::text::printable;
+use crate::record::{Estimate, Ratios};
 use std::io::{self, Write};
 
 const COLUMNS: [&str; 38] = [

@@ -3,21 +3,17 @@
 //! What stands in records is escaped: it makes no table cell end, no link, no image, no HTML.
 
 use super::canvas::{Layout, Plot};
-use super::plot;
 use super::published::{self, Published};
 use super::units::{self, or_na};
 use super::view::{self, Line};
-use super::{atlas, sweep as painted, types};
-use crate::activity::Bits;
-use crate::dtype::Dtype;
-use crate::fleet::Card;
-use crate::inputs::Init;
-use crate::overview::{Group, LeftOut, Overview, Run};
-use crate::record::Ratios;
-use crate::stats::Estimate;
-use crate::sweep::Sweep;
-use crate::text::printable;
-use crate::year;
+use super::{atlas, plot, sweep as painted, types};
+use crate::analysis::fleet::Card;
+use crate::analysis::overview::{Group, LeftOut, Overview, Run};
+use crate::analysis::sweep::Sweep;
+use crate::analysis::year;
+use crate::operands::{Bits, Dtype, Init};
+use crate::record::text::printable;
+use crate::record::{Estimate, Ratios};
 use std::fmt::Write;
 use std::path::Path;
 

@@ -5,11 +5,10 @@ use super::dots::{DotRow, NARROWER, Rows};
 use super::published::{self, Quantity};
 use super::units::{self, or_na};
 use super::view::{self, Line};
-use crate::inputs::Init;
-use crate::overview::Comparable;
-use crate::power::Scope;
-use crate::record::InitSummary;
-use crate::stats::{Estimate, Spread};
+use crate::analysis::overview::Comparable;
+use crate::analysis::stats::Spread;
+use crate::operands::Init;
+use crate::record::{Estimate, InitSummary, Scope};
 
 /// So many rows are drawn; a table has the others.
 pub const MOST_ROWS: usize = 40;

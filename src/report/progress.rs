@@ -1,8 +1,8 @@
 //! What a run prints on standard error while it goes on.
 
 use super::units;
-use crate::plan::Plan;
 use crate::protocol::{Event, Latest, Stage};
+use crate::record::{Plan, Source};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::RefCell;
 use std::io::IsTerminal;
@@ -23,7 +23,7 @@ struct State {
 
 impl Progress {
     /// On standard error.
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &Plan, source: Option<&Source>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style =
                 ProgressStyle::with_template("  {spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -31,7 +31,7 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        let whole_s = plan.rounds_s() + plan.warm_up_s.0;
+        let whole_s = plan.rounds_s(plan.timing(source, None)) + plan.warm_up_s.0;
         Progress { bar, state: RefCell::new(State { doing: String::new(), whole_s }) }
     }
 
@@ -77,7 +77,7 @@ impl Progress {
             Event::WindowDone(window) => {
                 if self.bar.is_none() {
                     let time = units::time(window.duration_s / window.products);
-                    let (init, width) = (plan.inits[window.init], name_width(plan));
+                    let (init, width) = (window.init, name_width(plan));
                     eprintln!("  round {}/{}  {init:<width$} {time}", window.round + 1, plan.rounds);
                 }
             }

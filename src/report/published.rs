@@ -1,7 +1,7 @@
 //! What others have published: with other kernels, sensors and protocols, and so never among the records.
 
 use super::units::{or_na, significant};
-use crate::text::wrapped;
+use super::wrap::wrapped;
 use serde::Deserialize;
 use std::fmt::Write;
 use std::sync::LazyLock;

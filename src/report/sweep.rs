@@ -3,11 +3,12 @@
 use super::canvas::{Ink, Layout, Plot, Shape};
 use super::chart::{Chart, Curve, Spot};
 use super::units::{self, or_na};
-use crate::inits::Init;
-use crate::record::Record;
-use crate::stats::Estimate;
-use crate::sweep::{self, Fit, Row, Sweep};
-use crate::text::{printable, wrapped};
+use super::wrap::wrapped;
+use crate::analysis::sweep;
+use crate::analysis::sweep::{Fit, Row, Sweep};
+use crate::operands::Init;
+use crate::record::text::printable;
+use crate::record::{Estimate, Record};
 use std::fmt::Write;
 
 /// The records of one sweep, in lines of at most 80 columns.

@@ -1,18 +1,18 @@
 //! The overview, a validation and a comparison in a terminal, in lines of at most 80 columns.
 
 use super::units::{self, interval, or_na, ratio};
+use super::wrap::{WIDTH, counted, wrapped};
 use super::{atlas, published, terminal, types, view};
-use crate::compare::{self, Comparison, Conclusion, Outcome, Quantity};
-use crate::dtype::Dtype;
-use crate::fleet::{self, Card, Entry, Fleet};
-use crate::folder::Problem;
-use crate::inputs::Init;
-use crate::overview::{Group, LeftOut, Overview, Row, Run};
-use crate::record::{Ratios, Record};
-use crate::stats::Spread;
-use crate::text::{WIDTH, counted, printable, wrapped};
-use crate::validate::Validation;
-use crate::validity::Status;
+use crate::analysis::compare::{Comparison, Conclusion, Outcome, Quantity};
+use crate::analysis::fleet::{Card, Entry, Fleet};
+use crate::analysis::overview::{Group, LeftOut, Overview, Row, Run};
+use crate::analysis::stats::Spread;
+use crate::analysis::{compare, fleet};
+use crate::archive::validate::Validation;
+use crate::operands::{Dtype, Init};
+use crate::record::read::Problem;
+use crate::record::text::printable;
+use crate::record::{Ratios, Record, Status};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::fmt::Write;
 

@@ -2,16 +2,12 @@
 
 use super::atlas;
 use super::units::{self, or_na};
-use crate::energy::Idle;
-use crate::gpu::adapter::AdapterInfo;
-use crate::inputs::Init;
-use crate::plan::Plan;
-use crate::power::Source;
-use crate::record::{InitSummary, Record, TrueRatios};
-use crate::stats::Estimate;
-use crate::text::{printable, wrapped};
-use crate::validity::Status;
-use crate::year::{self, GridIntensity};
+use super::wrap::wrapped;
+use crate::analysis::year;
+use crate::analysis::year::GridIntensity;
+use crate::operands::Init;
+use crate::record::text::printable;
+use crate::record::{AdapterInfo, Estimate, Idle, InitSummary, Plan, Record, Source, Status, TrueRatios};
 use std::fmt::Write;
 
 /// The lines before a run: who, what, and by which sensor.
@@ -175,7 +171,6 @@ fn rounds(record: &Record) -> u32 {
 fn kernel(record: &Record) -> String {
     let tried = match record.kernel.tuning.len() {
         0 | 1 => String::new(), // simulated, or pinned
-        count if record.kernel.remembered => format!(", fastest of {count} tried in an earlier run"),
         count => format!(", fastest of {count} tried"),
     };
     format!("  {:<11}  {}{tried}\n", "kernel", record.kernel.variant)

@@ -2,10 +2,9 @@
 
 use super::units::{or_na, plain};
 use super::view;
-use crate::dtype::Dtype;
-use crate::inputs::Init;
-use crate::overview::{Overview, Run};
-use crate::power::Scope;
+use crate::analysis::overview::{Overview, Run};
+use crate::operands::{Dtype, Init};
+use crate::record::Scope;
 
 /// The title, in every format.
 pub const TITLE: &str = "GFLOP/J by GPU and type";

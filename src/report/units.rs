@@ -1,6 +1,6 @@
 //! Numbers as people write them: with units, ratios with their intervals, and a word where there is none.
 
-use crate::stats::Estimate;
+use crate::record::Estimate;
 
 /// A figure in words; what was not measured is said to be so, and never 0.
 pub fn or_na(text: Option<String>) -> String {

@@ -2,13 +2,12 @@
 
 use super::plot::MOST_ROWS;
 use super::units::{self, figure, or_na};
-use crate::fleet::{self, Card, Entry, Fleet};
-use crate::overview::{Group, Overview, Row, Run};
-use crate::power::Scope;
-use crate::record::{Ratios, Record};
-use crate::stats::{Estimate, Spread};
-use crate::text::printable;
-use crate::validity::{Status, Verdict};
+use crate::analysis::fleet;
+use crate::analysis::fleet::{Card, Entry, Fleet};
+use crate::analysis::overview::{Group, Overview, Row, Run};
+use crate::analysis::stats::Spread;
+use crate::record::text::printable;
+use crate::record::{Estimate, Ratios, Record, Scope, Status, Verdict};
 use std::collections::HashMap;
 
 /// The GPU's name, and what about its run is not as usual.

@@ -4,10 +4,13 @@
 //! has a closed form: no step size, and a run of minutes takes milliseconds.
 
 use super::random::Noise;
-use crate::power::{Limiter, Limiters};
 use crate::protocol::DeviceSpan;
+use crate::record::{Limiter, Limiters};
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
+
+/// A power limit that no board reaches.
+pub const NO_LIMIT_W: f64 = 1e5;
 
 /// A GPU's parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,10 +4,11 @@
 //! (arXiv 2409.18324). Periods and averaging of their sensors: Yang, Adamek, Armour (SC24). Gains and offsets: from the range
 //! that they found. The rest is made up within reason; none of it is a measurement of this program.
 
-use super::gpu::GpuModel;
+use super::fault::Fault;
+use super::gpu::{GpuModel, NO_LIMIT_W};
 use super::sensor::{CounterModel, SensorModel};
-use super::{Fault, NO_LIMIT_W};
-use crate::power::Scope;
+
+use crate::record::Scope;
 use std::fmt::Write;
 use thiserror::Error;
 

@@ -2,10 +2,11 @@
 //! counts in quanta. And it fails, as real ones are known to.
 
 use super::fault::Fault;
-use super::gpu::SimulatedGpu;
+use super::gpu::{NO_LIMIT_W, SimulatedGpu};
 use super::random::Noise;
 use super::world::{World, lock};
-use crate::power::{Counter, PowerError, PowerKind, PowerReader, Reading, Scope, Source};
+use crate::protocol::{PowerError, Reading, SAMPLING_PERIOD, Sample, Sampler};
+use crate::record::{Counter, PowerKind, Scope, Source};
 use std::sync::{Arc, Mutex};
 
 /// A sensor's parameters.
@@ -126,7 +127,7 @@ impl SimulatedReader {
         let average_ms = (model.average_s * 1000.0).round() as u32;
         let power =
             if model.average_s > model.period_s { PowerKind::AverageMs(average_ms) } else { PowerKind::Instant };
-        let limit_w = Some(limit_w).filter(|&limit_w| limit_w < super::NO_LIMIT_W);
+        let limit_w = Some(limit_w).filter(|&limit_w| limit_w < NO_LIMIT_W);
         Source {
             counter: (model.counter != CounterModel::None).then_some(counter),
             power: (model.quantum_mw > 0.0).then_some(power),
@@ -173,7 +174,6 @@ impl SimulatedReader {
         if self.fault == Some(Fault::NotANumber) && self.noise.between(0.0, 1.0) < 0.5 {
             self.reading.temperature_c = Some(f64::NAN);
             self.reading.clock_mhz = Some(f64::NAN);
-            self.reading.sensor_time_s = Some(f64::NAN);
         }
     }
 
@@ -194,11 +194,8 @@ impl SimulatedReader {
     }
 }
 
-impl PowerReader for SimulatedReader {
-    fn source(&self) -> &Source {
-        &self.source
-    }
-
+impl SimulatedReader {
+    /// What the sensor says now.
     fn read(&mut self) -> Result<Reading, PowerError> {
         let world = self.world.clone();
         let world = lock(&world);
@@ -236,6 +233,41 @@ impl PowerReader for SimulatedReader {
                 })
             }
             _ => Ok(self.reading),
+        }
+    }
+}
+
+/// By how much a read of the sensor comes late.
+const LATE_READ_S: f64 = 200e-6;
+
+/// Reads a simulated sensor at the ticks at which a real one is read.
+pub struct TickSampler {
+    reader: SimulatedReader,
+    world: Arc<Mutex<World>>,
+    noise: Noise,
+    next_s: f64,
+    tick: u64,
+}
+
+impl TickSampler {
+    pub(super) fn new(reader: SimulatedReader, world: Arc<Mutex<World>>, noise: Noise) -> Self {
+        TickSampler { reader, world, noise, next_s: 0.0, tick: 0 }
+    }
+}
+
+impl Sampler for TickSampler {
+    fn source(&self) -> &Source {
+        &self.reader.source
+    }
+
+    fn drain(&mut self, take: &mut dyn FnMut(Sample)) {
+        let now_s = lock(&self.world).now_s;
+        while self.next_s <= now_s {
+            let time_s = self.next_s;
+            lock(&self.world).read_s = time_s;
+            take(Sample { time_s, reading: self.reader.read() });
+            self.tick += 1;
+            self.next_s = self.tick as f64 * SAMPLING_PERIOD.as_secs_f64() + self.noise.between(0.0, LATE_READ_S);
         }
     }
 }

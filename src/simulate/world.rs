@@ -3,18 +3,12 @@
 use super::fault::Fault;
 use super::gpu::SimulatedGpu;
 use super::random::Noise;
-use super::sensor::SimulatedReader;
-use crate::gpu::GpuError;
-use crate::power::sampler::{PERIOD, Sample};
-use crate::power::{PowerReader, Source};
-use crate::protocol::{Clock, DeviceSpan, Sampler, Workload};
+use crate::protocol::{Clock, DeviceSpan, GpuError, Workload};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Until the host sees that a submission has ended.
 const LATENCY_S: (f64, f64) = (30e-6, 300e-6);
-/// By how much a read of the sensor comes late.
-const LATE_READ_S: f64 = 200e-6;
 
 /// Power grows by this share from the first round to the last in [`Fault::Drift`].
 const DRIFT: f64 = 0.06;
@@ -133,37 +127,5 @@ impl Workload for SimulatedWork {
     fn check_products(&mut self, _init: usize) -> Result<bool, GpuError> {
         lock(&self.world).looked();
         Ok(true)
-    }
-}
-
-/// Reads a simulated sensor at the ticks at which a real one is read.
-pub struct TickSampler {
-    reader: SimulatedReader,
-    world: Arc<Mutex<World>>,
-    noise: Noise,
-    next_s: f64,
-    tick: u64,
-}
-
-impl TickSampler {
-    pub(super) fn new(reader: SimulatedReader, world: Arc<Mutex<World>>, noise: Noise) -> Self {
-        TickSampler { reader, world, noise, next_s: 0.0, tick: 0 }
-    }
-}
-
-impl Sampler for TickSampler {
-    fn source(&self) -> &Source {
-        self.reader.source()
-    }
-
-    fn drain(&mut self, take: &mut dyn FnMut(Sample)) {
-        let now_s = lock(&self.world).now_s;
-        while self.next_s <= now_s {
-            let time_s = self.next_s;
-            lock(&self.world).read_s = time_s;
-            take(Sample { time_s, reading: self.reader.read() });
-            self.tick += 1;
-            self.next_s = self.tick as f64 * PERIOD.as_secs_f64() + self.noise.between(0.0, LATE_READ_S);
-        }
     }
 }

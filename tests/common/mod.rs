@@ -9,11 +9,12 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use wattmul::gpu::adapter::{AdapterInfo, AdapterType};
-use wattmul::plan::{Plan, Wishes};
+use wattmul::record::{AdapterInfo, AdapterType};
+use wattmul::record::Plan;
+use wattmul::run::PlanOptions;
 use wattmul::protocol::{Clock, Sampler, Workload};
 use wattmul::record::{KernelChoice, Record};
-use wattmul::run::{Prepared, RunError, Setup, carry_out};
+use wattmul::run::{Prepared, RunError, Setup, run};
 use wattmul::simulate;
 
 /// Options of a run of so many rounds, of windows of so many seconds, and with as little besides as there can be.
@@ -244,8 +245,8 @@ pub fn longest_line(text: &str) -> usize {
 /// The record of a run of a simulated board: in virtual time, and whatever its verdict.
 pub fn simulated(model: &str, seed: u64) -> Record {
     let model = model.parse().unwrap();
-    let plan = simulate::plan(&model, &Wishes { seed, ..Wishes::default() }).unwrap();
-    simulate::record(&model, plan).unwrap()
+    let plan = simulated::plan(&model, &PlanOptions { seed, ..PlanOptions::default() }).unwrap();
+    simulated::record(&model, plan).unwrap()
 }
 
 /// Carries a plan out on a workload and a sensor of the test's own.
@@ -256,7 +257,7 @@ pub fn carried_out(
     work: impl Workload + 'static,
 ) -> Result<Record, RunError> {
     let mut work = Some(Box::new(work));
-    let kernel = KernelChoice { variant: "none".into(), wgsl_digest: String::new(), tuning: vec![], remembered: false };
+    let kernel = KernelChoice { variant: "none".into(), wgsl_digest: String::new(), tuning: vec![] };
     let setup = Setup {
         adapter: AdapterInfo::new("toy", "toy", AdapterType::Other, "none"),
         clock,

@@ -12,7 +12,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use wattmul::pci::PciAddress;
+use wattmul::record::PciAddress;
 
 type GetInstanceProcAddr = unsafe extern "system" fn(vk::Instance, *const c_char) -> *mut c_void;
 type Negotiate = unsafe extern "system" fn(*mut u32) -> vk::Result;

@@ -13,7 +13,7 @@ mod spirv;
 
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
-use wattmul::dtype::Dtype;
+use wattmul::operands::Dtype;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
 
 /// RDNA 2, RDNA 3, GCN 5 (Vega 20, Radeon VII) and CDNA 2 (MI200, which no Vulkan driver opens, but the compiler knows).

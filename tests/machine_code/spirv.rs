@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use wattmul::dtype::Dtype;
+use wattmul::operands::Dtype;
 use wattmul::gpu::kernel::Kernel;
 
 /// What every translation begins with.

@@ -14,13 +14,15 @@ use burn::tensor::backend::Backend as _;
 use burn::tensor::{Tensor, TensorData};
 use std::rc::Rc;
 use std::time::Instant;
-use wattmul::dtype::Dtype;
-use wattmul::gpu::adapter::{self, Adapter, Backend};
+use wattmul::operands::Dtype;
+use wattmul::gpu::adapter;
+use wattmul::gpu::adapter::{Adapter, Backend};
 use wattmul::gpu::buffers::Buffers;
 use wattmul::gpu::matmul::Compiled;
-use wattmul::gpu::tune::{self, Candidates};
+use wattmul::gpu::tune;
+use wattmul::gpu::tune::Candidates;
 use wattmul::gpu::verify::Expectation;
-use wattmul::inputs::{Init, Matrix, Operand};
+use wattmul::operands::{Init, Matrix, Operand};
 
 /// Turns of each.
 const TURNS: usize = 15;
@@ -49,7 +51,7 @@ fn main() -> Result<()> {
 
 fn race(adapter: &Adapter, device: &WgpuDevice, size: usize) -> Result<()> {
     let buffers = Rc::new(Buffers::new(adapter.open()?, Dtype::F32, size, &[Init::Gaussian], SEED)?);
-    let kernel = tune::fastest(buffers.clone(), SEED, &Candidates::All(None), |_| {})?.matmul.kernel(); // verified
+    let kernel = tune::fastest(buffers.clone(), SEED, &None, |_| {})?.matmul.kernel(); // verified
     let compiled = Compiled::new(&buffers.gpu, kernel, Dtype::F32)?.map_err(anyhow::Error::msg)?;
     let band = compiled.band(&buffers, 0..buffers.shape.mn);
     let mut ours = |count| Ok(buffers.gpu.finish(compiled.submit(&buffers, &band, 0, count, None))?);

@@ -4,49 +4,54 @@
 //! asks for the low 32 bits of x to be zero at least: a chance under 2⁻³², and under 2⁻⁶⁴ for both probes. So no
 //! bound, and no samples of whole elements, are needed.
 
-use super::{WrongProduct, elements, map_rows};
-use crate::inputs::Matrix;
+use super::rows::{WrongProduct, elements, map_rows};
+use crate::operands::dtype::Sum;
+use crate::operands::{Element, Matrix};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
+use std::marker::PhantomData;
 
 /// Random vectors at once.
 const PROBES: usize = 2;
 
 type Probes = [u64; PROBES];
 
-/// What i8 operands must give in i32.
-pub struct Exact {
+/// What whole-numbered operands must give in a C of type `S`.
+pub struct Exact<S> {
     /// x: n rows.
     x: Vec<Probes>,
     /// A·(B·x): n rows.
     rows: Vec<Probes>,
+    sums: PhantomData<S>,
 }
 
-impl Exact {
-    pub fn new(a: &Matrix, b: &Matrix) -> Self {
+impl<S: Sum> Exact<S> {
+    /// Of operands whose elements are of type `T`.
+    pub fn new<T: Element>(a: &Matrix, b: &Matrix) -> Self {
         let mut random = ChaCha8Rng::from_seed(*b"wattmul: vectors that check C=AB");
         let x: Vec<Probes> = (0..a.size).map(|_| [(); PROBES].map(|()| random.next_u64())).collect();
-        let y = map_rows(b, |_, row: &[i8]| times(row.iter().copied(), &x));
-        let rows = map_rows(a, |_, row: &[i8]| times(row.iter().copied(), &y));
-        Exact { x, rows }
+        let y = map_rows(b, |_, row: &[T]| times(row.iter().map(|element| element.value()), &x));
+        let rows = map_rows(a, |_, row: &[T]| times(row.iter().map(|element| element.value()), &y));
+        Exact { x, rows, sums: PhantomData }
     }
 
+    /// As [`super::Expectation::check`].
     pub fn check(&self, first: usize, rows: &[u8], stride: usize) -> Result<(), WrongProduct> {
         let size = self.x.len();
-        let rows = rows.par_chunks_exact(stride * size_of::<i32>()).enumerate().take(size.saturating_sub(first));
+        let rows = rows.par_chunks_exact(stride * size_of::<S>()).enumerate().take(size.saturating_sub(first));
         rows.try_for_each(|(i, c)| match first + i {
-            row if times(elements::<i32>(c), &self.x) == self.rows[row] => Ok(()),
+            row if times(elements::<S>(c).map(Into::into), &self.x) == self.rows[row] => Ok(()),
             row => Err(WrongProduct::Inexact { row }),
         })
     }
 }
 
 /// A row times vectors, modulo 2⁶⁴.
-fn times(row: impl Iterator<Item = impl Into<i64>>, vectors: &[Probes]) -> Probes {
+fn times(row: impl IntoIterator<Item = f64>, vectors: &[Probes]) -> Probes {
     let mut sums = [0u64; PROBES];
-    for (element, vector) in row.zip(vectors) {
-        let element = element.into() as u64; // modulo 2⁶⁴
+    for (element, vector) in row.into_iter().zip(vectors) {
+        let element = element as i64 as u64; // modulo 2⁶⁴; every i8 and i32 is exact in f64
         for p in 0..PROBES {
             sums[p] = sums[p].wrapping_add(element.wrapping_mul(vector[p]));
         }
@@ -59,8 +64,7 @@ mod tests {
     use super::super::Expectation;
     use super::super::tests::product;
     use super::*;
-    use crate::dtype::Dtype;
-    use crate::inputs::Init;
+    use crate::operands::{Dtype, Init};
 
     fn right(init: Init, size: usize) -> Vec<u8> {
         product(init, size, |a: i8, b: i8, c: i32| c + i32::from(a) * i32::from(b))

@@ -11,9 +11,9 @@
 //! A, B and A·(B·x) are in f64. Against C in f32 its rounding is nothing. C in f64 is as good as that: B·x, A·y and C·x then
 //! add an error each of the size of C's own, together twice that, which the safety factor covers.
 
-use super::{WrongProduct, elements, map_rows};
-use crate::dtype::Element;
-use crate::inputs::{Init, Matrix};
+use super::rows::{WrongProduct, elements, map_rows};
+use crate::operands::dtype::Sum;
+use crate::operands::{Element, Init, Matrix};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -31,19 +31,6 @@ const SAFETY: f64 = 16.0;
 const SAFETY_ALIKE: f64 = 4.0;
 /// Rows, and columns, whose crossings are computed whole.
 const SAMPLES: usize = 8;
-
-/// A type in which C is summed.
-pub trait Sum: bytemuck::AnyBitPattern + Into<f64> + Send + Sync {
-    const UNIT_ROUNDOFF: f64;
-}
-
-impl Sum for f32 {
-    const UNIT_ROUNDOFF: f64 = f32::EPSILON as f64 / 2.0;
-}
-
-impl Sum for f64 {
-    const UNIT_ROUNDOFF: f64 = f64::EPSILON / 2.0;
-}
 
 type Probes = [f64; PROBES];
 
@@ -73,8 +60,8 @@ struct Sample {
 }
 
 impl<S: Sum> Rounded<S> {
-    /// Of operands whose elements are of type `T`.
-    pub fn new<T: Element>(a: &Matrix, b: &Matrix) -> Self {
+    /// Of operands whose elements are of type `T`; sums are rounded by this share of themselves.
+    pub fn new<T: Element>(a: &Matrix, b: &Matrix, unit_roundoff: f64) -> Self {
         let (size, safety) = (a.size, safety(a));
         let mut random = ChaCha8Rng::from_seed(*b"wattmul: vectors that check C=AB");
         let x: Vec<Probes> = (0..size).map(|_| [(); PROBES].map(|()| StandardNormal.sample(&mut random))).collect();
@@ -112,7 +99,7 @@ impl<S: Sum> Rounded<S> {
                         value += a.value() * columns[s];
                         square += value * value;
                     }
-                    Sample { row: i, column: sampled[s], value, bound: safety * S::UNIT_ROUNDOFF * square.sqrt() }
+                    Sample { row: i, column: sampled[s], value, bound: safety * unit_roundoff * square.sqrt() }
                 })
                 .collect();
             (sum, square, elements)
@@ -122,7 +109,7 @@ impl<S: Sum> Rounded<S> {
         let mean_square = rows_and_elements.iter().map(|(_, square, _)| square).sum::<f64>() / size as f64;
         let (mut rows, mut samples) = (Vec::with_capacity(size), vec![]);
         for (sum, square, sampled) in rows_and_elements {
-            rows.push((sum, safety * S::UNIT_ROUNDOFF * square.max(mean_square).sqrt()));
+            rows.push((sum, safety * unit_roundoff * square.max(mean_square).sqrt()));
             samples.extend(sampled);
         }
         Rounded { x, rows, samples, sums: PhantomData }
@@ -168,8 +155,7 @@ mod tests {
     use super::super::Expectation;
     use super::super::tests::product;
     use super::*;
-    use crate::dtype::Dtype;
-    use crate::inputs::{Init, Operand};
+    use crate::operands::{Dtype, Init, Operand};
     use half::f16;
 
     /// The types, each with its product in all the ways in which a device may round.

@@ -2,11 +2,11 @@
 
 use super::parts::{Cell, Column, figure, nowrap, number, table};
 use super::run::anchor;
-use crate::dtype::Dtype;
-use crate::overview::{Overview, Run};
-use crate::report::units;
-use crate::report::{sweep as painted, types};
-use crate::sweep::{self, Sweep};
+use crate::analysis::overview::{Overview, Run};
+use crate::analysis::sweep;
+use crate::analysis::sweep::Sweep;
+use crate::operands::Dtype;
+use crate::report::{sweep as painted, types, units};
 use maud::{Markup, html};
 
 /// What a joule does in each type.

@@ -2,16 +2,13 @@
 
 use super::parts::{Cell, Column, figure, nowrap, number, table};
 use super::run::anchor;
-use crate::fleet::{Card, Fleet};
-use crate::inputs::Init;
-use crate::overview::{Comparable, Group, Overview};
-use crate::power::Scope;
-use crate::record::{InitSummary, Ratios};
-use crate::report::plot;
-use crate::report::units;
-use crate::report::view::{self, Line};
-use crate::stats::Estimate;
-use crate::text::printable;
+use crate::analysis::fleet::{Card, Fleet};
+use crate::analysis::overview::{Comparable, Group, Overview};
+use crate::operands::Init;
+use crate::record::text::printable;
+use crate::record::{Estimate, InitSummary, Ratios, Scope};
+use crate::report::view::Line;
+use crate::report::{plot, units, view};
 use maud::{Markup, html};
 
 /// A group.

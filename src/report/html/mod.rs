@@ -9,11 +9,11 @@ mod parts;
 mod run;
 
 use super::canvas::dark_style;
-use super::plot;
 use super::published::{self, Published};
-use super::units;
-use crate::overview::{LeftOut, Overview};
-use crate::text::{counted, printable};
+use super::{plot, units};
+use crate::analysis::overview::{LeftOut, Overview};
+use crate::record::text::printable;
+use crate::report::wrap::counted;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};

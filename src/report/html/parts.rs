@@ -1,8 +1,8 @@
 //! What the page is made of: figures for wide and for narrow windows, and tables that can be sorted.
 
+use crate::record::text::printable;
 use crate::report::canvas::{Layout, Plot};
 use crate::report::units::or_na;
-use crate::text::printable;
 use maud::{Markup, PreEscaped, Render, html};
 
 /// The same plot for wide and for narrow windows, of which one is shown.

@@ -1,17 +1,15 @@
 //! One run: what it ran on, the course of its power, its windows, and why it is judged as it is.
 
 use super::parts::{Cell, Column, figure, nowrap, number, table};
-use crate::activity::Bits;
-use crate::energy::Idle;
-use crate::folder;
-use crate::overview::Run;
-use crate::power::Limiter;
-use crate::record::{Record, WindowRecord};
-use crate::report::units::{self, or_na};
-use crate::report::{atlas, course, view};
-use crate::text::{counted, printable};
-use crate::validity::{Reason, Status};
-use crate::year::{self, GridIntensity};
+use crate::analysis::overview::Run;
+use crate::analysis::year;
+use crate::analysis::year::GridIntensity;
+use crate::operands::Bits;
+use crate::record::text::printable;
+use crate::record::{Idle, Limiter, Reason, Record, Status, Window, read};
+use crate::report::units::or_na;
+use crate::report::wrap::counted;
+use crate::report::{atlas, timeline, units, view};
 use maud::{Markup, html};
 
 /// The name of a run's place on the page: its file's, which has the digest of its content.
@@ -127,7 +125,7 @@ fn verdict_of(record: &Record) -> String {
 
 /// The run's plot, from its file.
 fn course_of(run: &Run) -> Markup {
-    let mut record = match folder::read(&run.path) {
+    let mut record = match read::read(&run.path) {
         Ok((record, _)) => record,
         Err(problem) => return html! { p { "Its trace cannot be shown: " code { (printable(&problem.to_string())) } } },
     };
@@ -136,7 +134,7 @@ fn course_of(run: &Run) -> Markup {
         return html! { p { "Its file has changed since it was read: its trace is not shown." } };
     }
     record.trace = trace;
-    let drawing = figure("The course of the run.", |layout| course::run(&record, layout));
+    let drawing = figure("The course of the run.", |layout| timeline::run(&record, layout));
     match &record.source {
         Some(_) if drawing.0.is_empty() => html! { p { "The sensor gave too little for a picture." } },
         _ => drawing,
@@ -267,7 +265,7 @@ fn windows(record: &Record, id: &str) -> Markup {
         Text("held down by"),
         Text("product"),
     ];
-    let row = |window: &WindowRecord| {
+    let row = |window: &Window| {
         let fixed = |value: Option<f64>, digits: usize| number(value, |value| format!("{value:.digits$}"));
         let limiters = match window.limiters.as_deref() {
             None => "n/a".into(),

@@ -1,0 +1,300 @@
+//! `wattmul run` and `wattmul sweep`: one GPU, every one of a machine, or one at several clocks, real or simulated.
+
+use super::save;
+use crate::cli::{KernelOption, ModelOption, RunArgs, SweepArgs};
+use crate::gpu::adapter;
+use crate::gpu::adapter::Adapter;
+use crate::gpu::buffers::Shape;
+use crate::gpu::kernel::Kernel;
+use crate::host::claim::Claim;
+use crate::host::sysfs::SYS;
+use crate::host::visible::{Grant, Variables, VisibleError};
+use crate::host::{interrupt, slurm, unseen, visible};
+use crate::power::choice::SensorChoice;
+use crate::power::{choice, clock_lock, inventory};
+use crate::record::text::printable;
+use crate::record::{AdapterInfo, AdapterType, Record, Trial, file};
+use crate::report::all_adapters::Row;
+use crate::report::progress::Progress;
+use crate::report::wrap::notice;
+use crate::report::{all_adapters, sweep as painted, terminal};
+use crate::run::measure::Measurement;
+use crate::run::{PlanError, clocks, earlier, plan, simulated};
+use crate::simulate::{Model, Simulation};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Measures what `--adapter` means, or a simulated board.
+///
+/// # Errors
+/// No such adapter, or it is another's; one adapter that fails. Of several, each that fails is a row of the summary.
+pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    interrupt::listen(clock_lock::undo_all)?;
+    let Some(bench) = Bench::of(args)? else { return list_models() };
+    if bench.is_all(args) {
+        return bench.measure_each(args);
+    }
+    Ok(exit_code(&bench.measure_at(args, bench.choose(args)?, &[args.plan.lock_clock])?))
+}
+
+/// A run at each clock. What was measured before one fails, or before somebody stops it, is saved.
+///
+/// # Errors
+/// As [`run`]; the device has not these clocks.
+pub fn sweep(args: &SweepArgs) -> anyhow::Result<ExitCode> {
+    interrupt::listen(clock_lock::undo_all)?;
+    let mut run = args.run.clone();
+    let Some(bench) = Bench::of(&run)? else { return list_models() };
+    let chosen = bench.choose(&run)?;
+    let (device, has) = bench.clocks(&run, chosen)?;
+    let clocks: Vec<Option<u32>> = args.clocks.of(&device, has)?.into_iter().map(Some).collect();
+    run.plan.sweep = Some(clocks::new_id());
+    let records = bench.measure_at(&run, chosen, &clocks)?;
+    if !run.json {
+        write!(std::io::stdout().lock(), "{}", painted::table(&records))?;
+    }
+    Ok(exit_code(&records))
+}
+
+fn list_models() -> anyhow::Result<ExitCode> {
+    write!(std::io::stdout().lock(), "{}", Model::list())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// 3 if one verdict is invalid, else 0.
+fn exit_code(records: &[Record]) -> ExitCode {
+    ExitCode::from(if records.iter().any(|record| record.verdict.is_invalid()) { 3 } else { 0 })
+}
+
+/// What there is to measure.
+enum Bench {
+    Adapters(Vec<Adapter>),
+    Simulated(Box<Model>),
+}
+
+impl Bench {
+    /// None where the models are to be listed.
+    fn of(args: &RunArgs) -> anyhow::Result<Option<Self>> {
+        Ok(match &args.simulate {
+            None => Some(Bench::Adapters(adapter::list(args.backend)?)),
+            Some(ModelOption(Some(model))) => Some(Bench::Simulated(model.clone())),
+            Some(ModelOption(None)) => None,
+        })
+    }
+
+    fn infos(&self) -> Vec<AdapterInfo> {
+        match self {
+            Bench::Adapters(adapters) => adapters.iter().map(|adapter| adapter.info.clone()).collect(),
+            Bench::Simulated(_) => vec![],
+        }
+    }
+
+    fn is_all(&self, args: &RunArgs) -> bool {
+        matches!(self, Bench::Adapters(_)) && args.adapter.as_deref() == Some("all")
+    }
+
+    /// The index of the adapter that `--adapter` names.
+    fn choose(&self, args: &RunArgs) -> anyhow::Result<usize> {
+        let infos = self.infos();
+        match (self, args.adapter.as_deref()) {
+            (Bench::Simulated(_), _) => Ok(0),
+            (_, None | Some("auto")) => Ok(granted(&infos)?.allowed(&infos)?[0]),
+            (_, Some("all")) => anyhow::bail!("--adapter all is for a run: name one adapter here"),
+            (_, Some(wanted)) => {
+                let chosen = adapter::choose(infos.iter(), wanted)?;
+                // The CPU is no GPU: nobody gives it, and no other job is disturbed in what it was given.
+                if infos[chosen].kind != AdapterType::Software {
+                    granted(&infos)?.check(&infos, chosen)?;
+                }
+                Ok(chosen)
+            }
+        }
+    }
+
+    /// The name of the device, and the clocks in MHz at which it can be held, if it tells them.
+    fn clocks(&self, args: &RunArgs, chosen: usize) -> anyhow::Result<(String, clocks::Supported)> {
+        match self {
+            Bench::Simulated(model) => Ok((model.title.into(), Ok(model.supported_clocks()))),
+            Bench::Adapters(adapters) => {
+                let reader = choice::choose(&args.power, &adapters[chosen].info)?
+                    .map_err(|why| anyhow::anyhow!("a sweep locks the clock through a sensor's interface: {why}"))?;
+                Ok((reader.source().device.clone(), reader.supported_clocks()))
+            }
+        }
+    }
+
+    /// One device at each of these clocks, each record saved and shown before the next one.
+    fn measure_at(&self, args: &RunArgs, chosen: usize, clocks: &[Option<u32>]) -> anyhow::Result<Vec<Record>> {
+        let mut args = args.clone();
+        let mut records = vec![];
+        for clock in clocks {
+            args.plan.lock_clock = *clock;
+            let Some(record) = self.measure(&args, chosen)? else { continue };
+            // One kernel at all clocks, or another one's time would look like the clock's.
+            if matches!(self, Bench::Adapters(_)) {
+                args.kernel = KernelOption(Some(Kernel::named(&record.kernel.variant).map_err(anyhow::Error::msg)?));
+            }
+            records.push(record);
+            if interrupt::stopped() {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    /// Every adapter that this process may use, one after another.
+    fn measure_each(&self, args: &RunArgs) -> anyhow::Result<ExitCode> {
+        let infos = self.infos();
+        let allowed = granted(&infos)?.allowed(&infos)?;
+        if let (SensorChoice::Named(interface, Some(device)), 2..) = (&args.power, allowed.len()) {
+            let name = interface.name;
+            anyhow::bail!("--power {name}:{device} is one GPU's sensor: with --adapter all, say --power {name}");
+        }
+        let rows = each(&allowed, |index| infos[index].clone(), interrupt::stopped, |index| self.measure(args, index));
+        let text = all_adapters::summary(&rows);
+        if args.json {
+            eprint!("{text}");
+        } else {
+            write!(std::io::stdout().lock(), "{text}")?;
+        }
+        let failed = rows.len() < allowed.len() || rows.iter().any(|row| row.outcome.is_err());
+        let records: Vec<Record> = rows.into_iter().filter_map(|row| row.outcome.ok().flatten()).collect();
+        Ok(if failed { ExitCode::FAILURE } else { exit_code(&records) })
+    }
+
+    /// The record of one run, saved and shown; None where an earlier start of this job saved it.
+    fn measure(&self, args: &RunArgs, chosen: usize) -> anyhow::Result<Option<Record>> {
+        let record = match self {
+            Bench::Adapters(adapters) => real(args, adapters, chosen)?,
+            Bench::Simulated(model) => Some(simulated(args, model)?),
+        };
+        record.map(|record| save::save_and_show(args, record)).transpose()
+    }
+}
+
+/// Measures one adapter after the other until all are done or `stopped`: never at once, for the power of neighbours is not
+/// independent. Says on standard error what fails; that does not lose the others.
+fn each(
+    chosen: &[usize],
+    info: impl Fn(usize) -> AdapterInfo,
+    stopped: impl Fn() -> bool,
+    mut measure: impl FnMut(usize) -> anyhow::Result<Option<Record>>,
+) -> Vec<Row> {
+    let mut rows = vec![];
+    for &index in chosen {
+        if stopped() {
+            break;
+        }
+        let row = Row { adapter: info(index), outcome: measure(index) };
+        if let Err(error) = &row.outcome {
+            eprintln!("wattmul: {}: {}", printable(&row.adapter.name), printable(&format!("{error:#}")));
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+fn granted(infos: &[AdapterInfo]) -> Result<Grant, VisibleError> {
+    visible::grant(&Variables::of_this_process(), infos, &inventory::gpus_of)
+}
+
+/// The record of one adapter, not saved yet; None where an earlier start of this job saved it.
+fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<Option<Record>> {
+    let adapter = &adapters[chosen];
+    let software = adapter.info.kind == AdapterType::Software;
+    let (dtype, has) = (args.plan.dtype, adapter.dtypes());
+    if !has.contains(&dtype) {
+        return Err(PlanError::NoDtype { dtype, adapter: adapter.info.name.clone(), has }.into());
+    }
+    let largest = Shape::largest(&adapter.limits(), dtype);
+    let plan = plan(&args.plan, software, largest, &adapter.info.name)?;
+    if let Some(folder) = args.folder() {
+        file::check_folder(folder)?;
+        // Of several adapters, each is to be found; else it does not matter which one the job had before it was started again.
+        let adapter = (args.adapter.as_deref() == Some("all")).then_some(&adapter.info);
+        let earlier = slurm::this_job().and_then(|job| earlier::record_of(&job, folder, adapter, &plan));
+        if let Some(path) = earlier {
+            eprintln!("wattmul: Slurm started this job again, and its record is there: {}", path.display());
+            return Ok(None);
+        }
+    }
+    let claim = Claim::new(&adapter.info, chosen);
+    let mut notices = String::new();
+    if software {
+        notices += &notice(
+            "this is a software adapter: it computes on the CPU, and what it measures is the CPU. No GPU is offered here.",
+        );
+        let seen: Vec<_> = adapters.iter().filter_map(|adapter| adapter.info.pci_address).collect();
+        notices.extend(unseen::unseen_gpus(Path::new(SYS), &seen).iter().map(|gpu| notice(&gpu.to_string())));
+    }
+    match &claim {
+        Err(in_use) if !software => anyhow::bail!("{in_use}"),
+        // Programs share a CPU all the time.
+        Err(in_use) => notices += &notice(&format!("{in_use}.")),
+        Ok(_) => {}
+    }
+    let measurement = Measurement::new(adapter, plan, args.kernel.0, &args.power)?;
+    let plan = measurement.plan().clone();
+    save::show_heading(args, &(terminal::heading(&adapter.info, &plan, measurement.source()) + &notices))?;
+    let progress = Progress::new(&plan, measurement.source().ok());
+    let tried = |trial: &Trial| progress.note(&format!("tried kernel {}", trial.kernel));
+    let result = measurement.run(&interrupt::stopped, &|event| progress.event(&plan, event), &tried);
+    progress.finish();
+    Ok(Some(result?))
+}
+
+/// The same run on a simulated board.
+fn simulated(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
+    let no_sensor = match args.power {
+        SensorChoice::Auto => None,
+        SensorChoice::None => Some("--power none"),
+        SensorChoice::Named(..) => anyhow::bail!("a simulated board has a sensor of its own: --power auto or none"),
+    };
+    let plan = simulated::plan(model, &args.plan)?;
+    if let Some(folder) = args.folder() {
+        file::check_folder(folder)?;
+    }
+    let truth = simulated::truth(model, &plan)?;
+    let simulation = Simulation::new(*model, plan.clone(), args.real_time);
+    let source = simulation.source();
+    let sensor = no_sensor.map_or(Ok(&source), Err);
+    save::show_heading(args, &terminal::heading(&simulation.adapter(), &plan, sensor))?;
+    let progress = Progress::new(&plan, sensor.ok());
+    let watch = |event| progress.event(&plan, event);
+    let result = simulated::simulated(&simulation, truth, no_sensor, &interrupt::stopped, &watch);
+    progress.finish();
+    Ok(result?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    fn info(_: usize) -> AdapterInfo {
+        AdapterInfo::new("NVIDIA H100", "NVIDIA", AdapterType::Discrete, "vulkan")
+    }
+
+    #[test]
+    fn one_that_fails_does_not_lose_the_others() {
+        let rows =
+            each(&[0, 1, 3], info, || false, |index| if index == 1 { anyhow::bail!("refused") } else { Ok(None) });
+        assert_eq!(rows.iter().map(|row| row.outcome.is_ok()).collect::<Vec<_>>(), [true, false, true]);
+    }
+
+    #[test]
+    fn a_stop_ends_the_series() {
+        let done = Cell::new(0);
+        let rows = each(
+            &[0, 1, 2],
+            info,
+            || done.get() == 1,
+            |_| {
+                done.set(done.get() + 1);
+                Ok(None)
+            },
+        );
+        assert_eq!(rows.len(), 1);
+    }
+}

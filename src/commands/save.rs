@@ -1,0 +1,74 @@
+//! What a run shows and leaves: its heading, and its record, saved and shown.
+
+use crate::cli::RunArgs;
+use crate::host::{interrupt, slurm};
+use crate::record::Record;
+use crate::report::terminal;
+use std::io::Write;
+use std::path::Path;
+
+/// Prints what is about to run.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn show_heading(args: &RunArgs, heading: &str) -> std::io::Result<()> {
+    if args.json {
+        eprint!("{heading}");
+        return Ok(());
+    }
+    let mut output = std::io::stdout().lock();
+    write!(output, "{heading}")?;
+    output.flush()
+}
+
+/// Saves and shows the record. It is shown all the same where it cannot be saved.
+///
+/// # Errors
+/// The folder cannot be written, or standard output is closed.
+pub fn save_and_show(args: &RunArgs, mut record: Record) -> anyhow::Result<Record> {
+    record.run.label = args.label.clone();
+    record.run.slurm = slurm::this_job();
+    // What Slurm ended before its time, it starts again or was told to forget: half of a run would stand beside the whole.
+    let dropped = record.run.slurm.is_some() && record.run.halted.is_some() && interrupt::stopped();
+    let saved = args.folder().filter(|_| !dropped).map(|folder| {
+        let mut saved = interrupt::saving();
+        let outcome = record.save(folder);
+        *saved |= outcome.is_ok();
+        outcome
+    });
+    let shown = show(args, &record, saved.as_ref().and_then(|saved| saved.as_deref().ok()), dropped);
+    if let Some(Err(why)) = saved {
+        return Err(rescue(args, &record, why));
+    }
+    shown?;
+    Ok(record)
+}
+
+fn show(args: &RunArgs, record: &Record, saved: Option<&Path>, dropped: bool) -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    if args.json {
+        write!(output, "{}", record.to_json())?;
+    } else {
+        write!(output, "{}", terminal::summary(record, args.grid_intensity))?;
+        match saved {
+            Some(path) => writeln!(output, "  saved {}", path.display())?,
+            None if dropped => writeln!(output, "  not saved: stopped in a job of Slurm, which may start it again")?,
+            None if args.folder().is_some() => {} // the error says where it is
+            None if args.no_save => writeln!(output, "  not saved (--no-save)")?,
+            None => writeln!(output, "  not saved: simulated (--results names a folder)")?,
+        }
+    }
+    output.flush()
+}
+
+/// The error of a record that could not be saved: minutes of work are in it, and it says where they are instead.
+fn rescue(args: &RunArgs, record: &Record, why: anyhow::Error) -> anyhow::Error {
+    match record.save(&std::env::temp_dir()) {
+        Ok(path) => why.context(format!("the record is in {} instead", path.display())),
+        Err(_) if args.json => why,
+        Err(_) => {
+            eprint!("{}", record.to_json());
+            why.context("the record is saved nowhere, and is printed above instead")
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The machine on which the program runs.
+//!
+//! - [`machine`]: what it is. [`sysfs`]: how Linux shows its devices; [`unseen`]: GPUs that no driver offers; [`kfd`]: AMD's, as
+//!   ROCm counts them. [`finding`]: what spoils a run there.
+//! - [`visible`]: which GPUs a scheduler gave to this process; [`slurm`]: its job; [`claim`]: a GPU is measured by one run at a time.
+//! - [`interrupt`]: how a run is ended.
+
+pub mod claim;
+pub mod finding;
+pub mod interrupt;
+pub mod kfd;
+pub mod machine;
+pub mod slurm;
+pub mod sysfs;
+pub mod unseen;
+pub mod visible;

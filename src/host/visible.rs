@@ -1,0 +1,677 @@
+//! Which GPUs this process was given. Schedulers and users say so in environment variables, which the vendors' own runtimes
+//! obey and Vulkan does not know: without this, every job of a node would measure the node's first GPU.
+//!
+//! | variable | whose | how it counts |
+//! | --- | --- | --- |
+//! | `CUDA_VISIBLE_DEVICES` | NVIDIA | indices as nvidia-smi counts, UUIDs or the beginning of one; MIG slices |
+//! | `ROCR_VISIBLE_DEVICES` | AMD | indices as ROCm's runtime counts, UUIDs or the beginning of one |
+//! | `HIP_VISIBLE_DEVICES` | AMD | indices into what `ROCR_VISIBLE_DEVICES` left |
+//! | `GPU_DEVICE_ORDINAL`, `CUDA_VISIBLE_DEVICES` | AMD | as HIP's, where neither of the above is set |
+//! | `SLURM_STEP_GPUS`, `SLURM_JOB_GPUS` | Slurm | indices by PCI address among all GPUs of the node |
+//!
+//! A list ends at the first item that names no GPU: `0,2,-1,1` is 0 and 2, and `-1`, `NoDevFiles` and the empty list are
+//! none (CUDA's Programming Guide, "Environment Variables"; ROCR-Runtime, amd_filter_device.cpp).
+//!
+//! A vendor's variable counts what the process can see: where Slurm keeps other jobs' GPUs away (`ConstrainDevices`), the
+//! vendor's library shows fewer and numbers them anew, and Slurm writes the variable in those numbers. Slurm's own lists stay
+//! those of the node (sbatch(1)), so that they are translated.
+
+use crate::record::{AdapterInfo, AdapterType, PciAddress};
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// A GPU in the list of its vendor's runtime; its place there is its index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedGpu {
+    pub address: PciAddress,
+    pub uuid: Option<String>,
+    pub model: Option<String>,
+}
+
+/// A vendor's GPUs in the order in which its runtime counts them, or why there are none.
+pub type GpusOf<'a> = &'a dyn Fn(&str) -> Result<Vec<ListedGpu>, String>;
+
+const NAMES: [&str; 8] =
+    [CUDA, "CUDA_DEVICE_ORDER", ROCR, HIP, ORDINAL, "SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "SLURM_JOB_ID"];
+const CUDA: &str = "CUDA_VISIBLE_DEVICES";
+const ROCR: &str = "ROCR_VISIBLE_DEVICES";
+const HIP: &str = "HIP_VISIBLE_DEVICES";
+const ORDINAL: &str = "GPU_DEVICE_ORDINAL";
+
+/// The variables that speak of GPUs.
+#[derive(Clone, Debug, Default)]
+pub struct Variables(BTreeMap<&'static str, String>);
+
+impl Variables {
+    /// Those of this process.
+    pub fn of_this_process() -> Self {
+        let value = |name: &'static str| Some((name, std::env::var_os(name)?.to_string_lossy().into_owned()));
+        Variables(NAMES.into_iter().filter_map(value).collect())
+    }
+
+    fn get(&self, name: &'static str) -> Option<Said<'_>> {
+        self.0.get(name).map(|value| Said { name, value })
+    }
+
+    fn in_job(&self) -> bool {
+        self.0.contains_key("SLURM_JOB_ID")
+    }
+
+    /// Slurm's list for this step, else for this job.
+    fn slurm(&self) -> Option<Said<'_>> {
+        let list = |name| self.get(name).filter(|said| !said.value.trim().is_empty());
+        list("SLURM_STEP_GPUS").or_else(|| list("SLURM_JOB_GPUS"))
+    }
+}
+
+/// A variable and its value.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    name: &'static str,
+    value: &'a str,
+}
+
+impl Said<'_> {
+    fn text(&self) -> String {
+        format!("{}={}", self.name, self.value)
+    }
+
+    fn wrong(&self, wrong: impl Into<String>, fix: &'static str) -> VisibleError {
+        VisibleError { said: self.text(), wrong: wrong.into(), fix }
+    }
+}
+
+/// A variable that cannot be obeyed. Nothing is measured then: it might be another job's GPU.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[error("{said} {wrong}: {fix}")]
+pub struct VisibleError {
+    /// The variable and its value.
+    said: String,
+    wrong: String,
+    fix: &'static str,
+}
+
+/// The GPUs that a variable gives.
+#[derive(Clone, Debug, PartialEq)]
+struct Given {
+    said: String,
+    addresses: Vec<PciAddress>,
+}
+
+/// What the environment gives to this process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grant {
+    /// Of each vendor; None where no variable speaks of it.
+    nvidia: Option<Given>,
+    amd: Option<Given>,
+    /// Slurm's list, if there is one: then what it does not give is another's.
+    slurm: Option<String>,
+    in_job: bool,
+}
+
+/// May this adapter be measured?
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// The environment names it.
+    Given(String),
+    /// Nothing speaks of it.
+    Free,
+    /// This is a job of Slurm, and nothing says whether the GPU is the job's.
+    Unclear,
+    /// It is another's, or hidden.
+    Forbidden(String),
+}
+
+impl Standing {
+    /// May it be taken without being named?
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Standing::Given(_) | Standing::Free)
+    }
+
+    /// In words, for people; None where there is nothing to say.
+    pub fn why(&self) -> Option<String> {
+        match self {
+            Standing::Given(said) => Some(format!("allowed by {said}")),
+            Standing::Free => None,
+            Standing::Unclear => {
+                Some("this Slurm job was given no GPU; it is measured only if --adapter names it".into())
+            }
+            Standing::Forbidden(said) => Some(format!("not allowed by {said}")),
+        }
+    }
+}
+
+/// Why no adapter of this machine may be measured.
+#[derive(Debug, Error)]
+pub enum GrantError {
+    #[error(
+        "adapter {index} ({name}) is not given to this process by {said}: allowed {allowed}; ask the scheduler for another GPU, or, if this one is yours, unset the variable"
+    )]
+    Forbidden { index: usize, name: String, said: String, allowed: String },
+    #[error(
+        "{said} gives this process {addresses}, which Vulkan does not offer: `wattmul doctor` says what is missing; --adapter names another adapter"
+    )]
+    NotOffered { said: String, addresses: String },
+    #[error(
+        "this process may use no GPU of this machine ({why}): ask the scheduler for one (sbatch --gpus=1), or name what is yours with --adapter"
+    )]
+    NoneGiven { why: String },
+}
+
+/// Reads what the environment gives, in terms of the GPUs that are here.
+///
+/// # Errors
+/// A variable speaks of GPUs that cannot be found.
+pub fn grant(variables: &Variables, adapters: &[AdapterInfo], gpus_of: GpusOf) -> Result<Grant, VisibleError> {
+    let offered = |vendor: &str| adapters.iter().any(|info| info.vendor == vendor && is_gpu(info));
+    let slurm = variables.slurm();
+    let mut grant = Grant { slurm: slurm.map(|said| said.text()), in_job: variables.in_job(), ..Grant::default() };
+
+    let cuda = variables.get(CUDA);
+    let mut absent = vec![];
+    let mut shown = |gpus: Result<Vec<ListedGpu>, String>, said: Option<Said>, vendor: &str| match gpus {
+        Ok(gpus) if !gpus.is_empty() => Ok(Some(gpus)),
+        Ok(_) | Err(_) if said.is_none() && slurm.is_none() => Ok(None),
+        other => {
+            let why = other.err().unwrap_or_else(|| format!("no GPU of {vendor} is shown"));
+            match said.or(slurm) {
+                Some(said) if offered(vendor) => {
+                    Err(said.wrong(format!("cannot be told from other GPUs ({why})"), LOOK))
+                }
+                _ => {
+                    absent.push(why);
+                    Ok(None)
+                }
+            }
+        }
+    };
+    if (cuda.is_some() || slurm.is_some())
+        && let Some(gpus) = shown(gpus_of("NVIDIA"), cuda, "NVIDIA")?
+    {
+        grant.nvidia = Some(given(variables, cuda, &gpus)?);
+    }
+
+    let (rocr, hip) = (variables.get(ROCR), variables.get(HIP));
+    // HIP takes CUDA's variable for its own where there is no other; beside NVIDIA's GPUs it is theirs.
+    let as_hip = cuda.filter(|_| grant.nvidia.is_none() && offered("AMD"));
+    let first = rocr.or(hip).or(variables.get(ORDINAL)).or(as_hip);
+    // Slurm sets the variables of all vendors alike unless it is told the vendor (gres.conf, Flags): beside NVIDIA's GPUs,
+    // the same words to AMD's runtime are an echo.
+    let echo = grant.in_job && grant.nvidia.is_some() && first.is_none_or(|f| cuda.is_some_and(|c| c.value == f.value));
+    if !echo
+        && (first.is_some() || slurm.is_some())
+        && let Some(gpus) = shown(gpus_of("AMD"), first.filter(|_| offered("AMD")), "AMD")?
+    {
+        let outer = given(variables, first, &gpus)?;
+        grant.amd = Some(match (rocr, hip) {
+            (Some(_), Some(hip)) => within(&outer, hip, &gpus)?,
+            _ => outer,
+        });
+    }
+    match slurm {
+        Some(said) if grant.nvidia.is_none() && grant.amd.is_none() => {
+            Err(said.wrong(format!("cannot be told from other GPUs ({})", absent.join("; ")), LOOK))
+        }
+        _ => Ok(grant),
+    }
+}
+
+const LOOK: &str = "`wattmul doctor` says what is missing; without a GPU of its own, a job measures the CPU with \
+                    --adapter llvmpipe";
+const LIST: &str = "`wattmul devices` lists what is here; unset the variable if the whole machine is yours";
+
+fn is_gpu(info: &AdapterInfo) -> bool {
+    info.kind != AdapterType::Software
+}
+
+/// The GPUs of one vendor that the vendor's variable gives, else Slurm's list, and never one that Slurm's list does not give.
+fn given(variables: &Variables, said: Option<Said>, gpus: &[ListedGpu]) -> Result<Given, VisibleError> {
+    let by_slurm = slurm_places(variables, gpus.len())?;
+    let places = match (said, variables.slurm(), &by_slurm) {
+        (Some(said), slurm, _) => {
+            check_order(variables, said, gpus)?;
+            let places = places(said, gpus)?;
+            if let (Some(slurm), Some(by_slurm)) = (slurm, &by_slurm)
+                && let Some(&foreign) = places.iter().find(|place| !by_slurm.contains(place))
+            {
+                let wrong = format!("is {}, which {} does not give", gpus[foreign].address, slurm.text());
+                return Err(said.wrong(wrong, "unset it, and take what Slurm gives"));
+            }
+            places
+        }
+        (None, Some(_), Some(by_slurm)) => by_slurm.clone(),
+        (None, Some(slurm), None) => {
+            let count = gpus.len();
+            let wrong = format!("counts the node's GPUs, of which {count} are shown here, and not these alone");
+            return Err(slurm.wrong(wrong, "set CUDA_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES to the GPU's UUID"));
+        }
+        (None, None, _) => vec![],
+    };
+    let said = said.or(variables.slurm()).map(|said| said.text()).unwrap_or_default();
+    Ok(Given { said, addresses: places.into_iter().map(|place| gpus[place].address).collect() })
+}
+
+/// What a second variable leaves of what the first one gives.
+fn within(outer: &Given, said: Said, gpus: &[ListedGpu]) -> Result<Given, VisibleError> {
+    let left = outer.addresses.iter().filter_map(|address| gpus.iter().find(|gpu| gpu.address == *address)).cloned();
+    let left: Vec<ListedGpu> = left.collect();
+    let places = places(said, &left)?;
+    let addresses = places.into_iter().map(|place| left[place].address).collect();
+    Ok(Given { said: format!("{} and {}", outer.said, said.text()), addresses })
+}
+
+/// CUDA counts the fastest GPU first unless `CUDA_DEVICE_ORDER` says otherwise; NVML and Slurm count by PCI address. Among
+/// GPUs of one model the two agree.
+fn check_order(variables: &Variables, said: Said, gpus: &[ListedGpu]) -> Result<(), VisibleError> {
+    let by_address = variables.get("CUDA_DEVICE_ORDER").is_some_and(|order| order.value == "PCI_BUS_ID");
+    let by_index = said.value.split(',').any(|item| item.trim().parse::<u32>().is_ok());
+    let one_model = gpus.iter().all(|gpu| gpu.model == gpus[0].model);
+    if said.name != CUDA || by_address || variables.in_job() || !by_index || one_model {
+        return Ok(());
+    }
+    let wrong = "is an index among GPUs of several models, which CUDA counts by speed and NVML by PCI address";
+    Err(said.wrong(wrong, "set CUDA_DEVICE_ORDER=PCI_BUS_ID, or use the GPU's UUID (nvidia-smi -L)"))
+}
+
+/// Indices into `gpus` that a vendor's variable names.
+fn places(said: Said, gpus: &[ListedGpu]) -> Result<Vec<usize>, VisibleError> {
+    let mut places = vec![];
+    for item in said.value.split(',').map(str::trim) {
+        match place(item, gpus) {
+            Ok(Some(place)) if !places.contains(&place) => places.push(place),
+            // An item that ends the list, or one that is in it already, which does so too.
+            Ok(_) => break,
+            // What stands before nonsense counts; nonsense alone gives nothing, and is more likely a mistake.
+            Err(_) if !places.is_empty() => break,
+            Err(wrong) => return Err(said.wrong(wrong, LIST)),
+        }
+    }
+    Ok(places)
+}
+
+/// The index that an item names; None if it says that nothing is given.
+fn place(item: &str, gpus: &[ListedGpu]) -> Result<Option<usize>, String> {
+    let nothing = item.is_empty() || item.eq_ignore_ascii_case("NoDevFiles");
+    if nothing || item.parse::<i64>().is_ok_and(|index| index < 0) {
+        return Ok(None);
+    }
+    let upper = item.to_ascii_uppercase();
+    if upper.starts_with("MIG-") {
+        return Err(format!("names a slice of a GPU ({item}), and Vulkan has no slices"));
+    }
+    if upper.starts_with("GPU-") && upper.len() > "GPU-".len() {
+        let fits =
+            |gpu: &ListedGpu| gpu.uuid.as_ref().is_some_and(|uuid| uuid.to_ascii_uppercase().starts_with(&upper));
+        let mut fitting = (0..gpus.len()).filter(|&place| fits(&gpus[place]));
+        return match (fitting.next(), fitting.next()) {
+            (Some(place), None) => Ok(Some(place)),
+            (None, _) => Err("names a UUID that no GPU here has".into()),
+            (Some(_), Some(_)) => Err("names a UUID that several GPUs here begin with".into()),
+        };
+    }
+    match item.parse::<usize>() {
+        Ok(index) if index < gpus.len() => Ok(Some(index)),
+        Ok(index) => Err(format!("names GPU {index}, and {} are shown here, counted from 0", gpus.len())),
+        Err(_) => Err("is no list of indices or UUIDs".into()),
+    }
+}
+
+/// Slurm's numbers as indices into the `shown` GPUs. None where the two cannot be brought together, and where Slurm has no
+/// list.
+fn slurm_places(variables: &Variables, shown: usize) -> Result<Option<Vec<usize>>, VisibleError> {
+    let Some(said) = variables.slurm() else { return Ok(None) };
+    let wanted = numbers(said)?;
+    let job = variables.get("SLURM_JOB_GPUS").filter(|said| !said.value.trim().is_empty()).map(numbers).transpose()?;
+    // Where exactly as many are shown as the job, or the step, has, they are those, in order.
+    for frame in job.iter().chain([&wanted]).filter(|frame| frame.len() == shown) {
+        if let Some(places) = wanted.iter().map(|number| frame.iter().position(|other| other == number)).collect() {
+            return Ok(Some(places));
+        }
+    }
+    let in_range = wanted.iter().all(|&number| number < shown);
+    Ok((in_range && shown > wanted.len()).then_some(wanted))
+}
+
+/// `0,2`, and `0-3` as Slurm abbreviates lists elsewhere; sorted.
+fn numbers(said: Said) -> Result<Vec<usize>, VisibleError> {
+    const MOST: usize = 1024;
+    let range = |item: &str| {
+        let (first, last) = item.split_once('-').unwrap_or((item, item));
+        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        (first <= last && last < MOST).then_some(first..=last)
+    };
+    let ranges: Option<Vec<_>> = said.value.split(',').map(range).collect();
+    let Some(ranges) = ranges else {
+        return Err(said.wrong("is no list of GPUs such as 0,2 or 0-3", "do not change Slurm's variables in a job"));
+    };
+    let mut numbers: Vec<usize> = ranges.into_iter().flatten().collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers)
+}
+
+impl Grant {
+    /// May this adapter be measured, and who says so?
+    pub fn standing(&self, info: &AdapterInfo) -> Standing {
+        if !is_gpu(info) {
+            return Standing::Free;
+        }
+        let given = match info.vendor.as_str() {
+            "NVIDIA" => &self.nvidia,
+            "AMD" => &self.amd,
+            _ => &None,
+        };
+        match given {
+            Some(given) if info.pci_address.is_some_and(|address| given.addresses.contains(&address)) => {
+                Standing::Given(given.said.clone())
+            }
+            Some(given) => Standing::Forbidden(given.said.clone()),
+            None => match &self.slurm {
+                Some(said) => Standing::Forbidden(said.clone()),
+                None if self.in_job && self.speaks().next().is_none() => Standing::Unclear,
+                None => Standing::Free,
+            },
+        }
+    }
+
+    /// What variables give, vendor by vendor.
+    fn speaks(&self) -> impl Iterator<Item = &Given> {
+        self.nvidia.iter().chain(&self.amd)
+    }
+
+    /// Every adapter that may be measured without being named, given ones before free ones: GPUs, or, where there is no GPU
+    /// at all, the software adapter.
+    ///
+    /// # Errors
+    /// A GPU was given that is not offered, or none may be measured.
+    pub fn allowed(&self, adapters: &[AdapterInfo]) -> Result<Vec<usize>, GrantError> {
+        let at = |given: bool| {
+            let fits = move |info: &AdapterInfo| match self.standing(info) {
+                Standing::Given(_) => given,
+                Standing::Free => !given && is_gpu(info),
+                Standing::Unclear | Standing::Forbidden(_) => false,
+            };
+            (0..adapters.len()).filter(move |&index| fits(&adapters[index]))
+        };
+        let named: Vec<usize> = at(true).collect();
+        if named.is_empty()
+            && let Some(given) = self.speaks().find(|given| !given.addresses.is_empty())
+        {
+            let addresses = given.addresses.iter().map(|address| address.to_string()).collect::<Vec<_>>().join(", ");
+            return Err(GrantError::NotOffered { said: given.said.clone(), addresses });
+        }
+        let allowed: Vec<usize> = named.into_iter().chain(at(false)).collect();
+        if !allowed.is_empty() {
+            return Ok(allowed);
+        }
+        match adapters.iter().find(|info| is_gpu(info)) {
+            Some(gpu) => Err(GrantError::NoneGiven { why: self.standing(gpu).why().unwrap_or_default() }),
+            None => Ok((0..adapters.len()).collect()),
+        }
+    }
+
+    /// May the adapter that was named be measured?
+    ///
+    /// # Errors
+    /// It is another's.
+    pub fn check(&self, adapters: &[AdapterInfo], index: usize) -> Result<(), GrantError> {
+        let Standing::Forbidden(said) = self.standing(&adapters[index]) else { return Ok(()) };
+        let allowed = adapters.iter().enumerate().filter(|(_, info)| self.standing(info).is_allowed());
+        let allowed: Vec<String> = allowed.map(|(index, info)| format!("{index} ({})", info.name)).collect();
+        let allowed = if allowed.is_empty() { "is none".into() } else { format!("is {}", allowed.join(", ")) };
+        Err(GrantError::Forbidden { index, name: adapters[index].name.clone(), said, allowed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Shown {
+        nvidia: Vec<ListedGpu>,
+        amd: Vec<ListedGpu>,
+    }
+
+    impl Shown {
+        fn gpus_of(&self, vendor: &str) -> Result<Vec<ListedGpu>, String> {
+            let (gpus, library) = if vendor == "NVIDIA" { (&self.nvidia, "NVML") } else { (&self.amd, "amdkfd") };
+            if gpus.is_empty() { Err(format!("{library} is not here")) } else { Ok(gpus.clone()) }
+        }
+    }
+
+    const UUIDS: [&str; 4] = [
+        "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6",
+        "GPU-8932f937-0000-4106-c12f-20bd9faed9f6",
+        "GPU-1a2b3c4d-d72c-4106-c12f-20bd9faed9f6",
+        "GPU-ffffffff-d72c-4106-c12f-20bd9faed9f6",
+    ];
+
+    fn address(bus: u8) -> PciAddress {
+        PciAddress { domain: 0, bus, device: 0, function: 0 }
+    }
+
+    /// GPUs on the buses 1, 2 and so on.
+    fn gpus(count: u8) -> Vec<ListedGpu> {
+        let model = Some("card".to_owned());
+        let gpu = |i: u8| ListedGpu {
+            address: address(i + 1),
+            uuid: UUIDS.get(usize::from(i)).map(|&u| u.into()),
+            model: model.clone(),
+        };
+        (0..count).map(gpu).collect()
+    }
+
+    fn info(vendor: &str, bus: Option<u8>) -> AdapterInfo {
+        let kind = if vendor == "Mesa" { AdapterType::Software } else { AdapterType::Discrete };
+        AdapterInfo {
+            pci_address: bus.map(address),
+            ..AdapterInfo::new(format!("{vendor} card"), vendor, kind, "vulkan")
+        }
+    }
+
+    fn variables(said: &[(&'static str, &str)]) -> Variables {
+        assert!(said.iter().all(|(name, _)| NAMES.contains(name)));
+        Variables(said.iter().map(|&(name, value)| (name, value.to_owned())).collect())
+    }
+
+    /// On a machine with so many GPUs of one vendor, all offered: the buses of those that are given.
+    fn buses(vendor: &str, count: u8, said: &[(&'static str, &str)]) -> Result<Vec<u8>, String> {
+        let offered: Vec<AdapterInfo> = (1..=count).map(|bus| info(vendor, Some(bus))).collect();
+        let (nvidia, amd) = if vendor == "AMD" { (vec![], gpus(count)) } else { (gpus(count), vec![]) };
+        let grant = grant(&variables(said), &offered, &Shown { nvidia, amd }).map_err(|error| error.to_string())?;
+        let given = |info: &&AdapterInfo| matches!(grant.standing(info), Standing::Given(_));
+        Ok(offered.iter().filter(given).map(|info| info.pci_address.unwrap().bus).collect())
+    }
+
+    #[test]
+    fn cuda_visible_devices_is_read_as_cuda_reads_it() {
+        let given = |value: &str| buses("NVIDIA", 3, &[(CUDA, value)]).unwrap();
+        for (value, expected) in [
+            ("0", vec![1]),
+            ("2", vec![3]),
+            ("2,1", vec![2, 3]),
+            (" 0 , 2 ", vec![1, 3]),
+            ("0,2,-1,1", vec![1, 3]),
+            ("0,9,1", vec![1]),
+            ("0,x,1", vec![1]),
+            ("0,", vec![1]),
+            ("1,1,2", vec![2]),
+            ("", vec![]),
+            (" ", vec![]),
+            ("-1", vec![]),
+            ("-1,0", vec![]),
+            ("NoDevFiles", vec![]),
+            ("GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", vec![1]),
+            ("gpu-1A2B", vec![3]),
+            ("GPU-1", vec![3]),
+            ("GPU-8932f937-0", vec![2]),
+            ("GPU-1a2b3c4d,0", vec![1, 3]),
+            ("0,GPU-8932f937", vec![1]),
+            ("0,GPU-77", vec![1]),
+            ("0,MIG-1", vec![1]),
+        ] {
+            assert_eq!(given(value), expected, "'{value}'");
+        }
+    }
+
+    #[test]
+    fn a_list_that_names_nothing_is_an_error_that_says_what_and_how_to_mend_it() {
+        let refused = |value: &str| buses("NVIDIA", 3, &[(CUDA, value)]).unwrap_err();
+        for (value, wrong) in [
+            ("3", "GPU 3, and 3 are shown"),
+            ("99999999999999999999", "no list"),
+            ("all", "no list"),
+            ("0x1", "no list"),
+            ("0-2", "no list"),
+            ("GPU-", "no list"),
+            ("\u{e9}", "no list"),
+            ("GPU-8932f937", "several GPUs"),
+            ("GPU-77", "no GPU here has"),
+            ("GPU-8932f937-d72c-4106-c12f-20bd9faed9f6-1", "no GPU here has"),
+            ("MIG-GPU-8932f937-d72c-4106-c12f-20bd9faed9f6/1/0", "slice"),
+            ("MIG-41b3359c-e721-56e5-8009-12e5797ed514", "slice"),
+        ] {
+            let error = refused(value);
+            let (said, wrong) = (format!("CUDA_VISIBLE_DEVICES={value} "), wrong);
+            assert!(error.starts_with(&said) && error.contains(wrong) && error.ends_with(LIST), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_index_among_several_models_needs_an_order() {
+        let mut mixed = gpus(2);
+        mixed[1].model = Some("other card".into());
+        let shown = Shown { nvidia: mixed, amd: vec![] };
+        let offered = [info("NVIDIA", Some(1)), info("NVIDIA", Some(2))];
+        let grant = |said: &[(&'static str, &str)]| grant(&variables(said), &offered, &shown);
+        let error = grant(&[(CUDA, "0")]).unwrap_err().to_string();
+        assert!(error.contains("CUDA_DEVICE_ORDER=PCI_BUS_ID") && error.contains("UUID"), "{error}");
+        assert!(grant(&[(CUDA, "0"), ("CUDA_DEVICE_ORDER", "FASTEST_FIRST")]).is_err());
+        for said in [
+            &[(CUDA, "1"), ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")][..],
+            &[(CUDA, "GPU-8932f937-0")],
+            &[(CUDA, "1"), ("SLURM_JOB_ID", "7"), ("SLURM_JOB_GPUS", "1")],
+        ] {
+            assert_eq!(grant(said).unwrap().allowed(&offered).unwrap(), [1], "{said:?}");
+        }
+        assert_eq!(grant(&[(CUDA, "")]).unwrap().nvidia.unwrap().addresses, []);
+    }
+
+    #[test]
+    fn amds_variables_are_read_as_rocm_reads_them() {
+        let given = |said: &[(&'static str, &str)]| buses("AMD", 3, said).unwrap();
+        assert_eq!(given(&[(ROCR, "0,GPU-1A2B3C4D")]), [1, 3]);
+        assert_eq!(given(&[(ROCR, "1")]), [2]);
+        assert_eq!(given(&[(HIP, "2")]), [3]);
+        assert_eq!(given(&[(ROCR, "1,2"), (HIP, "1")]), [3], "HIP counts what ROCr left");
+        assert_eq!(given(&[(ROCR, "2,1"), (HIP, "0")]), [3], "in the order that ROCr was given");
+        assert_eq!(given(&[(ORDINAL, "0,2")]), [1, 3]);
+        assert_eq!(given(&[(CUDA, "1")]), [2]);
+        assert_eq!(given(&[(CUDA, "1"), (ROCR, "0")]), [1]);
+        assert_eq!(given(&[(ROCR, "")]), Vec::<u8>::new());
+        let error = buses("AMD", 3, &[(ROCR, "1"), (HIP, "1")]).unwrap_err();
+        assert!(error.starts_with("HIP_VISIBLE_DEVICES=1 names GPU 1, and 1 are shown"), "{error}");
+    }
+
+    #[test]
+    fn slurms_lists_count_the_nodes_gpus_whether_all_of_them_are_shown_or_not() {
+        let (step, job) = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS");
+        let given = |count: u8, said: &[(&'static str, &str)]| buses("NVIDIA", count, said);
+        // All four of the node are shown.
+        assert_eq!(given(4, &[(job, "1,3")]).unwrap(), [2, 4]);
+        assert_eq!(given(4, &[(job, "1-3")]).unwrap(), [2, 3, 4]);
+        assert_eq!(given(4, &[(job, "1,3"), (step, "3")]).unwrap(), [4], "the step's is the narrower");
+        assert_eq!(given(4, &[(job, "0,1,2,3"), (step, "2"), (CUDA, "2")]).unwrap(), [3]);
+        // A device cgroup shows the job's alone, and the vendor's variable counts them anew.
+        assert_eq!(given(2, &[(job, "5,7")]).unwrap(), [1, 2]);
+        assert_eq!(given(2, &[(job, "5,7"), (step, "7")]).unwrap(), [2]);
+        assert_eq!(given(2, &[(job, "5,7"), (step, "7"), (CUDA, "1")]).unwrap(), [2]);
+        assert_eq!(given(1, &[(job, "5,7"), (step, "7"), (CUDA, "0")]).unwrap(), [1]);
+        assert_eq!(given(4, &[(job, "1,2,3,4"), (step, "2"), (CUDA, "1")]).unwrap(), [2]);
+        // What cannot be brought together gives nothing, unless the vendor's variable tells.
+        let error = given(2, &[(job, "5")]).unwrap_err();
+        assert!(error.starts_with("SLURM_JOB_GPUS=5 ") && error.contains("UUID"), "{error}");
+        assert_eq!(given(2, &[(job, "5"), (CUDA, "1")]).unwrap(), [2]);
+        // An empty list is none.
+        assert_eq!(given(2, &[(job, "")]).unwrap(), Vec::<u8>::new());
+        for nonsense in ["x", "1,", "3-1", "-1", "0-99999999", "NoDevFiles"] {
+            assert!(given(4, &[(job, nonsense)]).unwrap_err().contains("0,2 or 0-3"), "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_points_at_another_jobs_gpu_is_refused() {
+        let error = buses("NVIDIA", 4, &[("SLURM_JOB_GPUS", "3"), (CUDA, "0")]).unwrap_err();
+        assert_eq!(
+            error,
+            "CUDA_VISIBLE_DEVICES=0 is 0000:01:00.0, which SLURM_JOB_GPUS=3 does not give: unset it, and take what Slurm \
+             gives"
+        );
+        assert_eq!(buses("NVIDIA", 4, &[("SLURM_JOB_GPUS", "0,3"), (CUDA, "0")]).unwrap(), [1], "narrower is right");
+        assert_eq!(buses("NVIDIA", 4, &[("SLURM_JOB_GPUS", "3"), (CUDA, "")]).unwrap(), Vec::<u8>::new());
+    }
+
+    #[test]
+    fn what_slurm_says_to_all_vendors_alike_is_meant_for_one() {
+        let said =
+            variables(&[("SLURM_JOB_ID", "7"), ("SLURM_JOB_GPUS", "1"), (CUDA, "1"), (ROCR, "1"), (ORDINAL, "1")]);
+        let offered = [info("NVIDIA", Some(1)), info("NVIDIA", Some(2)), info("AMD", Some(9)), info("Mesa", None)];
+        let processor = ListedGpu { address: address(9), uuid: None, model: None };
+        for amd in [vec![], vec![processor]] {
+            let grant = grant(&said, &offered, &Shown { nvidia: gpus(2), amd }).unwrap();
+            assert_eq!(grant.allowed(&offered).unwrap(), [1]);
+            assert_eq!(grant.standing(&offered[2]), Standing::Forbidden("SLURM_JOB_GPUS=1".into()));
+            let error = grant.check(&offered, 0).unwrap_err().to_string();
+            assert!(error.contains("CUDA_VISIBLE_DEVICES=1") && error.contains("is 1 (NVIDIA card)"), "{error}");
+            grant.check(&offered, 1).unwrap();
+            grant.check(&offered, 3).unwrap();
+        }
+        let offered = [info("AMD", Some(1)), info("AMD", Some(2))];
+        let grant = grant(&said, &offered, &Shown { nvidia: vec![], amd: gpus(2) }).unwrap();
+        assert_eq!(grant.allowed(&offered).unwrap(), [1]);
+    }
+
+    #[test]
+    fn without_a_word_everything_is_allowed_and_in_a_job_without_gpus_nothing_is_taken() {
+        let nothing = Shown { nvidia: vec![], amd: vec![] };
+        let offered = [info("NVIDIA", Some(1)), info("Intel", Some(2)), info("Mesa", None)];
+        let free = grant(&variables(&[]), &offered, &nothing).unwrap();
+        assert_eq!(free.allowed(&offered).unwrap(), [0, 1], "the CPU is no GPU");
+        assert_eq!(free.allowed(&offered[2..]).unwrap(), [0], "unless it is all that there is");
+
+        let job = grant(&variables(&[("SLURM_JOB_ID", "7")]), &offered, &nothing).unwrap();
+        let error = job.allowed(&offered).unwrap_err().to_string();
+        assert!(error.contains("given no GPU") && error.contains("--gpus=1"), "{error}");
+        job.check(&offered, 0).unwrap();
+        assert_eq!(job.allowed(&offered[2..]).unwrap(), [0], "a cluster without GPUs measures its CPUs");
+
+        // A variable of NVIDIA's says nothing of Intel's GPU.
+        let hidden = grant(&variables(&[(CUDA, "")]), &offered, &Shown { nvidia: gpus(1), amd: vec![] }).unwrap();
+        assert_eq!(hidden.allowed(&offered).unwrap(), [1]);
+        let error = hidden.allowed(&offered[..1]).unwrap_err().to_string();
+        assert!(error.contains("CUDA_VISIBLE_DEVICES="), "{error}");
+    }
+
+    #[test]
+    fn a_gpu_that_cannot_be_found_is_an_error_and_never_another() {
+        let nothing = Shown { nvidia: vec![], amd: vec![] };
+        let offered = [info("NVIDIA", Some(1)), info("Mesa", None)];
+        let refused = |said: &[(&'static str, &str)], offered: &[AdapterInfo]| {
+            grant(&variables(said), offered, &nothing).unwrap_err().to_string()
+        };
+        let error = refused(&[(CUDA, "0")], &offered);
+        assert!(error.starts_with("CUDA_VISIBLE_DEVICES=0 cannot be told") && error.contains("NVML"), "{error}");
+        let error = refused(&[("SLURM_JOB_GPUS", "0"), (CUDA, "0")], &offered[1..]);
+        assert!(error.starts_with("SLURM_JOB_GPUS=0 cannot be told") && error.contains("amdkfd"), "{error}");
+        // Of a vendor that is not here at all, a variable may say what it likes.
+        assert_eq!(grant(&variables(&[(CUDA, "7")]), &offered[1..], &nothing).unwrap(), Grant::default());
+
+        // Known to NVML, and not offered by Vulkan: not a reason to take another, nor the CPU.
+        let shown = Shown { nvidia: gpus(2), amd: vec![] };
+        let grant = grant(&variables(&[(CUDA, "1")]), &offered, &shown).unwrap();
+        for adapters in [&offered[..], &offered[1..]] {
+            let error = grant.allowed(adapters).unwrap_err().to_string();
+            assert!(error.starts_with("CUDA_VISIBLE_DEVICES=1 gives this process 0000:02:00.0"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The operands: matrices of an [`Init`], row by row.
+//!
+//! Every row of every matrix is a random stream of its own, so that rows can be made in any order, on any number of
+//! threads, a few at a time, and again later for verification, always with the same bits: ChaCha8 is exact integer
+//! arithmetic, and the normal sampler is pure Rust on `libm`, which does not depend on the machine's C library.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rayon::prelude::*;
+
+pub use crate::operands::Init;
+
+/// Which of the two factors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operand {
+    A,
+    B,
+}
+
+/// One operand of one product: an n × n matrix, row-major, that can make any of its rows at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Matrix {
+    pub init: Init,
+    pub operand: Operand,
+    pub seed: u64,
+    /// Rows and columns.
+    pub size: usize,
+}
+
+impl Matrix {
+    /// The random stream of row `row`: stream 2·row + (0 for A, 1 for B) of ChaCha8, keyed with the seed (8 bytes, little
+    /// endian, then zeros).
+    pub fn stream(&self, row: usize) -> ChaCha8Rng {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&self.seed.to_le_bytes());
+        let mut stream = ChaCha8Rng::from_seed(key);
+        stream.set_stream(2 * row as u64 + u64::from(self.operand == Operand::B));
+        stream
+    }
+
+    /// Fills `out` with the elements of row `row`. `out` may be longer than a row: what is left becomes zero padding.
+    pub fn row(&self, row: usize, out: &mut [f32]) {
+        let (elements, padding) = out.split_at_mut(self.size.min(out.len()));
+        padding.fill(0.0);
+        let (mut stream, mut mask) = (self.stream(row), self.stream(row));
+        mask.set_stream(mask.get_stream() | MASK);
+        self.init.fill(&mut stream, &mut mask, elements);
+    }
+
+    /// Makes `rows.len() / stride` rows from `first` on, each `stride` elements apart, on all cores. Rows past the
+    /// matrix's end are padding: zeros.
+    pub fn rows(&self, first: usize, stride: usize, rows: &mut [f32]) {
+        rows.par_chunks_mut(stride).enumerate().for_each(|(i, out)| match first + i {
+            row if row < self.size => self.row(row, out),
+            _ => out.fill(0.0),
+        });
+    }
+
+    /// BLAKE3 over the elements, row-major, little endian, without padding: what stands in a record, so that two
+    /// records of equal digests multiplied the same numbers.
+    pub fn digest(&self) -> String {
+        Digest::of(self.size, |first, rows: &mut [f32]| self.rows(first, self.size, rows))
+    }
+}
+
+/// Set in the number of a row's stream, it names a second stream of that row.
+const MASK: u64 = 1 << 63;
+
+/// How much of a matrix is in host memory at a time.
+pub const CHUNK_BYTES: usize = 16 << 20;
+
+/// A matrix's digest, row by row, padding left out.
+pub struct Digest {
+    hasher: blake3::Hasher,
+    size: usize,
+    rows_left: usize,
+}
+
+impl Digest {
+    /// For an n × n matrix of n = `size`.
+    pub fn new(size: usize) -> Self {
+        Digest { hasher: blake3::Hasher::new(), size, rows_left: size }
+    }
+
+    /// Of the n × n matrix whose rows `make` makes: it is given the first of them, and room for some.
+    pub fn of<T: bytemuck::Pod>(size: usize, make: impl Fn(usize, &mut [T])) -> String {
+        let mut digest = Digest::new(size);
+        let rows_at_once = (CHUNK_BYTES / size_of::<T>() / size).clamp(1, size);
+        let mut chunk = vec![T::zeroed(); rows_at_once * size];
+        for first in (0..size).step_by(rows_at_once) {
+            let rows = &mut chunk[..rows_at_once.min(size - first) * size];
+            make(first, rows);
+            digest.update(rows, size);
+        }
+        digest.finish()
+    }
+
+    /// Takes the next rows, each `stride` elements apart; rows past the n-th are padding and do not count.
+    pub fn update<T: bytemuck::NoUninit>(&mut self, rows: &[T], stride: usize) {
+        for row in rows.chunks_exact(stride).take(self.rows_left) {
+            self.rows_left -= 1;
+            if cfg!(target_endian = "little") {
+                self.hasher.update(bytemuck::cast_slice(&row[..self.size]));
+            } else {
+                for element in &row[..self.size] {
+                    let bytes: Vec<u8> = bytemuck::bytes_of(element).iter().rev().copied().collect();
+                    self.hasher.update(&bytes);
+                }
+            }
+        }
+    }
+
+    /// The digest so far, 64 hexadecimal digits.
+    pub fn finish(&self) -> String {
+        self.hasher.finalize().to_hex().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix(init: Init, operand: Operand, seed: u64, size: usize) -> Matrix {
+        Matrix { init, operand, seed, size }
+    }
+
+    /// The bits themselves: a change of sampler, library or seeding makes old records incomparable, and must be seen.
+    #[test]
+    fn gaussian_bits_are_the_same_on_every_machine_and_for_ever() {
+        let mut row = [0.0; 4];
+        matrix(Init::Gaussian, Operand::A, 0, 4).row(0, &mut row);
+        assert_eq!(row.map(f32::to_bits), [1_068_521_570, 1_053_788_574, 3_214_483_287, 3_220_680_607]);
+        let digest = |init, operand| matrix(init, operand, 0, 100).digest();
+        insta::assert_snapshot!(digest(Init::Gaussian, Operand::A), @"ed4c7f347d8fa9c4a09cefe4c5df758cc3f45aa757232db2782081866f2f5eb9");
+        insta::assert_snapshot!(digest(Init::Gaussian, Operand::B), @"a6092508c06068f02dcf20862cdb01fca4c8cdf4af784fd141bf0c06ab6d6a0d");
+        insta::assert_snapshot!(digest(Init::Zeros, Operand::A), @"2a1d371e800520f76ffb59fcdb4760a3ec7243e57217020602b65bc76db29fdc");
+    }
+
+    #[test]
+    fn rows_do_not_depend_on_how_they_are_asked_for() {
+        let m = matrix(Init::Gaussian, Operand::B, 7, 65);
+        let mut together = vec![f32::NAN; 68 * 80];
+        m.rows(0, 80, &mut together);
+        let mut alone = vec![f32::NAN; 80];
+        m.row(64, &mut alone);
+        assert_eq!(together[64 * 80..65 * 80], alone[..]);
+        assert!(alone[65..].iter().all(|x| x.to_bits() == 0), "columns are padded with zeros");
+        assert!(together[65 * 80..].iter().all(|x| x.to_bits() == 0), "rows are padded with zeros");
+
+        let mut digest = Digest::new(65);
+        digest.update(&together, 80);
+        assert_eq!(digest.finish(), m.digest(), "padding does not count");
+    }
+
+    #[test]
+    fn gaussian_has_mean_0_and_variance_1_and_rows_differ() {
+        let m = matrix(Init::Gaussian, Operand::A, 1, 1000);
+        let mut elements = vec![0.0; 1000 * 1000];
+        m.rows(0, 1000, &mut elements);
+        let mean = elements.iter().map(|&x| f64::from(x)).sum::<f64>() / 1e6;
+        let variance = elements.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / 1e6;
+        assert!(mean.abs() < 0.005, "{mean}"); // five standard errors
+        assert!((variance - 1.0).abs() < 0.0075, "{variance}");
+        assert_ne!(elements[..1000], elements[1000..2000]);
+        let b = matrix(Init::Gaussian, Operand::B, 1, 1000);
+        assert_ne!(m.digest(), b.digest());
+        assert_ne!(m.digest(), matrix(Init::Gaussian, Operand::A, 2, 1000).digest());
+    }
+}

@@ -1,0 +1,124 @@
+//! A sensor of one device, and all that is known of an interface to such sensors.
+
+use super::clock_lock::ClockLock;
+use crate::host::finding::Finding;
+use crate::host::visible::ListedGpu;
+use crate::protocol::{PowerError, Reading};
+use crate::record::{AdapterInfo, Source};
+use std::fmt;
+
+/// Reads one sensor of one device. All reads come from one thread: some libraries cannot do otherwise.
+pub trait PowerReader: Send {
+    /// What is read, and how.
+    fn source(&self) -> &Source;
+
+    /// What the sensor says now. Allocates nothing: it is called a hundred times a second beside the measurement.
+    ///
+    /// # Errors
+    /// The sensor said nothing at all. A single field that it does not give is None in a reading that succeeds.
+    fn read(&mut self) -> Result<Reading, PowerError>;
+
+    /// The core clocks in MHz at which the device can be held.
+    ///
+    /// # Errors
+    /// Many sensors have no such list.
+    fn supported_clocks(&self) -> Result<Vec<u32>, PowerError> {
+        Err(PowerError::Unsupported {
+            what: format!("listing the clocks of {} through {}", self.source().device, self.source().api),
+            fix: "name them, such as --clocks 600,900,1200",
+        })
+    }
+
+    /// Holds the device's core clock at `mhz` until the lock is dropped.
+    ///
+    /// # Errors
+    /// Most drivers ask for root; many sensors have no such control.
+    fn lock_clock(&mut self, mhz: u32) -> Result<ClockLock, PowerError> {
+        let _ = mhz;
+        Err(PowerError::Unsupported {
+            what: format!("locking the clock through {}", self.source().api),
+            fix: "leave out --lock-clock, or set the clock with the vendor's tool",
+        })
+    }
+
+    /// Frees the device's core clock, whoever locked it.
+    ///
+    /// # Errors
+    /// As [`PowerReader::lock_clock`].
+    fn free_clock(&mut self) -> Result<(), PowerError> {
+        Err(PowerError::Unsupported {
+            what: format!("freeing the clock through {}", self.source().api),
+            fix: "free it with the vendor's tool",
+        })
+    }
+}
+
+/// What reads every device that an interface shows, or why none can be read.
+pub type Readers = Result<Vec<Box<dyn PowerReader>>, PowerError>;
+
+/// All that the program knows of one interface to sensors. Its file exports one as `INTERFACE`.
+#[derive(Clone, Copy)]
+pub struct Interface {
+    /// The name on the command line: `--power NAME`.
+    pub name: &'static str,
+    /// A reader for every device that the interface shows.
+    pub readers: fn() -> Readers,
+    /// Can it have a sensor for such an adapter?
+    pub serves: fn(&AdapterInfo) -> Serves,
+    /// Does this sensor measure this adapter?
+    pub belongs: fn(&Source, &AdapterInfo) -> bool,
+    /// What spoils a run on its devices, for `wattmul doctor`.
+    pub examine: fn() -> Vec<Finding>,
+    /// The command that sets a device's power limit back to so many watts.
+    pub restore_limit: Option<fn(f64) -> String>,
+    /// A vendor, and its GPUs in the order in which its runtime counts them: schedulers name GPUs by these numbers.
+    pub counts: Option<(&'static str, fn() -> Result<Vec<ListedGpu>, String>)>,
+}
+
+/// How an interface can serve an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// Not at all.
+    No,
+    /// Where no other does: it measures more than the adapter.
+    AsLastResort,
+    /// It is made for such adapters.
+    Yes,
+}
+
+impl Serves {
+    /// [`Serves::Yes`] where the condition holds.
+    pub fn when(holds: bool) -> Self {
+        if holds { Serves::Yes } else { Serves::No }
+    }
+}
+
+impl Interface {
+    /// An interface that serves no adapter by itself, and whose sensors belong to the adapter at their PCI address: a base for
+    /// `Interface { name: …, ..Interface::new(readers) }`.
+    pub const fn new(name: &'static str, readers: fn() -> Readers) -> Self {
+        Interface {
+            name,
+            readers,
+            serves: |_| Serves::No,
+            belongs: |source, adapter| adapter.pci_address.is_some() && source.pci_address == adapter.pci_address,
+            examine: Vec::new,
+            restore_limit: None,
+            counts: None,
+        }
+    }
+}
+
+impl PartialEq for Interface {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Interface {}
+
+impl fmt::Debug for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

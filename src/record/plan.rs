@@ -1,0 +1,85 @@
+//! What was to be measured, and how long its parts took.
+
+use super::sensor::Source;
+use crate::operands::{Dtype, Init};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The name and version of the protocol. A change of what is measured, or how, changes it.
+pub const PROTOCOL: &str = "zeros-gaussian/1";
+
+/// A GPU holds the matrices of all inits at once, and a person waits for each.
+pub const MOST_INITS: usize = 100;
+
+/// A run as it was asked for, in full: what the command line left open is filled in. Nothing changes it on the way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// n: A, B and C are n × n.
+    pub size: usize,
+    /// The type of the elements.
+    pub dtype: Dtype,
+    /// The first is the reference of the ratios.
+    pub inits: Vec<Init>,
+    pub seed: u64,
+    pub rounds: u32,
+    /// Length of a window, and whether the command line fixed it: else a slow sensor makes it longer.
+    pub window_s: f64,
+    pub window_fixed: bool,
+    /// Products before each window, likewise.
+    pub settling_s: f64,
+    pub settling_fixed: bool,
+    /// The warm-up ends between these, when power is steady.
+    pub warm_up_s: (f64, f64),
+    /// Each idle measurement.
+    pub idle_s: f64,
+    /// None: the clock is free.
+    pub lock_clock_mhz: Option<u32>,
+    /// What the records of one sweep over the clock have in common. None: it is no part of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<String>,
+}
+
+/// How long windows and settling times were: the plan's, or longer where the sensor is slow.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timing {
+    pub window_s: f64,
+    pub settling_s: f64,
+}
+
+/// A sensor's running mean has forgotten all but 5 % of the load before, after so many of its averaging times.
+const SETTLING_AVERAGES: f64 = 3.0;
+/// A window holds at least so many updates of the energy counter: at its edges up to two are lost.
+const WINDOW_UPDATES: f64 = 10.0;
+
+impl Plan {
+    /// The lengths that suit a sensor: a settling time outlasts its memory, and a window holds enough updates of its counter,
+    /// `counter_period_s` apart.
+    pub fn timing(&self, source: Option<&Source>, counter_period_s: Option<f64>) -> Timing {
+        let mut timing = Timing { window_s: self.window_s, settling_s: self.settling_s };
+        let Some(source) = source else { return timing };
+        if !self.settling_fixed {
+            timing.settling_s = timing.settling_s.max(SETTLING_AVERAGES * source.averaging_s());
+        }
+        if let (false, Some(period_s), Some(_)) = (self.window_fixed, counter_period_s, source.counter) {
+            timing.window_s = timing.window_s.max(WINDOW_UPDATES * period_s);
+        }
+        timing
+    }
+
+    /// FLOP of one product; operations on integers count as such.
+    pub fn flop(&self) -> f64 {
+        2.0 * (self.size as f64).powi(3)
+    }
+
+    /// How many windows the rounds have.
+    pub fn windows(&self) -> f64 {
+        f64::from(self.rounds) * self.inits.len() as f64
+    }
+
+    /// About how long the rounds take, in seconds.
+    pub fn rounds_s(&self, timing: Timing) -> f64 {
+        self.windows() * (timing.settling_s + timing.window_s)
+    }
+}

@@ -1,0 +1,99 @@
+//! Windows of work and stretches without it: when, and how much power.
+
+use super::sensor::Limiter;
+use crate::operands::Init;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    pub init: Init,
+    pub round: u32,
+    pub start_s: f64,
+    pub duration_s: f64,
+    pub products: f64,
+    /// The window on the device's clock.
+    pub device_s: Option<f64>,
+    /// Share of the window in which the device worked, by its own clock.
+    pub busy: Option<f64>,
+    pub products_right: bool,
+    pub power_w: WindowPower,
+    /// Energy of the whole window, by the way that leads.
+    pub energy_j: Option<f64>,
+    pub clock_mhz: Option<f64>,
+    pub temperature_c: Option<f64>,
+    /// What held the clock down at some time in the window; null where the sensor does not tell.
+    pub limiters: Option<Vec<Limiter>>,
+}
+
+/// Power of the device without work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdlePower {
+    /// Before the device was opened.
+    pub cold: Option<Idle>,
+    /// Open, before its first work.
+    pub open: Option<Idle>,
+    /// After the last round, at the temperature of the work.
+    pub hot: Option<Idle>,
+}
+
+/// Mean power of a window, by each of the two ways. None for a way that the sensor does not offer, or that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowPower {
+    /// By the energy counter: the difference between its first and last update in the window, over the time between them.
+    pub counter: Option<f64>,
+    /// By the power figures, each weighted with the time it held.
+    pub polled: Option<f64>,
+    /// Moves of the counter within the window.
+    pub counter_updates: u32,
+    /// Changes of the power figure within the window.
+    pub polled_updates: u32,
+    pub counter_fault: Option<CounterFault>,
+    /// Seconds of the window in which the sensor did not answer.
+    #[serde(default)]
+    pub silent_s: f64,
+}
+
+/// What a counter did that no energy does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CounterFault {
+    /// It fell, and not because it was full.
+    SteppedBack,
+    /// It rose faster than any board draws power.
+    Jumped,
+    /// It stood still for much longer than it usually does, while the sensor answered.
+    Frozen,
+}
+
+/// Mean power and temperature of a device that does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Idle {
+    pub start_s: f64,
+    pub duration_s: f64,
+    pub power_w: Option<f64>,
+    pub temperature_c: Option<f64>,
+}
+
+/// Which of the two ways a run is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Lead {
+    Counter,
+    Polled,
+}
+
+impl WindowPower {
+    /// The window's power in watts.
+    pub fn watts(&self, lead: Option<Lead>) -> Option<f64> {
+        match lead? {
+            Lead::Counter => self.counter,
+            Lead::Polled => self.polled,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The clocks of a sweep.
+
+use super::plan::PlanError;
+use crate::protocol::PowerError;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::str::FromStr;
+
+/// The clocks in MHz that a device has, or why it does not tell.
+pub type Supported = Result<Vec<u32>, PowerError>;
+
+/// `--clocks`: in MHz, or how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// In ascending order, at least two.
+    These(Vec<u32>),
+    /// So many, spread over all that the device has.
+    Spread(usize),
+}
+
+/// As many as a person waits for.
+const MOST_SPREAD: usize = 20;
+
+impl FromStr for Clocks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |part: &str| part.trim().parse::<u32>().ok().filter(|mhz| (1..=100_000).contains(mhz));
+        let numbers: Option<Vec<u32>> = text.split(',').map(number).collect();
+        let distinct: BTreeSet<u32> = numbers.iter().flatten().copied().collect();
+        match numbers.as_deref() {
+            Some(&[count]) if (2..=MOST_SPREAD).contains(&(count as usize)) => Ok(Clocks::Spread(count as usize)),
+            Some([_, _, ..]) if numbers.as_ref().is_some_and(|numbers| numbers.len() == distinct.len()) => {
+                Ok(Clocks::These(distinct.into_iter().collect()))
+            }
+            _ => Err(format!(
+                "name two clocks in MHz or more, each once, such as 600,900,1200, or how many to spread over the range, 2 to \
+                 {MOST_SPREAD}"
+            )),
+        }
+    }
+}
+
+impl Clocks {
+    /// The clocks of a device that has these. Where it does not tell, those that are named may be right.
+    ///
+    /// # Errors
+    /// It has not all that are named ([`PlanError`]), or does not tell among which to spread.
+    pub fn of(&self, device: &str, has: Supported) -> anyhow::Result<Vec<u32>> {
+        let has: BTreeSet<u32> = match (has, self) {
+            (Ok(has), _) => has.into_iter().collect(),
+            (Err(_), Clocks::These(clocks)) => return Ok(clocks.clone()),
+            (Err(why), Clocks::Spread(_)) => return Err(why.into()),
+        };
+        let refused = |asked| PlanError::Clocks { asked, device: device.into(), has: steps(&has) };
+        match self {
+            Clocks::These(clocks) => match clocks.iter().find(|mhz| !has.contains(mhz)) {
+                Some(missing) => Err(refused(missing.to_string()).into()),
+                None => Ok(clocks.clone()),
+            },
+            Clocks::Spread(count) => {
+                let all: Vec<u32> = has.iter().copied().collect();
+                let (Some(&least), Some(&most)) = (all.first(), all.last()) else {
+                    return Err(refused(text(*count)).into());
+                };
+                let nearest = |i: usize| {
+                    let at = f64::from(least) + f64::from(most - least) * i as f64 / (count - 1) as f64;
+                    all.iter().copied().min_by(|a, b| (f64::from(*a) - at).abs().total_cmp(&(f64::from(*b) - at).abs()))
+                };
+                let clocks: BTreeSet<u32> = (0..*count).filter_map(nearest).collect();
+                if clocks.len() < *count { Err(refused(text(*count)).into()) } else { Ok(clocks.into_iter().collect()) }
+            }
+        }
+    }
+}
+
+fn text(count: usize) -> String {
+    format!("{count} clocks")
+}
+
+/// `210, 225 to 1410 in steps of 15`: every clock, in few words.
+fn steps(clocks: &BTreeSet<u32>) -> String {
+    let all: Vec<u32> = clocks.iter().copied().collect();
+    let mut text = String::new();
+    let mut first = 0;
+    while first < all.len() {
+        let step = all.get(first + 1).map_or(0, |next| next - all[first]);
+        let mut last = first;
+        while last + 1 < all.len() && all[last + 1] - all[last] == step {
+            last += 1;
+        }
+        let comma = if first > 0 { ", " } else { "" };
+        // Two or three in a row are quicker read one by one.
+        last = if last - first < 3 { first } else { last };
+        let _ = match last - first {
+            0 => write!(text, "{comma}{}", all[first]),
+            _ => write!(text, "{comma}{} to {} in steps of {step}", all[first], all[last]),
+        };
+        first = last + 1;
+    }
+    if text.is_empty() { "none".into() } else { text + " MHz" }
+}
+
+/// What the records of one sweep have in common, so that they are found again: eight hexadecimal digits of the time.
+pub fn new_id() -> String {
+    let now = jiff::Timestamp::now().as_nanosecond().to_le_bytes();
+    blake3::hash(&now).to_hex()[..8].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_named_or_counted() {
+        assert_eq!("1200,600, 900".parse(), Ok(Clocks::These(vec![600, 900, 1200])));
+        assert_eq!("5".parse(), Ok(Clocks::Spread(5)));
+        for text in ["", "600", "1", "600,600", "600,", "600,x", "0,600", "-1,600", "600,100001"] {
+            assert!(text.parse::<Clocks>().unwrap_err().contains("600,900,1200"), "{text}");
+        }
+    }
+
+    #[test]
+    fn clocks_are_those_that_the_device_has() {
+        let has = || Ok((14..=94).rev().map(|i| 15 * i).collect::<Vec<u32>>());
+        let of = |text: &str, has| text.parse::<Clocks>().unwrap().of("card", has).map_err(|error| error.to_string());
+        assert_eq!(of("600,900", has()), Ok(vec![600, 900]));
+        assert_eq!(of("5", has()), Ok(vec![210, 510, 810, 1110, 1410]));
+        assert_eq!(of("4", has()), Ok(vec![210, 615, 1005, 1410]));
+        let refused = "--clocks: card does not have 1000, but 210 to 1410 in steps of 15 MHz";
+        assert_eq!(of("600,1000", has()), Err(refused.into()));
+        assert_eq!(of("5", Ok(vec![500, 900])), Err("--clocks: card does not have 5 clocks, but 500, 900 MHz".into()));
+        assert_eq!(of("2,3", Ok(vec![])), Err("--clocks: card does not have 2, but none".into()));
+        let silent = || Err(PowerError::Unsupported { what: "listing".into(), fix: "name them" });
+        assert_eq!(of("600,1000", silent()), Ok(vec![600, 1000]), "they may be right");
+        assert!(of("5", silent()).unwrap_err().contains("name them"));
+    }
+
+    #[test]
+    fn a_list_of_clocks_is_told_in_few_words() {
+        let told = |clocks: &[u32]| steps(&clocks.iter().copied().collect());
+        assert_eq!(told(&[300, 600, 900, 1200]), "300 to 1200 in steps of 300 MHz");
+        assert_eq!(told(&[19, 300, 800, 1200, 1500]), "19, 300, 800, 1200, 1500 MHz");
+        assert_eq!(told(&[100, 210, 225, 240, 255, 300]), "100, 210 to 255 in steps of 15, 300 MHz");
+    }
+}

@@ -1,0 +1,139 @@
+//! A whole run of the protocol on a device, real or simulated, and the record of it.
+
+use crate::analysis::{energy, summary, validity};
+use crate::host::machine;
+use crate::operands::Init;
+use crate::protocol::{Clock, Event, Finished, GpuError, Halt, Protocol, Rest, Sampler, Stage, Workload};
+use crate::record::{
+    AdapterInfo, Course, IdlePower, Inputs, KernelChoice, PROTOCOL, Plan, Record, SCHEMA, Source, Status, Summary,
+    Truth, Verdict, WarmUp, Window,
+};
+use std::collections::BTreeMap;
+
+/// A device opened and its products verified.
+pub struct Prepared {
+    pub work: Box<dyn Workload>,
+    pub inputs: BTreeMap<Init, Inputs>,
+    pub kernel: KernelChoice,
+}
+
+/// With what a plan is run.
+pub struct Setup<'a> {
+    pub adapter: AdapterInfo,
+    pub clock: &'a dyn Clock,
+    /// Or why there is none.
+    pub sensor: Result<Box<dyn Sampler + 'a>, String>,
+    /// Opens the device. The plain function first, so that idle power can be measured with it open.
+    pub open: &'a mut dyn FnMut() -> Result<(), GpuError>,
+    /// Makes the operands, chooses the kernel and verifies its products.
+    pub prepare: &'a mut dyn FnMut() -> Result<Prepared, GpuError>,
+    /// What a simulated device should show.
+    pub truth: Option<Truth>,
+}
+
+/// Why there is no record.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("stopped before the first round was complete: nothing is saved")]
+    Stopped,
+    #[error(transparent)]
+    Gpu(GpuError),
+}
+
+impl From<Halt> for RunError {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Stopped => RunError::Stopped,
+            Halt::Gpu(error) => RunError::Gpu(error),
+        }
+    }
+}
+
+/// Runs the plan. A run that is stopped, or whose device fails, after its first round still gives a record, and the
+/// record says so.
+///
+/// # Errors
+/// The device fails, or the run is stopped, before the first round is complete.
+pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Event)) -> Result<Record, RunError> {
+    let started = jiff::Timestamp::now();
+    let Setup { adapter, clock, sensor, open, prepare, truth } = setup;
+    let (sensor, no_sensor) = match sensor {
+        Ok(sensor) => (Some(sensor), None),
+        Err(why) => (None, Some(why)),
+    };
+    let source: Option<Source> = sensor.as_ref().map(|sensor| sensor.source().clone());
+    let inits = plan.inits.len();
+
+    let mut protocol = Protocol::new(&plan, clock, sensor, stop, watch);
+    let cold = protocol.idle()?;
+    watch(Event::Begun(Stage::Prepare));
+    open().map_err(RunError::Gpu)?;
+    let opened = protocol.idle()?;
+    watch(Event::Begun(Stage::Prepare));
+    let Prepared { mut work, inputs, kernel } = prepare().map_err(RunError::Gpu)?;
+
+    let mut windows = vec![];
+    let Rounds { warm_up, hot, halt } = rounds(&mut protocol, work.as_mut(), &mut windows);
+    let halted = match halt {
+        None => None,
+        Some(halt) if windows.len() < inits => return Err(halt.into()),
+        Some(Halt::Stopped) => Some("it was stopped".into()),
+        Some(Halt::Gpu(error)) => Some(error.to_string()),
+    };
+
+    let Finished { timing, trace, failed_reads, last_failure } = protocol.finish();
+    let [cold, open, hot] = [cold, opened, hot]
+        .map(|rest| rest.map(|Rest { start_s, duration_s }| energy::idle(&trace, start_s, duration_s)));
+    let mut record = Record {
+        schema: SCHEMA,
+        protocol: PROTOCOL.into(),
+        verdict: Verdict { status: Status::Invalid, judged: None, flags: vec![], reasons: vec![] },
+        tool: machine::this_program(),
+        host: machine::this_machine(),
+        adapter,
+        source,
+        inputs,
+        kernel,
+        run: Course {
+            started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            halted,
+            no_sensor,
+            failed_reads,
+            last_failure,
+            label: None,
+            slurm: None,
+        },
+        idle: IdlePower { cold, open, hot },
+        warm_up,
+        windows: summary::by_trace(&windows, &trace),
+        summary: Summary::default(),
+        trace,
+        truth,
+        timing,
+        plan,
+    };
+    record.summary = summary::of(&record);
+    record.verdict = validity::of(&record);
+    Ok(record)
+}
+
+/// What can be cut short: warm-up, rounds, and the last look at the device without work.
+struct Rounds {
+    warm_up: Option<WarmUp>,
+    hot: Option<Rest>,
+    halt: Option<Halt>,
+}
+
+/// Windows that were finished before a halt are in `windows`.
+fn rounds(protocol: &mut Protocol, work: &mut dyn Workload, windows: &mut Vec<Window>) -> Rounds {
+    let mut done = Rounds { warm_up: None, hot: None, halt: None };
+    let mut steps = || {
+        done.warm_up = Some(protocol.warm_up(work)?);
+        protocol.rounds(work, windows)?;
+        done.hot = protocol.idle_after_work()?;
+        Ok(())
+    };
+    let outcome: Result<(), Halt> = steps();
+    done.halt = outcome.err();
+    done
+}

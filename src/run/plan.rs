@@ -1,0 +1,214 @@
+//! What will be measured: the options, completed by what the adapter is.
+
+use crate::operands::{Dtype, Init};
+use crate::record::Plan;
+use crate::record::plan::MOST_INITS;
+use clap::Args;
+use thiserror::Error;
+
+/// What the command line says of a plan.
+#[derive(Clone, Debug, Args)]
+pub struct PlanOptions {
+    /// n: the matrices are n × n [default: 10000; 1024 on a software adapter]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub size: Option<usize>,
+    /// Type of the elements of A and B; f16 is summed in f32, i8 in i32
+    #[arg(long, value_enum, default_value = "f32")]
+    pub dtype: Dtype,
+    /// How A and B are initialised, the reference first: zeros, ones, constant:3.14159, gaussian, gaussian:1024 (standard
+    /// deviation), uniform, sparse:0.5 (share of zeros), ternary, integers, sorted, mantissa:8 (bits kept), positive
+    #[arg(long, value_name = "INIT,INIT,…", value_delimiter = ',', default_value = "zeros,gaussian")]
+    pub init: Vec<Init>,
+    /// All of these inits, and what of the difference their bits explain
+    #[arg(long, conflicts_with = "init")]
+    pub atlas: bool,
+    /// Seed of the random numbers
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0)]
+    pub seed: u64,
+    /// Rounds, each a window of every init [default: 6; 4 with --quick]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub rounds: Option<u32>,
+    /// Length of a window [default: 10; 2 with --quick]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub window: Option<f64>,
+    /// Products before each window, until sensor and clock have settled [default: 3, or thrice what the sensor averages
+    /// over; with --quick 1, or 0.5 for more than two inits]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub settling: Option<f64>,
+    /// Longest warm-up [default: 120; 10 with --quick]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub warm_up: Option<f64>,
+    /// Fewer and shorter rounds: a first look (always so on a software adapter)
+    #[arg(long)]
+    pub quick: bool,
+    /// Hold the GPU's clock for the run (most drivers ask for root)
+    #[arg(long, value_name = "MHZ", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub lock_clock: Option<u32>,
+    /// Of which sweep it is a part.
+    #[arg(skip)]
+    pub sweep: Option<String>,
+}
+
+impl Default for PlanOptions {
+    /// As without any option.
+    fn default() -> Self {
+        PlanOptions {
+            size: None,
+            dtype: Dtype::F32,
+            init: vec![Init::Zeros, Init::Gaussian],
+            atlas: false,
+            seed: 0,
+            rounds: None,
+            window: None,
+            settling: None,
+            warm_up: None,
+            quick: false,
+            lock_clock: None,
+            sweep: None,
+        }
+    }
+}
+
+/// What of the command line makes no plan.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum PlanError {
+    #[error("--size 0 has nothing to multiply: choose 1 or more")]
+    NoSize,
+    #[error("--size {size} does not fit {adapter}: the largest that does is --size {largest}")]
+    TooLarge { size: usize, largest: usize, adapter: String },
+    #[error("--dtype {dtype} is not for {adapter}: its driver has no such type; choose from {}", names(.has))]
+    NoDtype { dtype: Dtype, adapter: String, has: Vec<Dtype> },
+    #[error(
+        "--init needs at least two inits, the reference first, such as zeros,gaussian: their ratio is what is measured"
+    )]
+    Inits,
+    #[error("--init names {0} inits: {MOST_INITS} at most")]
+    Many(usize),
+    #[error("--init has {0} twice: name each init once, the reference first")]
+    Twice(Init),
+    #[error("--clocks: {device} does not have {asked}, but {has}")]
+    Clocks { asked: String, device: String, has: String },
+    #[error("--rounds {0} is outside 1 to 1000")]
+    Rounds(u32),
+    #[error("{option} {value} is outside {least} to {most} seconds")]
+    Seconds { option: &'static str, value: f64, least: f64, most: f64 },
+}
+
+fn names(dtypes: &[Dtype]) -> String {
+    dtypes.iter().map(|dtype| dtype.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// n without `--size`: the size of the experiment that this protocol repeats, and one that a CPU can do.
+const GPU_SIZE: usize = 10_000;
+const SOFTWARE_SIZE: usize = 1024;
+
+/// Completes the options. `largest` is the largest n that fits the adapter.
+///
+/// # Errors
+/// An option that cannot be met; the message names it.
+pub fn plan(options: &PlanOptions, software: bool, largest: usize, adapter: &str) -> Result<Plan, PlanError> {
+    let size = options.size.unwrap_or(if software { SOFTWARE_SIZE } else { GPU_SIZE }.min(largest));
+    match size {
+        0 => return Err(PlanError::NoSize),
+        _ if size > largest => return Err(PlanError::TooLarge { size, largest, adapter: adapter.into() }),
+        _ => {}
+    }
+    let inits = if options.atlas { Init::ALL.to_vec() } else { options.init.clone() };
+    match inits.len() {
+        ..2 => return Err(PlanError::Inits),
+        count if count > MOST_INITS => return Err(PlanError::Many(count)),
+        _ => {}
+    }
+    if let Some(i) = (1..inits.len()).find(|&i| inits[..i].contains(&inits[i])) {
+        return Err(PlanError::Twice(inits[i]));
+    }
+    let quick = options.quick || software;
+    let rounds = options.rounds.unwrap_or(if quick { 4 } else { 6 });
+    if !(1..=1000).contains(&rounds) {
+        return Err(PlanError::Rounds(rounds));
+    }
+    let seconds = |option, given: Option<f64>, usual: f64, least: f64, most: f64| match given.unwrap_or(usual) {
+        value if (least..=most).contains(&value) => Ok(value),
+        value => Err(PlanError::Seconds { option, value, least, most }),
+    };
+    let window_s = seconds("--window", options.window, if quick { 2.0 } else { 10.0 }, 0.1, 3600.0)?;
+    // A first look at many inits is short too.
+    let usual_s = match (quick, inits.len()) {
+        (false, _) => 3.0,
+        (true, ..=2) => 1.0,
+        (true, _) => 0.5,
+    };
+    let settling_s = seconds("--settling", options.settling, usual_s, 0.0, 600.0)?;
+    let usual = if quick { (3.0, 10.0) } else { (20.0, 120.0) };
+    let longest_s = seconds("--warm-up", options.warm_up, usual.1, 0.0, 3600.0)?;
+    let warm_up_s = if options.warm_up.is_some() { (longest_s.min(usual.0), longest_s) } else { usual };
+    Ok(Plan {
+        size,
+        dtype: options.dtype,
+        inits,
+        seed: options.seed,
+        rounds,
+        window_s,
+        settling_s,
+        warm_up_s,
+        idle_s: if quick { 1.0 } else { 5.0 },
+        lock_clock_mhz: options.lock_clock,
+        sweep: options.sweep.clone(),
+        settling_fixed: options.settling.is_some(),
+        window_fixed: options.window.is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Counter, PowerKind, Scope};
+
+    fn plan(options: PlanOptions) -> Result<Plan, PlanError> {
+        super::plan(&options, false, 20_000, "card")
+    }
+
+    #[test]
+    fn a_gpu_gets_the_standard_protocol_and_a_cpu_the_quick_one() {
+        let standard = plan(PlanOptions::default()).unwrap();
+        assert_eq!((standard.size, standard.rounds, standard.window_s, standard.settling_s), (10_000, 6, 10.0, 3.0));
+        let quick = super::plan(&PlanOptions::default(), true, 5760, "llvmpipe").unwrap();
+        assert_eq!((quick.size, quick.rounds, quick.window_s, quick.warm_up_s), (1024, 4, 2.0, (3.0, 10.0)));
+        assert_eq!(
+            super::plan(&PlanOptions::default(), false, 8192, "card").unwrap().size,
+            8192,
+            "the largest that fits"
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_the_name_of_its_option() {
+        let refused = |options| plan(options).unwrap_err().to_string();
+        assert!(refused(PlanOptions { size: Some(0), ..PlanOptions::default() }).contains("--size"));
+        let large = refused(PlanOptions { size: Some(20_001), ..PlanOptions::default() });
+        assert_eq!(large, "--size 20001 does not fit card: the largest that does is --size 20000");
+        assert!(refused(PlanOptions { rounds: Some(0), ..PlanOptions::default() }).contains("--rounds"));
+        for window_s in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(refused(PlanOptions { window: Some(window_s), ..PlanOptions::default() }).contains("--window"));
+        }
+        assert_eq!(plan(PlanOptions { init: vec![Init::Zeros], ..PlanOptions::default() }), Err(PlanError::Inits));
+        let many: Vec<Init> = (2..=102).map(|sigma| format!("gaussian:{sigma}").parse().unwrap()).collect();
+        assert_eq!(plan(PlanOptions { init: many, ..PlanOptions::default() }), Err(PlanError::Many(101)));
+        let inits = vec![Init::Gaussian, Init::Zeros, Init::Gaussian];
+        assert_eq!(plan(PlanOptions { init: inits, ..PlanOptions::default() }), Err(PlanError::Twice(Init::Gaussian)));
+    }
+
+    #[test]
+    fn a_slow_sensor_stretches_the_plan_but_never_the_users_word() {
+        let source = Source {
+            counter: Some(Counter { resolution_uj: None, wraps_at_uj: None }),
+            power: Some(PowerKind::AverageMs(2000)),
+            ..Source::new("test", "card", Scope::Board)
+        };
+        let slow = plan(PlanOptions::default()).unwrap().timing(Some(&source), Some(2.2));
+        assert_eq!((slow.settling_s, slow.window_s), (6.0, 22.0));
+        let options = PlanOptions { settling: Some(1.0), window: Some(5.0), ..PlanOptions::default() };
+        let fixed = plan(options).unwrap().timing(Some(&source), Some(2.2));
+        assert_eq!((fixed.settling_s, fixed.window_s), (1.0, 5.0));
+    }
+}

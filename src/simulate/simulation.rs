@@ -1,0 +1,127 @@
+//! A simulated board, ready for one run.
+
+use super::fault::Fault;
+use super::gpu::{SimulatedGpu, Trouble};
+use super::models::Model;
+use super::random::Noise;
+use super::sensor::{SimulatedReader, TickSampler};
+use super::world::{SimulatedClock, SimulatedWork, World, lock};
+use crate::operands::{Activity, Bits, Dtype, Init};
+use crate::protocol::{LONGEST_SUBMISSION_S, MOST_REPEATS, SUBMISSION_S};
+use crate::record::{AdapterInfo, AdapterType, Inputs, Plan, Source};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// A simulated board, ready for one run.
+pub struct Simulation {
+    model: Model,
+    plan: Plan,
+    world: Arc<Mutex<World>>,
+}
+
+impl Simulation {
+    /// The plan's seed varies the noise.
+    pub fn new(model: Model, plan: Plan, real_time: bool) -> Self {
+        let mut model = model;
+        if let Some(mhz) = plan.lock_clock_mhz {
+            let share = (f64::from(mhz) / model.gpu.clock_mhz).min(1.0);
+            for figure in
+                [&mut model.gpu.clock_mhz, &mut model.gpu.flop_per_s, &mut model.gpu.zeros_w, &mut model.gpu.gaussian_w]
+            {
+                *figure *= share;
+            }
+        }
+        let mut noise = Noise::new(plan.seed, 1);
+        // In the middle of a window, and neither of the first nor of the last.
+        let looks_to_onset = 2 + noise.between(0.0, (plan.windows() - 2.0).max(0.0)) as u32;
+        let after_look_s = plan.settling_s + plan.window_s * noise.between(0.25, 0.65);
+        let mut gpu = SimulatedGpu::new(model.gpu, plan.flop(), Noise::new(plan.seed, 0));
+        gpu.trouble = Trouble { cap_flag: model.fault == Some(Fault::CapFlag), ..Trouble::default() };
+        let world = World {
+            now_s: 0.0,
+            gpu,
+            noise,
+            read_s: 0.0,
+            pace: real_time.then(Instant::now),
+            fault: model.fault,
+            looks_to_onset,
+            after_look_s,
+            onset_s: f64::INFINITY,
+            rounds_s: plan.rounds_s(plan.timing(None, None)),
+        };
+        Simulation { model, plan, world: Arc::new(Mutex::new(world)) }
+    }
+
+    /// From now on it draws what an open device draws.
+    pub fn open(&self) {
+        lock(&self.world).gpu.opened = true;
+    }
+
+    /// What is run on it.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The board's sensor.
+    pub fn source(&self) -> Source {
+        let Model { title, gpu, sensor, fault, .. } = &self.model;
+        SimulatedReader::source_of(sensor, title, gpu.limit_w, *fault)
+    }
+
+    /// How the board calls itself.
+    pub fn adapter(&self) -> AdapterInfo {
+        AdapterInfo::new(format!("Simulated {}", self.model.title), self.model.vendor, AdapterType::Other, "simulated")
+    }
+
+    pub fn clock(&self) -> SimulatedClock {
+        SimulatedClock(self.world.clone())
+    }
+
+    pub fn sampler(&self) -> TickSampler {
+        let Model { sensor, fault, .. } = self.model;
+        let reader = SimulatedReader::new(self.source(), sensor, fault, self.world.clone(), self.plan.seed);
+        TickSampler::new(reader, self.world.clone(), Noise::new(self.plan.seed, 3))
+    }
+
+    pub fn work(&self) -> SimulatedWork {
+        let product_s = lock(&self.world).gpu.product_s();
+        let products_per_submission = if product_s > LONGEST_SUBMISSION_S {
+            1.0 / (product_s / SUBMISSION_S).ceil()
+        } else {
+            (SUBMISSION_S / product_s).floor().clamp(1.0, MOST_REPEATS as f64)
+        };
+        let bit_flips = |init| activity(init).bit_flips(Bits::Operands);
+        let watts = |&init: &Init| self.model.gpu.dynamic_w(bit_flips(init) / bit_flips(Init::Gaussian));
+        let watts = self.plan.inits.iter().map(watts).collect();
+        SimulatedWork { world: self.world.clone(), watts, products_per_submission }
+    }
+
+    /// What would have been multiplied.
+    pub fn inputs(&self) -> BTreeMap<Init, Inputs> {
+        let inputs = |init| Inputs {
+            digest_a: String::new(),
+            digest_b: String::new(),
+            scale_a: None,
+            scale_b: None,
+            activity: Some(activity(init)),
+        };
+        self.plan.inits.iter().map(|&init| (init, inputs(init))).collect()
+    }
+}
+
+/// n of the matrices whose bits a simulated board multiplies: enough for the mean, and quickly counted.
+const ACTIVITY_SIZE: usize = 256;
+
+/// The bits of an init that flip, counted once a program.
+fn activity(init: Init) -> Activity {
+    static KNOWN: Mutex<BTreeMap<Init, Activity>> = Mutex::new(BTreeMap::new());
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = known().get(&init).copied();
+    found.unwrap_or_else(|| {
+        // Not under the lock: a thread that counts with others may be given a task that waits for it.
+        let counted =
+            Activity::of(Dtype::F32, init, 0, ACTIVITY_SIZE).unwrap_or_else(|| unreachable!("256 is more than 1"));
+        *known().entry(init).or_insert(counted)
+    })
+}
