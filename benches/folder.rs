@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use wattmul::run::PlanOptions;
 use wattmul::record::Record;
+use wattmul::run::PlanOptions;
 use wattmul::simulate;
 use wattmul::simulate::MODELS;
 

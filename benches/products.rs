@@ -6,12 +6,12 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use std::time::Duration;
-use wattmul::operands::Dtype;
 use wattmul::gpu::adapter;
 use wattmul::gpu::adapter::Backend;
 use wattmul::gpu::buffers::Buffers;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
 use wattmul::gpu::matmul::Compiled;
+use wattmul::operands::Dtype;
 use wattmul::operands::Init;
 
 fn main() {

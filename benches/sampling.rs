@@ -3,13 +3,13 @@
 //!     cargo bench --bench sampling
 
 use std::time::{Duration, Instant};
-use wattmul::run::measure::HostClock;
-use wattmul::protocol::SAMPLING_PERIOD;
+use wattmul::power::PowerReader;
 use wattmul::power::sampler::SamplingThread;
+use wattmul::protocol::SAMPLING_PERIOD;
+use wattmul::protocol::Sampler;
 use wattmul::protocol::{PowerError, Reading};
 use wattmul::record::{PowerKind, Scope, Source};
-use wattmul::power::PowerReader;
-use wattmul::protocol::Sampler;
+use wattmul::run::measure::HostClock;
 
 struct Trivial(Source);
 

@@ -5,10 +5,10 @@
 mod common;
 
 use divan::Bencher;
-use wattmul::operands::Dtype;
 use wattmul::gpu::verify::Expectation;
-use wattmul::operands::matrix::CHUNK_BYTES;
+use wattmul::operands::Dtype;
 use wattmul::operands::Init;
+use wattmul::operands::matrix::CHUNK_BYTES;
 
 const SIZE: usize = 10_000;
 

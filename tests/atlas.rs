@@ -7,17 +7,17 @@ use rayon::prelude::*;
 use std::fmt::Write;
 use std::sync::LazyLock;
 use wattmul::analysis::bit_power;
-use wattmul::operands::Bits;
-use wattmul::operands::Init;
-use wattmul::record::Plan;
-use wattmul::run::PlanOptions;
-use wattmul::record::{Record, Truth};
-use wattmul::simulate;
-use wattmul::simulate::{MODELS, Model, Simulation, endless};
-use wattmul::record::Estimate;
 use wattmul::analysis::summary;
 use wattmul::analysis::validity;
+use wattmul::operands::Bits;
+use wattmul::operands::Init;
+use wattmul::record::Estimate;
+use wattmul::record::Plan;
 use wattmul::record::Status;
+use wattmul::record::{Record, Truth};
+use wattmul::run::PlanOptions;
+use wattmul::simulate;
+use wattmul::simulate::{MODELS, Model, Simulation, endless};
 
 /// On each board.
 const SEEDS: u64 = if cfg!(debug_assertions) { 2 } else { 25 };

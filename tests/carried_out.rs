@@ -6,19 +6,19 @@ mod common;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
-use wattmul::protocol::GpuError;
-use wattmul::run::measure::HostClock;
-use wattmul::record::Plan;
-use wattmul::run::PlanOptions;
-use wattmul::power::sampler::SamplingThread;
-use wattmul::protocol::{PowerError, Reading};
-use wattmul::record::{PowerKind, Scope, Source};
 use wattmul::power::PowerReader;
+use wattmul::power::sampler::SamplingThread;
+use wattmul::protocol::GpuError;
 use wattmul::protocol::{DeviceSpan, Workload};
+use wattmul::protocol::{PowerError, Reading};
+use wattmul::record::Plan;
 use wattmul::record::Record;
-use wattmul::run::RunError;
-use wattmul::simulate::Simulation;
 use wattmul::record::Status;
+use wattmul::record::{PowerKind, Scope, Source};
+use wattmul::run::PlanOptions;
+use wattmul::run::RunError;
+use wattmul::run::measure::HostClock;
+use wattmul::simulate::Simulation;
 
 /// Gives out another workload's answers until its last submission, and then an error.
 struct Failing {

@@ -12,14 +12,14 @@ mod toy_reader;
 
 use std::path::PathBuf;
 use std::time::Duration;
-use wattmul::record::Lead;
+use wattmul::power::sampler::SamplingThread;
 use wattmul::protocol::GpuError;
-use wattmul::run::measure::HostClock;
+use wattmul::protocol::PowerError;
+use wattmul::protocol::{DeviceSpan, Workload};
+use wattmul::record::Lead;
 use wattmul::record::Plan;
 use wattmul::run::PlanOptions;
-use wattmul::protocol::PowerError;
-use wattmul::power::sampler::SamplingThread;
-use wattmul::protocol::{DeviceSpan, Workload};
+use wattmul::run::measure::HostClock;
 
 #[test]
 fn the_reader_that_is_printed_is_the_one_that_is_tested() {

@@ -10,8 +10,8 @@ use predicates::str::contains;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
-use wattmul::record::AdapterInfo;
 use wattmul::host::claim::Claim;
+use wattmul::record::AdapterInfo;
 use wattmul::record::Record;
 use wattmul::record::Status;
 

@@ -4,9 +4,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use wattmul::run::PlanOptions;
 use wattmul::protocol::{Event, Stage};
 use wattmul::record::Truth;
+use wattmul::run::PlanOptions;
 use wattmul::simulate;
 use wattmul::simulate::Simulation;
 

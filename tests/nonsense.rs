@@ -10,20 +10,21 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::LazyLock;
+use wattmul::analysis::compare;
 use wattmul::analysis::overview;
 use wattmul::analysis::overview::Run;
-use wattmul::run::PlanOptions;
+use wattmul::archive::validate;
 use wattmul::record::Record;
+use wattmul::record::read;
 use wattmul::report::{csv, table};
+use wattmul::run::PlanOptions;
 use wattmul::simulate;
 use wattmul::simulate::Simulation;
-use wattmul::analysis::compare;
-use wattmul::record::read;
-use wattmul::archive::validate;
 
 /// A small record of each kind: with a counter, with power figures alone, and without a sensor.
 static RECORDS: LazyLock<Vec<Record>> = LazyLock::new(|| {
-    let short = PlanOptions { window_s: Some(0.5), settling_s: Some(0.0), warm_up_s: Some(0.5), ..PlanOptions::default() };
+    let short =
+        PlanOptions { window_s: Some(0.5), settling_s: Some(0.0), warm_up_s: Some(0.5), ..PlanOptions::default() };
     let record = |model: &str, no_sensor: Option<&str>| {
         let model = model.parse().unwrap();
         let plan = simulated::plan(&model, &PlanOptions { rounds: Some(3), ..short.clone() }).unwrap();

@@ -7,8 +7,8 @@ use common::{BRIEF, Locked, Running, fake_nvml, measured, no_software_driver, on
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::path::Path;
-use wattmul::record::Lead;
 use wattmul::operands::Init;
+use wattmul::record::Lead;
 use wattmul::record::PowerKind;
 use wattmul::record::Record;
 use wattmul::record::Status;

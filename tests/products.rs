@@ -5,10 +5,7 @@ mod common;
 
 use half::f16;
 use std::rc::Rc;
-use wattmul::operands::{Dtype, Element, dtype};
-use wattmul::protocol::GpuError;
 use wattmul::gpu::adapter;
-use wattmul::record::AdapterType;
 use wattmul::gpu::adapter::{Backend, Gpu};
 use wattmul::gpu::buffers::{Buffers, Uploaded};
 use wattmul::gpu::kernel::KERNELS;
@@ -16,8 +13,11 @@ use wattmul::gpu::matmul::{Compiled, Matmul};
 use wattmul::gpu::tune;
 use wattmul::gpu::tune::Candidates;
 use wattmul::gpu::verify::Expectation;
+use wattmul::operands::{Dtype, Element, dtype};
 use wattmul::operands::{Init, Matrix, Operand};
+use wattmul::protocol::GpuError;
 use wattmul::protocol::Workload;
+use wattmul::record::AdapterType;
 
 /// The software adapter, as a machine with GPUs has it last.
 fn gpu() -> Option<Gpu> {

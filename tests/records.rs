@@ -9,8 +9,8 @@ use predicates::str::{contains, is_empty};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use wattmul::run::PlanOptions;
 use wattmul::record::Record;
+use wattmul::run::PlanOptions;
 use wattmul::simulate;
 
 fn wattmul(arguments: &[&str], path: &Path) -> assert_cmd::assert::Assert {

@@ -9,20 +9,20 @@ use common::skipped;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use wattmul::operands::Dtype;
-use wattmul::operands::{Init, Matrix, Operand};
 use wattmul::analysis::overview;
 use wattmul::analysis::overview::Overview;
-use wattmul::run::PlanOptions;
+use wattmul::analysis::sweep::Sweep;
+use wattmul::analysis::validity;
+use wattmul::operands::Dtype;
+use wattmul::operands::{Init, Matrix, Operand};
+use wattmul::record::text::printable;
 use wattmul::record::{Inputs, Record};
 use wattmul::report::canvas::{Ink, Layout, Shape};
 use wattmul::report::dots::{DotRow, Rows};
 use wattmul::report::{atlas, html, markdown, sweep as painted, types};
+use wattmul::run::PlanOptions;
 use wattmul::simulate;
 use wattmul::simulate::{MODELS, Model, Simulation};
-use wattmul::analysis::sweep::Sweep;
-use wattmul::record::text::printable;
-use wattmul::analysis::validity;
 
 /// Large enough that a product outlasts what surrounds it, and small enough that the matrices are made in no time.
 const SIZE: usize = 1024;
@@ -99,7 +99,8 @@ const CLOCKS: [u32; 4] = [600, 900, 1200, 1380];
 
 /// A sweep, on another such GPU.
 fn a_sweep() -> impl Iterator<Item = Record> {
-    let options = |mhz| PlanOptions { lock_clock_mhz: Some(mhz), sweep: Some("1a2b3c4d".into()), ..PlanOptions::default() };
+    let options =
+        |mhz| PlanOptions { lock_clock_mhz: Some(mhz), sweep: Some("1a2b3c4d".into()), ..PlanOptions::default() };
     CLOCKS.into_iter().map(move |mhz| named(HOSTILE[5], run(MODELS[2], options(mhz), None)))
 }
 

@@ -7,10 +7,10 @@ use common::{BRIEF, BRIEF_TUNED, longest_line, measured, no_software_driver, rec
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
 use wattmul::analysis::bit_power;
+use wattmul::analysis::{summary, validity};
 use wattmul::operands::Activity;
 use wattmul::operands::Init;
 use wattmul::record::Status;
-use wattmul::analysis::{summary, validity};
 
 #[test]
 fn a_quick_run_prints_a_summary_and_saves_a_record_that_can_be_computed_again() {

@@ -3,12 +3,12 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
-use wattmul::run::PlanOptions;
-use wattmul::record::{Record, Truth};
-use wattmul::simulate;
-use wattmul::simulate::Simulation;
 use wattmul::archive::validate;
 use wattmul::archive::validate::Depth;
+use wattmul::record::{Record, Truth};
+use wattmul::run::PlanOptions;
+use wattmul::simulate;
+use wattmul::simulate::Simulation;
 
 fn wattmul(folder: &std::path::Path, args: &[&str]) -> assert_cmd::assert::Assert {
     let mut command = Command::cargo_bin("wattmul").unwrap();

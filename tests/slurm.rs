@@ -11,8 +11,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use wattmul::record::Record;
 use wattmul::analysis::{summary, validity};
+use wattmul::record::Record;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/slurm/wattmul.sbatch");
 /// Options that make a run short; the script's own come before them.

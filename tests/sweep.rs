@@ -4,14 +4,14 @@ use assert_cmd::Command;
 use predicates::str::contains;
 use rayon::prelude::*;
 use std::fmt::Write;
+use wattmul::analysis::sweep::{Fit, Sweep};
 use wattmul::operands::Init;
 use wattmul::record::Plan;
-use wattmul::run::PlanOptions;
 use wattmul::record::{Record, Truth};
+use wattmul::run::Clocks;
+use wattmul::run::PlanOptions;
 use wattmul::simulate;
 use wattmul::simulate::{MODELS, Model, Simulation, endless};
-use wattmul::run::Clocks;
-use wattmul::analysis::sweep::{Fit, Sweep};
 
 /// On each board.
 const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 20 };

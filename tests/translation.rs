@@ -7,8 +7,8 @@ mod spirv;
 mod common;
 
 use naga::back::{hlsl, msl};
-use wattmul::operands::Dtype;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
+use wattmul::operands::Dtype;
 
 fn metal(kernel: &Kernel, dtype: Dtype) -> String {
     let (module, info) = spirv::parse(kernel, dtype).unwrap();

@@ -6,16 +6,15 @@
 use rayon::prelude::*;
 use std::fmt::Write;
 use std::sync::LazyLock;
-use wattmul::operands::Init;
-use wattmul::record::Plan;
-use wattmul::run::PlanOptions;
-use wattmul::protocol::{Clock, Sampler, Workload};
-use wattmul::record::{Record, Truth};
-use wattmul::simulate::sensor::CounterModel;
-use wattmul::simulate;
-use wattmul::simulate::{Fault, MODELS, Model, Simulation, endless, truth};
 use wattmul::analysis::stats;
+use wattmul::operands::Init;
+use wattmul::protocol::{Clock, Sampler, Workload};
+use wattmul::record::Plan;
 use wattmul::record::{Flag, Status};
+use wattmul::record::{Record, Truth};
+use wattmul::run::PlanOptions;
+use wattmul::simulate::sensor::CounterModel;
+use wattmul::simulate::{Fault, MODELS, Model, Simulation, endless, truth};
 
 /// All together: a sample that is too small for shares in a debug build.
 const EXPERIMENTS: u64 = if cfg!(debug_assertions) { 27 } else { 2000 };

@@ -6,8 +6,8 @@ mod common;
 use common::{BRIEF, BRIEF_TUNED, measured, no_software_driver, records, wattmul};
 use predicates::prelude::*;
 use predicates::str::contains;
-use wattmul::operands::Dtype;
 use wattmul::gpu::kernel::KERNELS;
+use wattmul::operands::Dtype;
 
 #[test]
 fn a_run_in_every_type_is_verified_recorded_and_named_by_it() {

@@ -176,8 +176,8 @@ pub fn cautions(a: &Record, b: &Record) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::PlanOptions;
-    use crate::simulate;
+    use crate::run::{PlanOptions, simulated};
+    
 
     fn record(model: &str, seed: u64) -> Record {
         let model = model.parse().unwrap();

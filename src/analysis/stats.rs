@@ -379,7 +379,7 @@ mod tests {
                 let mut turns = vec![vec![]; INITS];
                 let mut before = 0;
                 for round in 0..rounds {
-                    let order = crate::order::of_round(INITS, round);
+                    let order = crate::protocol::order::of_round(INITS, round);
                     let mut logs = [(0.0, 0); INITS];
                     for (place, &init) in order.iter().enumerate() {
                         let noise: f64 = StandardNormal.sample(&mut random);

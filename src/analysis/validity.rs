@@ -327,8 +327,8 @@ fn off_neighbours(values: &[f64]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::analysis::summary;
-    use crate::run::PlanOptions;
-    use crate::simulate;
+    use crate::run::{PlanOptions, simulated};
+    
 
     /// A good run of a simulated board, as real as a record can be without a GPU.
     fn record() -> Record {

@@ -216,17 +216,27 @@ pub fn unseen<'a>(infos: impl Iterator<Item = &'a AdapterInfo>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::power::{hwmon, rocm_smi};
     use crate::record::{AdapterType, Counter, PowerKind, Scope};
 
-    fn sensor(api: Api, address: Option<&str>, power_w: Option<f64>, adapter: Option<usize>) -> Sensor {
+    fn sensor(
+        interface: &'static Interface,
+        address: Option<&str>,
+        power_w: Option<f64>,
+        adapter: Option<usize>,
+    ) -> Sensor {
         let source = Source {
             pci_address: address.map(|address| address.parse().unwrap()),
-            counter: (api == Api::RocmSmi).then_some(Counter { resolution_uj: None, wraps_at_uj: None }),
+            counter: (interface.name == "rocm-smi").then_some(Counter { resolution_uj: None, wraps_at_uj: None }),
             power: power_w.map(|_| PowerKind::Average),
-            ..Source::new(if api == Api::Hwmon { "hwmon" } else { "ROCm SMI" }, "AMD Radeon \u{1b}[31mRX", Scope::Gpu)
+            ..Source::new(
+                if interface.name == "hwmon" { "hwmon" } else { "ROCm SMI" },
+                "AMD Radeon \u{1b}[31mRX",
+                Scope::Gpu,
+            )
         };
         let reading = Reading { temperature_c: Some(51.0), energy_uj: Some(7_000_000), ..Reading::default() };
-        Sensor { api, index: 0, source, reading: Ok(reading), power_w, adapter }
+        Sensor { interface, index: 0, source, reading: Ok(reading), power_w, adapter }
     }
 
     fn two() -> Devices {
@@ -235,14 +245,14 @@ mod tests {
             pci_address: address.map(|address| address.parse().unwrap()),
             ..AdapterInfo::new(name, "AMD", AdapterType::Discrete, "vulkan")
         };
-        let mut gone = sensor(Api::Hwmon, None, None, None);
+        let mut gone = sensor(&hwmon::INTERFACE, None, None, None);
         gone.reading = Err(PowerError::Failed { what: "reading".into(), why: "gone".into(), fix: "look for it" });
         Devices {
             grant: Ok(Grant::default()),
             adapters: Ok(vec![info("AMD Radeon", Some("0000:03:00.0")), info("other", None)]),
             sensors: vec![
-                sensor(Api::RocmSmi, Some("0000:03:00.0"), Some(200.04), Some(0)),
-                sensor(Api::Hwmon, Some("0000:03:00.0"), None, Some(0)),
+                sensor(&rocm_smi::INTERFACE, Some("0000:03:00.0"), Some(200.04), Some(0)),
+                sensor(&hwmon::INTERFACE, Some("0000:03:00.0"), None, Some(0)),
                 gone,
             ],
             refusals: vec![PowerError::NoPermission { what: "RAPL".into(), fix: "sudo chmod" }],

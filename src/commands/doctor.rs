@@ -208,6 +208,7 @@ fn battery(sys: &Path) -> Option<Finding> {
 #[cfg(all(test, unix))] // sysfs names hold colons
 mod tests {
     use super::*;
+    use crate::power::{nvml, rapl, rocm_smi};
     use crate::record::{Counter, PowerKind, Scope};
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -259,77 +260,65 @@ mod tests {
     #[test]
     fn only_interfaces_that_matter_here_are_missed() {
         let absent = || Err(PowerError::Absent { what: "NVML".into(), fix: "install it" });
-        assert_eq!(interface(Api::Nvml, &absent(), &["AMD".into()], &[]), None);
-        let missed = interface(Api::Nvml, &absent(), &["NVIDIA".into()], &[]).unwrap();
+        let card = |vendor| [info(AdapterType::Discrete, vendor, None)];
+        assert_eq!(availability(&nvml::INTERFACE, &absent(), &card("AMD")), None);
+        let missed = availability(&nvml::INTERFACE, &absent(), &card("NVIDIA")).unwrap();
         assert_eq!((missed.state, missed.text.as_str()), (State::Bad, "NVML is not here"));
         assert_eq!(missed.fix.as_deref(), Some("install it"));
         let refused = Err(PowerError::NoPermission { what: "RAPL".into(), fix: "sudo chmod" });
-        assert_eq!(interface(Api::Rapl, &refused, &[], &[]).unwrap().state, State::Note);
+        assert_eq!(availability(&rapl::INTERFACE, &refused, &[]).unwrap().state, State::Note);
         let software = [info(AdapterType::Software, "Mesa", None)];
-        assert_eq!(interface(Api::Rapl, &refused, &[], &software).unwrap().state, State::Bad);
-        let works = interface(Api::Nvml, &Ok(vec![source("0000:01:00.0")]), &[], &[]).unwrap();
+        assert_eq!(availability(&rapl::INTERFACE, &refused, &software).unwrap().state, State::Bad);
+        let works = availability(&nvml::INTERFACE, &Ok(vec![source("0000:01:00.0")]), &[]).unwrap();
         assert_eq!(works.text, "nvml 12.570: RTX");
     }
 
     #[test]
     fn each_adapter_has_its_sensor_or_none() {
-        let sources = [(Api::Nvml, source("0000:01:00.0"))];
+        let sources = [(&nvml::INTERFACE, source("0000:01:00.0"))];
         let with = sensor(&info(AdapterType::Discrete, "NVIDIA", Some("0000:01:00.0")), &sources);
         assert_eq!(
             (with.state, with.text.as_str()),
             (State::Good, "card is measured by nvml (energy counter and instant power)")
         );
         assert_eq!(sensor(&info(AdapterType::Discrete, "NVIDIA", Some("0000:02:00.0")), &sources).state, State::Bad);
-        let shared =
-            [(Api::RocmSmi, Source { shared_with: vec!["0000:02:00.0".parse().unwrap()], ..source("0000:01:00.0") })];
+        let shared = [(
+            &rocm_smi::INTERFACE,
+            Source { shared_with: vec!["0000:02:00.0".parse().unwrap()], ..source("0000:01:00.0") },
+        )];
         let die = sensor(&info(AdapterType::Discrete, "AMD", Some("0000:01:00.0")), &shared);
         assert!(die.state == State::Note && die.text.contains("together with 0000:02:00.0"), "{die:?}");
     }
 
     #[test]
     fn a_lowered_limit_is_named_with_its_share() {
-        let finding = power_limit(Api::Nvml, &source("0000:01:00.0")).unwrap();
+        let finding = power_limit(&nvml::INTERFACE, &source("0000:01:00.0")).unwrap();
         assert_eq!(finding.text, "RTX is limited to 230 W, 62 % of its 370 W");
         assert_eq!(finding.fix.as_deref(), Some("sudo nvidia-smi --power-limit=370"));
         let usual = Source { power_limit_w: Some(370.0), ..source("0000:01:00.0") };
-        assert_eq!(power_limit(Api::Nvml, &usual), None);
-        assert_eq!(power_limit(Api::Nvml, &Source { default_power_limit_w: None, ..usual }), None);
+        assert_eq!(power_limit(&nvml::INTERFACE, &usual), None);
+        assert_eq!(power_limit(&nvml::INTERFACE, &Source { default_power_limit_w: None, ..usual }), None);
     }
 
     #[test]
-    fn what_nvml_tells_is_judged() {
-        let state =
-            |persistent, programs, display| nvml::GpuState { name: "RTX".into(), persistent, programs, display };
-        assert_eq!(nvidia(&state(None, None, None)), []);
-        assert_eq!(nvidia(&state(Some(true), Some(0), Some(false))), []);
-        let subjects: Vec<&str> =
-            nvidia(&state(Some(false), Some(2), Some(true))).iter().map(|finding| finding.subject).collect();
-        assert_eq!(subjects, ["driver", "programs", "display"]);
-    }
-
-    #[test]
-    fn displays_programs_and_batteries_are_found_in_sysfs() {
-        let own = format!("class/kfd/kfd/proc/{}/pasid", std::process::id());
+    fn displays_and_batteries_are_found_in_sysfs() {
         let idle = tree(&[
             ("class/drm/card0-DP-1/status", "disconnected\n"),
-            (&own, "1"),
             ("class/power_supply/AC/type", "Mains\n"),
             ("class/power_supply/AC/online", "1\n"),
             ("class/power_supply/BAT0/type", "Battery\n"),
             ("class/power_supply/BAT0/status", "Discharging\n"),
         ]);
-        assert_eq!((displays(idle.path()), rocm_programs(idle.path()), battery(idle.path())), (vec![], None, None));
+        assert_eq!((displays(idle.path()), battery(idle.path())), (vec![], None));
         let busy = tree(&[
             ("class/drm/card0-DP-1/status", "connected\n"),
             ("class/drm/card0-HDMI-A-1/status", "connected\n"),
-            ("class/kfd/kfd/proc/1/pasid", "1"),
             ("class/power_supply/AC/type", "Mains\n"),
             ("class/power_supply/AC/online", "0\n"),
             ("class/power_supply/BAT0/type", "Battery\n"),
             ("class/power_supply/BAT0/status", "Discharging\n"),
         ]);
         assert_eq!(displays(busy.path()).len(), 1, "a card is named once");
-        assert!(rocm_programs(busy.path()).unwrap().text.ends_with(": 1"));
         assert_eq!(battery(busy.path()).unwrap().fix.as_deref(), Some("plug in its power supply"));
         let mouse = tree(&[
             ("class/power_supply/mouse/type", "Battery\n"),

@@ -6,8 +6,6 @@ use crate::operands::Dtype;
 use crate::protocol::GpuError;
 use crate::record::pci::vendor_name;
 use crate::record::{AdapterInfo, AdapterType, PciAddress};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;

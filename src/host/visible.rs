@@ -478,7 +478,9 @@ mod tests {
     fn buses(vendor: &str, count: u8, said: &[(&'static str, &str)]) -> Result<Vec<u8>, String> {
         let offered: Vec<AdapterInfo> = (1..=count).map(|bus| info(vendor, Some(bus))).collect();
         let (nvidia, amd) = if vendor == "AMD" { (vec![], gpus(count)) } else { (gpus(count), vec![]) };
-        let grant = grant(&variables(said), &offered, &Shown { nvidia, amd }).map_err(|error| error.to_string())?;
+        let shown = Shown { nvidia, amd };
+        let grant =
+            grant(&variables(said), &offered, &|vendor| shown.gpus_of(vendor)).map_err(|error| error.to_string())?;
         let given = |info: &&AdapterInfo| matches!(grant.standing(info), Standing::Given(_));
         Ok(offered.iter().filter(given).map(|info| info.pci_address.unwrap().bus).collect())
     }
@@ -543,7 +545,7 @@ mod tests {
         mixed[1].model = Some("other card".into());
         let shown = Shown { nvidia: mixed, amd: vec![] };
         let offered = [info("NVIDIA", Some(1)), info("NVIDIA", Some(2))];
-        let grant = |said: &[(&'static str, &str)]| grant(&variables(said), &offered, &shown);
+        let grant = |said: &[(&'static str, &str)]| grant(&variables(said), &offered, &|vendor| shown.gpus_of(vendor));
         let error = grant(&[(CUDA, "0")]).unwrap_err().to_string();
         assert!(error.contains("CUDA_DEVICE_ORDER=PCI_BUS_ID") && error.contains("UUID"), "{error}");
         assert!(grant(&[(CUDA, "0"), ("CUDA_DEVICE_ORDER", "FASTEST_FIRST")]).is_err());
@@ -618,7 +620,8 @@ mod tests {
         let offered = [info("NVIDIA", Some(1)), info("NVIDIA", Some(2)), info("AMD", Some(9)), info("Mesa", None)];
         let processor = ListedGpu { address: address(9), uuid: None, model: None };
         for amd in [vec![], vec![processor]] {
-            let grant = grant(&said, &offered, &Shown { nvidia: gpus(2), amd }).unwrap();
+            let shown = Shown { nvidia: gpus(2), amd };
+            let grant = grant(&said, &offered, &|vendor| shown.gpus_of(vendor)).unwrap();
             assert_eq!(grant.allowed(&offered).unwrap(), [1]);
             assert_eq!(grant.standing(&offered[2]), Standing::Forbidden("SLURM_JOB_GPUS=1".into()));
             let error = grant.check(&offered, 0).unwrap_err().to_string();
@@ -627,7 +630,7 @@ mod tests {
             grant.check(&offered, 3).unwrap();
         }
         let offered = [info("AMD", Some(1)), info("AMD", Some(2))];
-        let grant = grant(&said, &offered, &Shown { nvidia: vec![], amd: gpus(2) }).unwrap();
+        let grant = grant(&said, &offered, &|vendor| (Shown { nvidia: vec![], amd: gpus(2) }).gpus_of(vendor)).unwrap();
         assert_eq!(grant.allowed(&offered).unwrap(), [1]);
     }
 
@@ -635,18 +638,21 @@ mod tests {
     fn without_a_word_everything_is_allowed_and_in_a_job_without_gpus_nothing_is_taken() {
         let nothing = Shown { nvidia: vec![], amd: vec![] };
         let offered = [info("NVIDIA", Some(1)), info("Intel", Some(2)), info("Mesa", None)];
-        let free = grant(&variables(&[]), &offered, &nothing).unwrap();
+        let free = grant(&variables(&[]), &offered, &|vendor| nothing.gpus_of(vendor)).unwrap();
         assert_eq!(free.allowed(&offered).unwrap(), [0, 1], "the CPU is no GPU");
         assert_eq!(free.allowed(&offered[2..]).unwrap(), [0], "unless it is all that there is");
 
-        let job = grant(&variables(&[("SLURM_JOB_ID", "7")]), &offered, &nothing).unwrap();
+        let job = grant(&variables(&[("SLURM_JOB_ID", "7")]), &offered, &|vendor| nothing.gpus_of(vendor)).unwrap();
         let error = job.allowed(&offered).unwrap_err().to_string();
         assert!(error.contains("given no GPU") && error.contains("--gpus=1"), "{error}");
         job.check(&offered, 0).unwrap();
         assert_eq!(job.allowed(&offered[2..]).unwrap(), [0], "a cluster without GPUs measures its CPUs");
 
         // A variable of NVIDIA's says nothing of Intel's GPU.
-        let hidden = grant(&variables(&[(CUDA, "")]), &offered, &Shown { nvidia: gpus(1), amd: vec![] }).unwrap();
+        let hidden = grant(&variables(&[(CUDA, "")]), &offered, &|vendor| {
+            (Shown { nvidia: gpus(1), amd: vec![] }).gpus_of(vendor)
+        })
+        .unwrap();
         assert_eq!(hidden.allowed(&offered).unwrap(), [1]);
         let error = hidden.allowed(&offered[..1]).unwrap_err().to_string();
         assert!(error.contains("CUDA_VISIBLE_DEVICES="), "{error}");
@@ -657,18 +663,21 @@ mod tests {
         let nothing = Shown { nvidia: vec![], amd: vec![] };
         let offered = [info("NVIDIA", Some(1)), info("Mesa", None)];
         let refused = |said: &[(&'static str, &str)], offered: &[AdapterInfo]| {
-            grant(&variables(said), offered, &nothing).unwrap_err().to_string()
+            grant(&variables(said), offered, &|vendor| nothing.gpus_of(vendor)).unwrap_err().to_string()
         };
         let error = refused(&[(CUDA, "0")], &offered);
         assert!(error.starts_with("CUDA_VISIBLE_DEVICES=0 cannot be told") && error.contains("NVML"), "{error}");
         let error = refused(&[("SLURM_JOB_GPUS", "0"), (CUDA, "0")], &offered[1..]);
         assert!(error.starts_with("SLURM_JOB_GPUS=0 cannot be told") && error.contains("amdkfd"), "{error}");
         // Of a vendor that is not here at all, a variable may say what it likes.
-        assert_eq!(grant(&variables(&[(CUDA, "7")]), &offered[1..], &nothing).unwrap(), Grant::default());
+        assert_eq!(
+            grant(&variables(&[(CUDA, "7")]), &offered[1..], &|vendor| nothing.gpus_of(vendor)).unwrap(),
+            Grant::default()
+        );
 
         // Known to NVML, and not offered by Vulkan: not a reason to take another, nor the CPU.
         let shown = Shown { nvidia: gpus(2), amd: vec![] };
-        let grant = grant(&variables(&[(CUDA, "1")]), &offered, &shown).unwrap();
+        let grant = grant(&variables(&[(CUDA, "1")]), &offered, &|vendor| shown.gpus_of(vendor)).unwrap();
         for adapters in [&offered[..], &offered[1..]] {
             let error = grant.allowed(adapters).unwrap_err().to_string();
             assert!(error.starts_with("CUDA_VISIBLE_DEVICES=1 gives this process 0000:02:00.0"), "{error}");

@@ -132,8 +132,9 @@ fn absent(interface: &Interface, device: Option<&str>, list: &[String]) -> Power
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::power::{apple, hwmon, nvml, rapl, rocm_smi};
     use crate::protocol::Reading;
-    use crate::record::Scope;
+    use crate::record::{AdapterType, Scope, Source};
 
     struct Fixed(Source);
 
@@ -158,10 +159,10 @@ mod tests {
     fn a_sensor_is_named_by_interface_and_device() {
         assert_eq!("auto".parse(), Ok(SensorChoice::Auto));
         assert_eq!("none".parse(), Ok(SensorChoice::None));
-        assert_eq!("nvml".parse(), Ok(SensorChoice::Named(Api::Nvml, None)));
-        assert_eq!("nvml:0000:01:00.0".parse(), Ok(SensorChoice::Named(Api::Nvml, Some("0000:01:00.0".into()))));
-        assert_eq!("rocm-smi:1".parse(), Ok(SensorChoice::Named(Api::RocmSmi, Some("1".into()))));
-        assert_eq!("rapl".parse(), Ok(SensorChoice::Named(Api::Rapl, None)));
+        assert_eq!("nvml".parse(), Ok(SensorChoice::Named(&nvml::INTERFACE, None)));
+        assert_eq!("nvml:0000:01:00.0".parse(), Ok(SensorChoice::Named(&nvml::INTERFACE, Some("0000:01:00.0".into()))));
+        assert_eq!("rocm-smi:1".parse(), Ok(SensorChoice::Named(&rocm_smi::INTERFACE, Some("1".into()))));
+        assert_eq!("rapl".parse(), Ok(SensorChoice::Named(&rapl::INTERFACE, None)));
         for text in ["", "nvml:", "cuda", "auto:0", "none:1"] {
             assert!(text.parse::<SensorChoice>().unwrap_err().contains("nvml, rocm-smi, hwmon, apple, rapl"), "{text}");
         }
@@ -172,7 +173,8 @@ mod tests {
         let readers = || vec![reader(Some("0000:01:00.0")), reader(Some("0000:81:00.0"))];
         let picked = |device, adapter: Option<&str>| {
             let adapter = adapter.map(|address| address.parse().unwrap());
-            pick(Api::Nvml, readers(), device, adapter).map(|reader| reader.source().pci_address.unwrap().to_string())
+            pick(&nvml::INTERFACE, readers(), device, adapter)
+                .map(|reader| reader.source().pci_address.unwrap().to_string())
         };
         assert_eq!(picked(Some("1"), None).unwrap(), "0000:81:00.0");
         assert_eq!(picked(Some("00000000:01:00.0"), None).unwrap(), "0000:01:00.0");
@@ -181,8 +183,8 @@ mod tests {
             let error = picked(device, adapter).unwrap_err().to_string();
             assert!(error.contains("nvml:1 (card at 0000:81:00.0)"), "{error}");
         }
-        assert!(pick(Api::Nvml, vec![reader(None)], None, None).is_ok(), "the only one");
-        assert!(pick(Api::Nvml, vec![], None, None).is_err());
+        assert!(pick(&nvml::INTERFACE, vec![reader(None)], None, None).is_ok(), "the only one");
+        assert!(pick(&nvml::INTERFACE, vec![], None, None).is_err());
     }
 
     #[test]
@@ -195,17 +197,21 @@ mod tests {
         let software = adapter("llvmpipe", "Mesa", AdapterType::Software, None);
         let apple = adapter("Apple M5", "0x0000", AdapterType::Integrated, None);
         let at = |address| reader(address).source().clone();
-        assert!(belongs(Api::RocmSmi, &at(Some("0000:01:00.0")), &card));
-        assert!(!belongs(Api::Hwmon, &at(Some("0000:02:00.0")), &card));
-        assert!(!belongs(Api::Hwmon, &at(None), &software), "no address is not the same address");
-        assert!(belongs(Api::Rapl, &at(None), &software) && !belongs(Api::Rapl, &at(None), &card));
-        assert!(belongs(Api::Apple, &at(None), &apple) && !belongs(Api::Apple, &at(None), &card));
+        assert!((rocm_smi::INTERFACE.belongs)(&at(Some("0000:01:00.0")), &card));
+        assert!(!(hwmon::INTERFACE.belongs)(&at(Some("0000:02:00.0")), &card));
+        assert!(!(hwmon::INTERFACE.belongs)(&at(None), &software), "no address is not the same address");
+        assert!((rapl::INTERFACE.belongs)(&at(None), &software) && !(rapl::INTERFACE.belongs)(&at(None), &card));
+        assert!((apple::INTERFACE.belongs)(&at(None), &apple) && !(apple::INTERFACE.belongs)(&at(None), &card));
         let integrated = adapter("Intel UHD", "Intel", AdapterType::Integrated, Some("0000:00:02.0"));
-        assert!(belongs(Api::Rapl, &at(None), &integrated) && !belongs(Api::Rapl, &at(None), &apple));
-        assert_eq!(interfaces(&integrated), [Api::Hwmon, Api::Rapl]);
-        assert_eq!(interfaces(&card), [Api::RocmSmi, Api::Hwmon]);
-        assert_eq!(interfaces(&software), [Api::Rapl]);
-        assert_eq!(interfaces(&apple), [Api::Apple]);
-        assert_eq!(interfaces(&adapter("Mali", "Arm", AdapterType::Integrated, None)), []);
+        assert!((rapl::INTERFACE.belongs)(&at(None), &integrated) && !(rapl::INTERFACE.belongs)(&at(None), &apple));
+        let interfaces = |adapter: &AdapterInfo| -> Vec<&str> {
+            let serving = INTERFACES.iter().filter(|interface| (interface.serves)(adapter) != Serves::No);
+            serving.map(|interface| interface.name).collect()
+        };
+        assert_eq!(interfaces(&integrated), ["hwmon", "rapl"]);
+        assert_eq!(interfaces(&card), ["rocm-smi", "hwmon"]);
+        assert_eq!(interfaces(&software), ["rapl"]);
+        assert_eq!(interfaces(&apple), ["apple"]);
+        assert_eq!(interfaces(&adapter("Mali", "Arm", AdapterType::Integrated, None)), Vec::<&str>::new());
     }
 }

@@ -353,3 +353,19 @@ fn limiters(reasons: ThrottleReasons) -> Limiters {
     }
     set
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nvml_tells_is_judged() {
+        let state =
+            |persistent, programs, display| GpuState { name: "RTX".into(), persistent, programs, display };
+        assert_eq!(examine(&state(None, None, None)), []);
+        assert_eq!(examine(&state(Some(true), Some(0), Some(false))), []);
+        let subjects: Vec<&str> =
+            examine(&state(Some(false), Some(2), Some(true))).iter().map(|finding| finding.subject).collect();
+        assert_eq!(subjects, ["driver", "programs", "display"]);
+    }
+}

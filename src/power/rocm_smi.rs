@@ -752,4 +752,15 @@ mod tests {
         let missing: Result<fn(), libloading::Error> = Err(libloading::Error::DlSymUnknown);
         assert_eq!(call(&missing, |_| unreachable!()), Err(bindings::RSMI_STATUS_NOT_SUPPORTED));
     }
+
+    #[test]
+    fn other_programs_are_counted_and_this_one_is_not() {
+        let sys = tempfile::tempdir().unwrap();
+        let process = |id: u32| std::fs::create_dir_all(sys.path().join(format!("class/kfd/kfd/proc/{id}"))).unwrap();
+        process(std::process::id());
+        assert_eq!(programs(sys.path()), None);
+        process(1);
+        assert!(programs(sys.path()).unwrap().text.ends_with(": 1"));
+        assert_eq!(programs(Path::new("/nonexistent")), None);
+    }
 }

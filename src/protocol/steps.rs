@@ -11,8 +11,6 @@ use super::workload::{DeviceSpan, GpuError, IN_FLIGHT, Workload};
 use crate::record::{Plan, Row, Timing, Trace, WarmUp, Window, WindowPower, trace};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// A stretch without work.

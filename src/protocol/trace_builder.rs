@@ -4,8 +4,6 @@ use super::sensor::Sample;
 use crate::analysis::energy::period_s;
 use crate::record::trace::{IMPLAUSIBLE_W, round};
 use crate::record::{Limiters, Row, Trace};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// A sensor that does not answer for so long gets a row of nulls. Single reads fail now and then, and lose nothing.

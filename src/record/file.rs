@@ -164,8 +164,8 @@ fn write_value(value: &serde_json::Value, depth: usize, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::PlanOptions;
-    use crate::simulate;
+    use crate::run::{PlanOptions, simulated};
+    
     use crate::simulate::Model;
 
     #[test]

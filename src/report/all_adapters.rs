@@ -53,8 +53,8 @@ fn energy(record: &Record) -> Option<Estimate> {
 mod tests {
     use super::*;
     use crate::record::AdapterType;
-    use crate::run::PlanOptions;
-    use crate::simulate;
+    use crate::run::{PlanOptions, simulated};
+    
     use crate::simulate::Model;
 
     fn info(index: usize) -> AdapterInfo {

@@ -256,13 +256,14 @@ fn thinned(path: &[(f64, f64)]) -> Vec<(f64, f64)> {
 mod tests {
     use super::*;
     use crate::record::Truth;
-    use crate::run::PlanOptions;
-    use crate::simulate;
+    use crate::run::{PlanOptions, simulated};
+    
     use crate::simulate::{MODELS, Simulation};
 
     fn record(model: usize) -> Record {
-        let plan = simulated::plan(&MODELS[model], &PlanOptions { size: Some(4096), ..PlanOptions::default() }).unwrap();
-        Simulation::new(MODELS[model], plan, false).undisturbed(Truth::default(), None).unwrap()
+        let plan =
+            simulated::plan(&MODELS[model], &PlanOptions { size: Some(4096), ..PlanOptions::default() }).unwrap();
+        simulated::undisturbed(&Simulation::new(MODELS[model], plan, false), Truth::default(), None).unwrap()
     }
 
     #[test]

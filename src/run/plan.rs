@@ -162,7 +162,7 @@ pub fn plan(options: &PlanOptions, software: bool, largest: usize, adapter: &str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Counter, PowerKind, Scope};
+    use crate::record::{Counter, PowerKind, Scope, Source};
 
     fn plan(options: PlanOptions) -> Result<Plan, PlanError> {
         super::plan(&options, false, 20_000, "card")

@@ -9,13 +9,12 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use wattmul::record::{AdapterInfo, AdapterType};
-use wattmul::record::Plan;
-use wattmul::run::PlanOptions;
 use wattmul::protocol::{Clock, Sampler, Workload};
+use wattmul::record::Plan;
+use wattmul::record::{AdapterInfo, AdapterType};
 use wattmul::record::{KernelChoice, Record};
-use wattmul::run::{Prepared, RunError, Setup, run};
-use wattmul::simulate;
+use wattmul::run::PlanOptions;
+use wattmul::run::{Prepared, RunError, Setup};
 
 /// Options of a run of so many rounds, of windows of so many seconds, and with as little besides as there can be.
 pub const fn run_of(rounds: &'static str, window_s: &'static str) -> [&'static str; 12] {

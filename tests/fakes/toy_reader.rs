@@ -1,8 +1,8 @@
 //! Toy boards: a power figure in µW in a file, one file a board, named by its PCI address.
 
+use crate::power::PowerReader;
 use crate::protocol::{PowerError, Reading};
 use crate::record::{PowerKind, Scope, Source};
-use crate::power::PowerReader;
 use std::path::{Path, PathBuf};
 
 const FIX: &str = "load the toy driver";

@@ -13,8 +13,8 @@ mod spirv;
 
 use anyhow::{Context, Result, ensure};
 use std::process::Command;
-use wattmul::operands::Dtype;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
+use wattmul::operands::Dtype;
 
 /// RDNA 2, RDNA 3, GCN 5 (Vega 20, Radeon VII) and CDNA 2 (MI200, which no Vulkan driver opens, but the compiler knows).
 const FAMILIES: [&str; 4] = ["NAVI21", "GFX1100", "VEGA20", "ALDEBARAN"];

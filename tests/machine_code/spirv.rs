@@ -4,8 +4,8 @@ use anyhow::{Result, anyhow};
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use wattmul::operands::Dtype;
 use wattmul::gpu::kernel::Kernel;
+use wattmul::operands::Dtype;
 
 /// What every translation begins with.
 pub fn parse(kernel: &Kernel, dtype: Dtype) -> Result<(naga::Module, ModuleInfo)> {

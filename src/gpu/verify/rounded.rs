@@ -187,7 +187,7 @@ mod tests {
         for size in [1, 5, 64, 301] {
             let [a, b] =
                 [Operand::A, Operand::B].map(|operand| Matrix { init: Init::Gaussian, operand, seed: 0, size });
-            let mut rounded = Rounded::<f64>::new::<f64>(&a, &b);
+            let mut rounded = Rounded::<f64>::new::<f64>(&a, &b, f64::EPSILON / 2.0);
             for (_, bound) in &mut rounded.rows {
                 *bound /= 2.0;
             }
