@@ -18,7 +18,7 @@
 //! - [`analysis`]: from a record to watts, ratios, how sure they are, and the verdict; whoever has the file can compute them again.
 //! - [`archive`]: records that strangers wrote: can they be what they say?
 //! - [`report`]: what people read.
-//! - [`host`]: the machine: its devices, its scheduler, its signals.
+//! - [`host`]: the machine: its devices, its scheduler, its signals. [`digits`]: how figures are rounded for a record.
 
 #![deny(unsafe_code)]
 
@@ -26,6 +26,7 @@ pub mod analysis;
 pub mod archive;
 pub mod cli;
 pub mod commands;
+pub mod digits;
 pub mod gpu;
 pub mod host;
 pub mod operands;

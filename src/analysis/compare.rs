@@ -177,7 +177,6 @@ pub fn cautions(a: &Record, b: &Record) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::run::{PlanOptions, simulated};
-    
 
     fn record(model: &str, seed: u64) -> Record {
         let model = model.parse().unwrap();

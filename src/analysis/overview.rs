@@ -5,7 +5,6 @@ use super::year::GridIntensity;
 use crate::operands::{Dtype, Init};
 use crate::record::read::Problem;
 use crate::record::{Estimate, InitSummary, Ratios, Record};
-use rayon::prelude::*;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! From windows to the answer: per init, and init against init.
 
 use super::{energy, stats};
+use crate::digits::round;
 use crate::operands::Init;
-use crate::record::trace::round;
 use crate::record::{Estimate, InitSummary, Lead, Ratios, Record, SensorSummary, Summary, Trace, Window};
 use std::collections::BTreeMap;
 

@@ -328,7 +328,6 @@ mod tests {
     use super::*;
     use crate::analysis::summary;
     use crate::run::{PlanOptions, simulated};
-    
 
     /// A good run of a simulated board, as real as a record can be without a GPU.
     fn record() -> Record {

@@ -147,7 +147,7 @@ fn power_limit(interface: &Interface, source: &Source) -> Option<Finding> {
     }
     let text =
         format!("{} is limited to {limit:.0} W, {:.0} % of its {usual:.0} W", source.device, 100.0 * limit / usual);
-    Some(note("limit", text, interface.restore_limit?(usual)))
+    Some(note("limit", text, interface.restore_limit?(source, usual)))
 }
 
 /// Connectors of graphics cards, such as card0-HDMI-A-1.

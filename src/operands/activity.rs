@@ -4,7 +4,7 @@
 use super::dtype::{Dtype, Element, with_element};
 use super::init::Init;
 use super::matrix::{Matrix, Operand};
-use crate::record::trace::round;
+use crate::digits::round;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,6 @@ use crate::protocol::{PowerError, Reading};
 use crate::record::{AdapterType, Counter, PciAddress, PowerKind, Scope, Source};
 use std::io;
 use std::path::{Path, PathBuf};
-use super::rocm_smi;
 use super::reader::{Interface, PowerReader, Readers, Serves};
 
 const FIX: &str = "see that the kernel's driver (amdgpu, i915 or xe) drives the GPU: `lspci -k`";
@@ -20,9 +19,15 @@ pub static INTERFACE: Interface = Interface {
     serves: |adapter| {
         Serves::when(adapter.kind != AdapterType::Software && matches!(adapter.vendor.as_str(), "AMD" | "Intel"))
     },
-    restore_limit: Some(|_| rocm_smi::RESTORE_LIMIT.into()),
+    restore_limit: Some(restore_limit),
     ..Interface::new("hwmon", || readers(Path::new(SYS)))
 };
+
+/// Through the kernel's own file, which asks for no vendor's tool.
+fn restore_limit(source: &Source, watts: f64) -> String {
+    let address = source.pci_address.map(|address| address.to_string()).unwrap_or_else(|| "*".into());
+    format!("echo {:.0} | sudo tee /sys/bus/pci/devices/{address}/hwmon/hwmon*/power1_cap", watts * 1e6)
+}
 
 /// A reader for every GPU whose driver has hwmon files under `sys`.
 ///

@@ -75,7 +75,7 @@ fn failure(what: &str, error: NvmlError) -> PowerError {
 pub static INTERFACE: Interface = Interface {
     serves: |adapter| Serves::when(adapter.vendor == VENDOR),
     examine: || states().unwrap_or_default().iter().flat_map(examine).collect(),
-    restore_limit: Some(|watts| format!("sudo nvidia-smi --power-limit={watts:.0}")),
+    restore_limit: Some(|_, watts| format!("sudo nvidia-smi --power-limit={watts:.0}")),
     counts: Some((VENDOR, || gpus().map_err(|error| error.to_string()))),
     ..Interface::new("nvml", readers)
 };

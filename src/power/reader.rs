@@ -70,7 +70,7 @@ pub struct Interface {
     /// What spoils a run on its devices, for `wattmul doctor`.
     pub examine: fn() -> Vec<Finding>,
     /// The command that sets a device's power limit back to so many watts.
-    pub restore_limit: Option<fn(f64) -> String>,
+    pub restore_limit: Option<fn(&Source, f64) -> String>,
     /// A vendor, and its GPUs in the order in which its runtime counts them: schedulers name GPUs by these numbers.
     pub counts: Option<(&'static str, fn() -> Result<Vec<ListedGpu>, String>)>,
 }

@@ -191,14 +191,12 @@ fn failure(what: &str, status: rsmi_status_t) -> PowerError {
 pub static INTERFACE: Interface = Interface {
     serves: |adapter| Serves::when(adapter.vendor == VENDOR),
     examine: || programs(Path::new(SYS)).into_iter().collect(),
-    restore_limit: Some(|_| RESTORE_LIMIT.into()),
+    restore_limit: Some(|_, _| "sudo rocm-smi --resetpoweroverdrive".into()),
     counts: Some((VENDOR, counted)),
     ..Interface::new("rocm-smi", readers)
 };
 
 const VENDOR: &str = "AMD";
-/// The command that takes a power limit back.
-pub(super) const RESTORE_LIMIT: &str = "sudo rocm-smi --resetpoweroverdrive";
 
 /// As ROCm's runtime counts them.
 fn counted() -> Result<Vec<ListedGpu>, String> {

@@ -8,7 +8,8 @@ use super::order;
 use super::sensor::Sampler;
 use super::trace_builder::TraceBuilder;
 use super::workload::{DeviceSpan, GpuError, IN_FLIGHT, Workload};
-use crate::record::{Plan, Row, Timing, Trace, WarmUp, Window, WindowPower, trace};
+use crate::digits;
+use crate::record::{Plan, Row, Timing, Trace, WarmUp, Window, WindowPower};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::VecDeque;
@@ -275,11 +276,11 @@ impl<'a> Protocol<'a> {
         Ok(Window {
             init: self.plan.inits[init],
             round,
-            start_s: trace::round(ends[first].0, 6),
-            duration_s: trace::round(ends[last].0 - ends[first].0, 6),
-            products: trace::round(ends[last].1 - ends[first].1, 6),
-            device_s: device_s.map(|seconds| trace::round(seconds, 6)),
-            busy: busy.map(|share| trace::round(share, 6)),
+            start_s: digits::round(ends[first].0, 6),
+            duration_s: digits::round(ends[last].0 - ends[first].0, 6),
+            products: digits::round(ends[last].1 - ends[first].1, 6),
+            device_s: device_s.map(|seconds| digits::round(seconds, 6)),
+            busy: busy.map(|share| digits::round(share, 6)),
             products_right: work.check_products(init)?,
             limiters: limiters.map(|limiters| limiters.iter().collect()),
             // What the trace says of it is worked out once the trace is whole.

@@ -2,7 +2,8 @@
 
 use super::sensor::Sample;
 use crate::analysis::energy::period_s;
-use crate::record::trace::{IMPLAUSIBLE_W, round};
+use crate::digits::round;
+use crate::record::trace::IMPLAUSIBLE_W;
 use crate::record::{Limiters, Row, Trace};
 use std::collections::VecDeque;
 

@@ -165,7 +165,7 @@ fn write_value(value: &serde_json::Value, depth: usize, text: &mut String) {
 mod tests {
     use super::*;
     use crate::run::{PlanOptions, simulated};
-    
+
     use crate::simulate::Model;
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the sensor said during a run: one row an update.
 
+use crate::digits::round;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -97,13 +98,6 @@ impl Trace {
         self.temperature_c.push(row.temperature_c.map(|degrees| round(degrees, 1)));
         self.clock_mhz.push(row.clock_mhz.map(|mhz| round(mhz, 0)));
     }
-}
-
-/// Everything computed from a trace is computed from the rounded figures that the record holds, so that it can be
-/// computed again.
-pub fn round(value: f64, digits: i32) -> f64 {
-    let scale = 10f64.powi(digits);
-    (value * scale).round() / scale
 }
 
 /// More than this is no power of any board: a counter that rises faster has jumped.

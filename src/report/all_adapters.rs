@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::record::AdapterType;
     use crate::run::{PlanOptions, simulated};
-    
+
     use crate::simulate::Model;
 
     fn info(index: usize) -> AdapterInfo {

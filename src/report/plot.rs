@@ -10,8 +10,7 @@ use crate::analysis::stats::Spread;
 use crate::operands::Init;
 use crate::record::{Estimate, InitSummary, Scope};
 
-/// So many rows are drawn; a table has the others.
-pub const MOST_ROWS: usize = 40;
+use super::view::MOST_ROWS;
 
 /// The ratio of energy with its interval, by GPU.
 pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<Plot> {

@@ -257,7 +257,7 @@ mod tests {
     use super::*;
     use crate::record::Truth;
     use crate::run::{PlanOptions, simulated};
-    
+
     use crate::simulate::{MODELS, Simulation};
 
     fn record(model: usize) -> Record {

@@ -1,6 +1,7 @@
 //! A group of records in words: what the tables and plots of every format show of a row, and by what name.
 
-use super::plot::MOST_ROWS;
+/// So many rows are drawn; a table has the others.
+pub const MOST_ROWS: usize = 40;
 use super::units::{self, figure, or_na};
 use crate::analysis::fleet;
 use crate::analysis::fleet::{Card, Entry, Fleet};
