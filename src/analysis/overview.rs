@@ -22,6 +22,8 @@ pub struct Overview {
     pub left_out: LeftOut,
     /// Files that are no good.
     pub problems: Vec<Problem>,
+    /// Files that are called otherwise than their records call them, and were read all the same.
+    pub renamed: Vec<PathBuf>,
     /// Of the grid that would bear a year of it, if somebody said.
     pub grid: Option<GridIntensity>,
 }

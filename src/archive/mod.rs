@@ -19,17 +19,20 @@ pub fn overview(paths: &[PathBuf], all: bool) -> Overview {
     };
     let read: Vec<Result<Good, Vec<Problem>>> = files.par_iter().map(read).collect();
     let mut originals = Originals::default();
-    let mut runs = vec![];
+    let (mut runs, mut renamed) = (vec![], vec![]);
     for (path, outcome) in files.into_iter().zip(read) {
         match outcome {
             Err(found) => problems.extend(found),
-            Ok(Good { record, digest }) => match originals.take(&path, digest) {
-                Ok(()) => runs.push(Run { path, record }),
+            Ok(Good { record, digest, renamed: is_renamed }) => match originals.take(&path, digest) {
+                Ok(()) => {
+                    renamed.extend(is_renamed.then(|| path.clone()));
+                    runs.push(Run { path, record });
+                }
                 Err(problem) => problems.push(problem),
             },
         }
     }
-    arrange(runs, all, problems)
+    Overview { renamed, ..arrange(runs, all, problems) }
 }
 
 /// What to say where there is nothing to read.

@@ -73,16 +73,22 @@ pub struct Good {
     pub record: Record,
     /// Of the file's bytes.
     pub digest: blake3::Hash,
+    /// The file has another name than its record gives it: somebody renamed it, or changed it in a way that nothing else shows.
+    pub renamed: bool,
 }
 
-/// Reads a record and looks whether it is what it says.
+/// Reads a record and looks whether it is what it says. What it is called matters to [`Depth::Full`] alone: people call a file as
+/// they like.
 ///
 /// # Errors
 /// All that is wrong with it.
 pub fn read(path: &Path, depth: Depth) -> Result<Good, Vec<Problem>> {
     let (record, bytes) = read::read(path).map_err(|problem| vec![problem])?;
     let problems = problems(path, &record, &bytes, depth);
-    if problems.is_empty() { Ok(Good { record, digest: blake3::hash(&bytes) }) } else { Err(problems) }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Good { renamed: proper_name(path, &record, &bytes).is_some(), digest: blake3::hash(&bytes), record })
 }
 
 /// Finds records that are there twice.
@@ -114,8 +120,11 @@ pub fn problems(path: &Path, record: &Record, bytes: &[u8], depth: Depth) -> Vec
     }
     if depth == Depth::Full {
         form(record, bytes, &mut findings);
+        if let Some(expected) = proper_name(path, record, bytes) {
+            let found = path.file_name().unwrap_or_default().to_string_lossy();
+            findings.add("", "the name does not fit the content: one of the two was changed", expected, found);
+        }
     }
-    name(record, bytes, &mut findings);
     findings.problems
 }
 
@@ -163,8 +172,15 @@ fn structure(record: &Record, findings: &mut Findings) {
     }
     findings.within("plan.size", "is no size", plan.size as f64, (1.0, 1e6));
     findings.within("plan.rounds", "is no number of rounds", f64::from(plan.rounds), (1.0, 1000.0));
-    findings.within("plan.window_s", "is no length of a window", plan.window_s, (0.001, 36_000.0));
-    findings.within("plan.settling_s", "is no length of a settling time", plan.settling_s, (0.0, 36_000.0));
+    for (name, least_s, planned_s, fixed, had_s) in [
+        ("window_s", 0.001, plan.window_s, plan.window_fixed, record.timing.window_s),
+        ("settling_s", 0.0, plan.settling_s, plan.settling_fixed, record.timing.settling_s),
+    ] {
+        findings.within(format!("plan.{name}"), "is no length of time", planned_s, (least_s, 36_000.0));
+        // A slow sensor makes what was not fixed longer, and never shorter.
+        let longest_s = if fixed { planned_s } else { 36_000.0 };
+        findings.within(format!("timing.{name}"), "does not follow from the plan", had_s, (planned_s, longest_s));
+    }
     let inits = &plan.inits;
     let distinct: HashSet<Init> = inits.iter().copied().collect();
     if !(2..=MOST_INITS).contains(&inits.len()) || distinct.len() < inits.len() {
@@ -237,9 +253,9 @@ fn windows(record: &Record, findings: &mut Findings) {
         if *start_s < ended_s - 1e-5 {
             findings.add(place("start_s"), "begins before the one before ends", format!("{ended_s} or more"), start_s);
         }
-        if !(plan.window_s - 1e-5..=1e6).contains(duration_s) {
-            let least = format!("{} or more", plan.window_s);
-            findings.add(place("duration_s"), "is shorter than the plan's windows, or endless", least, duration_s);
+        if !(record.timing.window_s - 1e-5..=1e6).contains(duration_s) {
+            let least = format!("{} or more", record.timing.window_s);
+            findings.add(place("duration_s"), "is shorter than the run's windows, or endless", least, duration_s);
         }
         findings.within(place("products"), "is no number of products", *products, (1e-6, 1e15));
         if let Some(busy) = busy {
@@ -471,13 +487,11 @@ fn forms_differ(place: &str, written: &Value, read: &Value, findings: &mut Findi
     }
 }
 
-/// The name says when, on what, and what is in it.
-fn name(record: &Record, bytes: &[u8], findings: &mut Findings) {
-    let found = findings.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+/// The name that a record gives its file (when, on what, and the digest of its content), where the file has another.
+fn proper_name(path: &Path, record: &Record, bytes: &[u8]) -> Option<String> {
+    let found = path.file_name().unwrap_or_default().to_string_lossy();
     let fits = |text: &[u8]| [DIGITS, MORE_DIGITS].iter().any(|&digits| found == record.file_name_of(text, digits));
     // Whoever only laid the JSON out anew changed nothing. Nearly nobody did: the record is written again only then.
-    if !fits(bytes) && !fits(record.to_json().as_bytes()) {
-        let expected = record.file_name_of(bytes, DIGITS);
-        findings.add("", "the name does not fit the content: one of the two was changed", expected, found);
-    }
+    let has_it = fits(bytes) || fits(record.to_json().as_bytes());
+    (!has_it).then(|| record.file_name_of(bytes, DIGITS))
 }

@@ -19,8 +19,12 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let one_against_one = !args.b.is_dir();
     let (mut files, mut problems) = read::files(std::slice::from_ref(&args.b));
     files.retain(|path| one_against_one || *path != args.a);
+    let mut renamed = vec![];
     let mut run = |path: PathBuf| match validate::read(&path, Depth::Quick) {
-        Ok(good) => Some(Run { path, record: good.record }),
+        Ok(good) => {
+            renamed.extend(good.renamed.then(|| path.clone()));
+            Some(Run { path, record: good.record })
+        }
         Err(found) => {
             problems.extend(found);
             None
@@ -36,5 +40,6 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
         [(_, Err(why))] if one_against_one => write!(output, "{}", table::refusal(why))?,
         all => write!(output, "{}", table::comparisons(&a, all))?,
     }
+    write!(output, "{}", table::renamed(&renamed))?;
     Ok(ExitCode::from(if compared.iter().any(|(_, outcome)| outcome.is_ok()) { 0 } else { 3 }))
 }

@@ -35,7 +35,7 @@ pub use verdict::{Flag, Reason, Status, Verdict};
 pub use window::{CounterFault, Idle, IdlePower, Lead, Window, WindowPower};
 
 /// The version of this layout.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// One run. A value that was not measured is null.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,7 +57,7 @@ pub struct Record {
     /// By init.
     pub inputs: BTreeMap<Init, Inputs>,
     pub kernel: KernelChoice,
-    pub run: Course,
+    pub run: RunInfo,
     pub idle: IdlePower,
     pub warm_up: Option<WarmUp>,
     pub windows: Vec<Window>,
@@ -99,7 +99,7 @@ pub struct KernelChoice {
 /// What happened on the way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Course {
+pub struct RunInfo {
     /// UTC, RFC 3339, to the second.
     pub started: String,
     /// Why the run ended before its time.

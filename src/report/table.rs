@@ -1,7 +1,7 @@
 //! The overview, a validation and a comparison in a terminal, in lines of at most 80 columns.
 
 use super::units::{self, interval, or_na, ratio};
-use super::wrap::{WIDTH, counted, wrapped};
+use super::wrap::{WIDTH, counted, notice, wrapped};
 use super::{atlas, published, terminal, types, view};
 use crate::analysis::compare::{Comparison, Conclusion, Outcome, Quantity};
 use crate::analysis::fleet::{Card, Entry, Fleet};
@@ -15,6 +15,7 @@ use crate::record::text::printable;
 use crate::record::{Ratios, Record, Status};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// All groups, what was left out, and what is wrong with which file.
 pub fn overview(overview: &Overview) -> String {
@@ -36,7 +37,7 @@ pub fn overview(overview: &Overview) -> String {
     text.push('\n');
     text += &published::table();
     text.push('\n');
-    text + &left_out(overview.left_out) + &problems(&overview.problems)
+    text + &left_out(overview.left_out) + &renamed(&overview.renamed) + &problems(&overview.problems)
 }
 
 /// What the runs say beside their ratios: the types of each GPU, and the sweeps.
@@ -186,6 +187,18 @@ fn left_out(LeftOut { superseded, invalid }: LeftOut) -> String {
     match parts.is_empty() {
         true => String::new(),
         false => wrapped(&format!("not shown: {} (--all shows them)", parts.join(", ")), "  ", "    "),
+    }
+}
+
+/// That files are called otherwise than their records call them.
+pub fn renamed(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => notice(&format!(
+            "renamed since it was made, so that its name no longer vouches for its content: {}",
+            names.join(", ")
+        )),
     }
 }
 

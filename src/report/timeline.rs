@@ -62,7 +62,7 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
     let bottom = TOP + panels.iter().map(|panel| panel.height + GAP).sum::<f64>();
     let name = printable(&record.adapter.name);
     let inits: Vec<String> = record.plan.inits.iter().map(ToString::to_string).collect();
-    let title = format!("Course of a run on {name}");
+    let title = format!("RunInfo of a run on {name}");
     let shown: Vec<&str> = panels.iter().map(|panel| panel.label).collect();
     let description = format!(
         "Over {end_s:.0} seconds: {}. Coloured within the windows of {}, grey outside of them.",

@@ -5,7 +5,7 @@ use crate::host::machine;
 use crate::operands::Init;
 use crate::protocol::{Clock, Event, Finished, GpuError, Halt, Protocol, Rest, Sampler, Stage, Workload};
 use crate::record::{
-    AdapterInfo, Course, IdlePower, Inputs, KernelChoice, PROTOCOL, Plan, Record, SCHEMA, Source, Status, Summary,
+    AdapterInfo, IdlePower, Inputs, KernelChoice, PROTOCOL, Plan, Record, RunInfo, SCHEMA, Source, Status, Summary,
     Truth, Verdict, WarmUp, Window,
 };
 use std::collections::BTreeMap;
@@ -94,7 +94,7 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
         source,
         inputs,
         kernel,
-        run: Course {
+        run: RunInfo {
             started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             halted,
             no_sensor,
