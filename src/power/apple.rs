@@ -34,10 +34,9 @@ mod reports {
     use crate::protocol::{PowerError, Reading};
     use crate::record::{Counter, Scope, Source};
     use macmon::Sampler;
-    use std::sync::{Arc, Mutex, PoisonError};
     use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+    use std::sync::{Arc, Mutex, PoisonError};
     use std::time::{Duration, Instant};
-
 
     const FIX: &str = "see that `macmon` or Activity Monitor shows the GPU; virtual machines have no such reports";
     /// Time between two looks, in milliseconds. Energy is summed over all of them: it sets how fine the sum is, and nothing else.
@@ -66,21 +65,22 @@ mod reports {
             let (mut before, mut joules) = (Instant::now(), 0.0);
             // Nobody reads any more: the reader holds the other half of `shared`.
             while Arc::strong_count(&shared) > 1 {
-                let reading = sampler.get_metrics(LOOK_MS).map_err(|error| failure(&error.to_string())).map(|metrics| {
-                    let now = Instant::now();
-                    let watts = f64::from(metrics.gpu_power);
-                    if watts.is_finite() && watts > 0.0 {
-                        joules += watts * (now - before).as_secs_f64();
-                    }
-                    before = now;
-                    Reading {
-                        energy_uj: Some((joules * 1e6) as u64),
-                        temperature_c: metrics.temp.gpu_temp_avg.map(f64::from),
-                        // A GPU that sleeps has no clock.
-                        clock_mhz: (metrics.gpu_active_ratio > 0.0).then(|| f64::from(metrics.gpu_freq_mhz)),
-                        ..Reading::default()
-                    }
-                });
+                let reading =
+                    sampler.get_metrics(LOOK_MS).map_err(|error| failure(&error.to_string())).map(|metrics| {
+                        let now = Instant::now();
+                        let watts = f64::from(metrics.gpu_power);
+                        if watts.is_finite() && watts > 0.0 {
+                            joules += watts * (now - before).as_secs_f64();
+                        }
+                        before = now;
+                        Reading {
+                            energy_uj: Some((joules * 1e6) as u64),
+                            temperature_c: metrics.temp.gpu_temp_avg.map(f64::from),
+                            // A GPU that sleeps has no clock.
+                            clock_mhz: (metrics.gpu_active_ratio > 0.0).then(|| f64::from(metrics.gpu_freq_mhz)),
+                            ..Reading::default()
+                        }
+                    });
                 *shared.lock().unwrap_or_else(PoisonError::into_inner) = reading;
                 if let Some(name) = told.take() {
                     let _ = sender.send(Ok(name));
@@ -122,5 +122,4 @@ mod reports {
             self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
         }
     }
-
 }
