@@ -1,4 +1,4 @@
-//! What the thread that reads the sensor takes from a core, beside the reads themselves: the reader here answers at once.
+//! What the thread that reads the sensor takes from a core, besides the reads themselves: the reader here answers at once.
 //!
 //!     cargo bench --bench sampling
 

@@ -205,7 +205,7 @@ pub struct ReportArgs {
     pub paths: Vec<PathBuf>,
     #[arg(long, value_enum, default_value = "terminal")]
     pub format: Format,
-    /// Where to write it, instead of standard output; plots of a markdown report are put beside it
+    /// Where to write it, instead of standard output; plots of a markdown report are put into its folder
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Grams of CO2e a kWh, for what the difference comes to over a year

@@ -128,7 +128,7 @@ fn comparison(a: &Record, b: &Record, reference: Init, init: Init) -> Option<Com
         Measured { ratio: ratio_a, freedom: freedom(a, init) },
         Measured { ratio: ratio_b, freedom: freedom(b, init) },
     );
-    let conclusion = conclude(difference, SAME_SHARE * ratio_a.estimate.min(ratio_b.estimate));
+    let conclusion = conclusion_of(difference, SAME_SHARE * ratio_a.estimate.min(ratio_b.estimate));
     Some(Comparison { reference, init, quantity, a: of_a, b: of_b, difference, conclusion })
 }
 
@@ -137,7 +137,7 @@ fn freedom(record: &Record, init: Init) -> f64 {
     record.windows.iter().filter(|window| window.init == init).count() as f64 - 2.0
 }
 
-fn conclude(difference: Estimate, margin: f64) -> Conclusion {
+fn conclusion_of(difference: Estimate, margin: f64) -> Conclusion {
     match (difference.low, difference.high) {
         (Some(low), Some(high)) if -margin <= low && high <= margin => Conclusion::Same,
         (Some(low), _) if low > 0.0 => Conclusion::AHigher,
@@ -212,7 +212,7 @@ mod tests {
             (None, None, Conclusion::CannotTell),
             (Some(f64::NAN), Some(f64::NAN), Conclusion::CannotTell),
         ] {
-            assert_eq!(conclude(difference(low, high), 0.01), expected, "{low:?} {high:?}");
+            assert_eq!(conclusion_of(difference(low, high), 0.01), expected, "{low:?} {high:?}");
         }
     }
 

@@ -105,7 +105,7 @@ pub struct Fan {
 }
 
 /// The fan through the points of some lines, by ordinary least squares. Its intervals are Student's on points − lines − 1
-/// degrees of freedom. None where a line has no points beside x = 0, or all of them one x, or where a number is none.
+/// degrees of freedom. None where a line has no points but x = 0, or all of them one x, or where a number is none.
 pub fn fan(lines: &[Vec<(f64, f64)>]) -> Option<Fan> {
     let sum = |line: &[(f64, f64)], of: fn(&(f64, f64)) -> f64| line.iter().map(of).sum::<f64>();
     // Of a line with the intercept p, the slope is (Σxy − p·Σx) / Σx². With that, the derivative to p gives

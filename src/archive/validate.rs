@@ -34,7 +34,7 @@ const MOST_PROBLEMS: usize = 1000;
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Enough to lay a record beside others, ten thousand of them in seconds: digests of the usual sizes are looked up.
+    /// Enough to lay a record next to others, ten thousand of them in seconds: digests of the usual sizes are looked up.
     Quick,
     /// Everything: the text's form is compared with the schema's, and matrices up to n = 16384 are made again for their
     /// digests, once for each size and seed.
@@ -189,7 +189,7 @@ fn structure(record: &Record, findings: &mut Findings) {
     }
     let (simulated, truth) = (record.adapter.backend == "simulated", record.truth.is_some());
     if simulated != truth {
-        let what = "a simulated run has its truth beside it, and no other run has one";
+        let what = "a simulated run carries its truth, and no other run has one";
         findings.add(
             "truth",
             what,

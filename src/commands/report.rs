@@ -27,7 +27,7 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
             Format::Markdown => {
                 let page = markdown::page(&overview, folder);
                 write!(output, "{}", page.text)?;
-                // On a terminal there is no place beside the text.
+                // On a terminal there is no place for files.
                 for (name, plot) in page.plots.iter().filter(|_| args.output.is_some()) {
                     whole_file(&folder.join(name), &mut |output| Ok(write!(output, "{plot}")?))?;
                 }

@@ -28,7 +28,7 @@ pub fn show_heading(args: &RunArgs, heading: &str) -> std::io::Result<()> {
 pub fn save_and_show(args: &RunArgs, mut record: Record) -> anyhow::Result<Record> {
     record.run.label = args.label.clone();
     record.run.slurm = slurm::this_job();
-    // What Slurm ended before its time, it starts again or was told to forget: half of a run would stand beside the whole.
+    // What Slurm ended before its time, it starts again or was told to forget: half of a run would stand next to the whole one.
     let dropped = record.run.slurm.is_some() && record.run.halted.is_some() && interrupt::stopped();
     let saved = args.folder().filter(|_| !dropped).map(|folder| {
         let mut saved = interrupt::saving();

@@ -192,10 +192,10 @@ pub fn grant(variables: &Variables, adapters: &[AdapterInfo], gpus_of: GpusOf) -
     }
 
     let (rocr, hip) = (variables.get(ROCR), variables.get(HIP));
-    // HIP takes CUDA's variable for its own where there is no other; beside NVIDIA's GPUs it is theirs.
+    // HIP takes CUDA's variable for its own where there is no other; next to NVIDIA's GPUs it is theirs.
     let as_hip = cuda.filter(|_| grant.nvidia.is_none() && offered("AMD"));
     let first = rocr.or(hip).or(variables.get(ORDINAL)).or(as_hip);
-    // Slurm sets the variables of all vendors alike unless it is told the vendor (gres.conf, Flags): beside NVIDIA's GPUs,
+    // Slurm sets the variables of all vendors alike unless it is told the vendor (gres.conf, Flags): next to NVIDIA's GPUs,
     // the same words to AMD's runtime are an echo.
     let echo = grant.in_job && grant.nvidia.is_some() && first.is_none_or(|f| cuda.is_some_and(|c| c.value == f.value));
     if !echo

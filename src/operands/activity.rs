@@ -78,7 +78,7 @@ impl Activity {
         };
         let in_a = (0..size).into_par_iter().map_init(room, of_a).reduce(Count::default, Count::add);
 
-        // Of each row of B, beside its count, the elements in the sampled columns.
+        // Of each row of B, with its count, the elements in the sampled columns.
         let of_b = |(row, next): &mut (Vec<T>, Vec<T>), first: usize| {
             let last = (first + ROWS).min(size);
             let (mut count, mut columns) = (Count::default(), Vec::with_capacity((last - first) * samples));

@@ -112,7 +112,7 @@ pub fn gpus() -> Result<Vec<ListedGpu>, PowerError> {
     Ok(gpus.map_err(|error| failure("telling GPUs apart through NVML", error))?.into_iter().flatten().collect())
 }
 
-/// What the driver tells of a GPU beside power. None where it does not tell.
+/// What the driver tells of a GPU besides power. None where it does not tell.
 pub struct GpuState {
     pub name: String,
     /// Does the driver stay loaded between programs? Linux alone has this.
@@ -155,7 +155,7 @@ fn state(device: &Device) -> GpuState {
     }
 }
 
-/// What NVML tells beside power.
+/// What NVML tells besides power.
 fn examine(state: &GpuState) -> Vec<Finding> {
     let GpuState { name, persistent, programs, display } = state;
     let mut findings = vec![];
@@ -284,7 +284,7 @@ impl PowerReader for NvmlReader {
     }
 
     fn supported_clocks(&self) -> Result<Vec<u32>, PowerError> {
-        // Those beside the fastest memory clock: the one under load.
+        // Those of the fastest memory clock: the one under load.
         let memory = self.device.supported_memory_clocks().map(|clocks| clocks.into_iter().max().unwrap_or_default());
         let clocks = memory.and_then(|memory_mhz| self.device.supported_graphics_clocks(memory_mhz));
         clocks.map_err(|error| failure("listing the clocks through NVML", error))
@@ -346,7 +346,7 @@ fn limiters(reasons: ThrottleReasons) -> Limiters {
             set = set.with(limiter);
         }
     }
-    // HW_SLOWDOWN stands beside its causes; alone, the cause is unknown.
+    // HW_SLOWDOWN stands with its causes; alone, the cause is unknown.
     let causes = ThrottleReasons::HW_THERMAL_SLOWDOWN | ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN;
     if reasons.contains(ThrottleReasons::HW_SLOWDOWN) && !reasons.intersects(causes) {
         set = set.with(Limiter::Hardware);

@@ -12,7 +12,7 @@ pub trait PowerReader: Send {
     /// What is read, and how.
     fn source(&self) -> &Source;
 
-    /// What the sensor says now. Allocates nothing: it is called a hundred times a second beside the measurement.
+    /// What the sensor says now. Allocates nothing: it is called a hundred times a second during the measurement.
     ///
     /// # Errors
     /// The sensor said nothing at all. A single field that it does not give is None in a reading that succeeds.

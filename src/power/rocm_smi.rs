@@ -575,7 +575,7 @@ impl PowerReader for RocmReader {
         let energy = gives.energy.then(|| device.energy()).transpose();
         let now = energy.ok().flatten().map(|energy| (energy.microjoules, energy.time_s));
         // ROCm 6 tells the counter's last value again and again when its file is gone: it is believed while it moves, or
-        // while power is given beside it.
+        // while power is given with it.
         let stands = now.is_none() || now == self.before;
         self.before = now;
         let (power, energy) = match (power, energy) {

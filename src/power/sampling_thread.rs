@@ -1,4 +1,4 @@
-//! Reads a sensor all the time, on a thread of its own, beside the measurement.
+//! Reads a sensor all the time, on a thread of its own, during the measurement.
 
 use super::reader::PowerReader;
 use crate::protocol::{Clock, PowerError, SAMPLING_PERIOD, Sample, Sampler};

@@ -1,6 +1,6 @@
 //! In which order the inits of a round take their turns.
 
-/// The order of round `round` of `inits` inits: the rows of a Williams design, by turns as they are and reversed.
+/// The order of round `round` of `inits` inits: the rows of a Williams design, alternately as they are and reversed.
 ///
 /// Of the reversed pairs each init has the same mean place, so that what grows from place to place (a warmer chip) drops out
 /// of the mean of two rounds; and after `inits` rounds (2 · `inits` of an odd number) each has had each place, and has come

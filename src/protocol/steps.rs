@@ -144,7 +144,7 @@ impl<'a> Protocol<'a> {
         self.idle()
     }
 
-    /// Products of every init by turns, until the device is as warm as the rounds will keep it.
+    /// Products of every init in turn, until the device is as warm as the rounds will keep it.
     ///
     /// # Errors
     /// The device fails, or the run is stopped.

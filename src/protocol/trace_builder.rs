@@ -1,4 +1,4 @@
-//! What the sensor said in the course of a run: from a hundred reads a second to one row an update.
+//! What the sensor said during a run: from a hundred reads a second to one row an update.
 
 use super::sensor::Sample;
 use crate::analysis::energy::period_s;
@@ -16,7 +16,7 @@ const UNSEEN_S: f64 = 0.025;
 /// So many falls of a counter get rows of their own: enough to condemn it.
 const MOST_FALLS: u32 = 50;
 
-/// Even an unchanging sensor gets a row this often: the temperature and the clock beside it move.
+/// Even an unchanging sensor gets a row this often: the temperature and the clock may move all the same.
 const HEARTBEAT_S: f64 = 1.0;
 
 /// Makes a trace of the samples of a run, as they come.

@@ -52,7 +52,7 @@ impl Record {
         text
     }
 
-    /// Saves the record in `folder`, whole or not at all: it is written beside its place and then takes its name, so that
+    /// Saves the record in `folder`, whole or not at all: it is written under another name and then takes its own, so that
     /// nobody ever reads half a record, however many write into the folder: a name is taken in one step, on network file
     /// systems too, and no lock is held. Of the hundreds of runs that a cluster starts in one second, two may well have
     /// digests that begin alike; the later one then shows more of its own.

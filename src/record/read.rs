@@ -93,7 +93,7 @@ fn files_within(folder: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Prob
     }
 }
 
-/// The schema's own file, beside the records.
+/// The schema's own file, among the records.
 pub const SCHEMA_FILE: &str = "schema.json";
 
 /// Reads one record and its bytes. Never more than [`LARGEST_BYTES`], and nothing but plain files: a pipe would block.

@@ -62,7 +62,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// A sensor: what it measures and how. It stands in the record beside the numbers.
+/// A sensor: what it measures and how. It stands in the record with the numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {

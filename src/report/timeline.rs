@@ -21,7 +21,7 @@ struct Panel {
     points: Vec<Option<(f64, f64)>>,
 }
 
-/// Power, clock and temperature in the course of a run, coloured by init. The record is a whole one, with its trace.
+/// Power, clock and temperature during a run, coloured by init. The record is a whole one, with its trace.
 pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
     let trace = &record.trace;
     let narrow = layout == Layout::Narrow;

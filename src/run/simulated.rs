@@ -18,7 +18,7 @@ pub fn plan(model: &Model, options: &PlanOptions) -> Result<Plan, PlanError> {
     plan::plan(options, false, LARGEST_SIZE, model.title)
 }
 
-/// The record of a run that nobody watches or stops, its truth beside it.
+/// The record of a run that nobody watches or stops, with the truth.
 ///
 /// # Errors
 /// None that a simulated board has.

@@ -131,7 +131,7 @@ struct Job {
     start_s: f64,
 }
 
-/// What a sensor sees beside power.
+/// What a sensor sees besides power.
 #[derive(Clone, Copy, Debug)]
 pub struct Condition {
     pub rests: bool,
@@ -140,7 +140,7 @@ pub struct Condition {
     pub limiters: Limiters,
 }
 
-/// The GPU in the course of a run.
+/// The GPU during a run.
 pub struct SimulatedGpu {
     model: GpuModel,
     /// Of one product.
