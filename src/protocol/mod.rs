@@ -1,15 +1,19 @@
 //! The protocol: idle, warm-up, and rounds of windows, on whatever workload, sensor and clock it is given.
 //!
 //! - [`workload`], [`sensor`], [`clock`]: what it asks of a device, a sensor and a clock; others implement these traits.
-//! - [`steps`]: what it does with them, told by [`event`]s; [`order`]: whose turn it is. It prints nothing.
-//! - [`trace_builder`]: from a hundred samples a second to one row an update.
+//! - [`steps`]: what it does with them, `warm_up` and `rounds` among others, told by [`event`]s; [`order`]: whose turn it is. It prints
+//!   nothing.
+//! - [`trace_builder`]: from a hundred samples a second to one row an update; `resolution`: or coarser ones.
 
 pub mod clock;
 pub mod event;
 pub mod order;
+mod resolution;
+mod rounds;
 pub mod sensor;
 pub mod steps;
 pub mod trace_builder;
+mod warm_up;
 pub mod workload;
 
 pub use clock::Clock;
