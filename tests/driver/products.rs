@@ -1,7 +1,7 @@
 //! Every kernel's product, on a real driver, against f64.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use half::f16;
 use std::rc::Rc;

@@ -1,13 +1,8 @@
 //! The steps of CONTRIBUTING.md, tried out: its toy reader reads, and measures a run.
 
-/// Where the reader's `crate::` leads to.
-mod power {
-    pub use wattmul::power::*;
-}
+use crate::common;
 
-mod common;
-
-#[path = "fakes/toy_reader.rs"]
+#[path = "../fakes/toy_reader.rs"]
 mod toy_reader;
 
 use std::path::PathBuf;
@@ -22,7 +17,7 @@ use wattmul::protocol::{DeviceSpan, Workload};
 
 #[test]
 fn the_reader_that_is_printed_is_the_one_that_is_tested() {
-    let (text, reader) = (include_str!("../CONTRIBUTING.md"), include_str!("fakes/toy_reader.rs"));
+    let (text, reader) = (include_str!("../../CONTRIBUTING.md"), include_str!("../fakes/toy_reader.rs"));
     assert!(text.contains(&format!("```rust\n{reader}```")), "copy tests/fakes/toy_reader.rs into CONTRIBUTING.md");
 }
 
@@ -101,7 +96,7 @@ fn the_toy_measures_a_run() {
 
 #[test]
 fn the_map_in_lib_rs_names_every_module() {
-    let text = include_str!("../src/lib.rs");
+    let text = include_str!("../../src/lib.rs");
     let map: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
     let modules = || text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
     let missing: Vec<&str> = modules().filter(|module| !map.contains(&format!("[`{module}`]"))).collect();

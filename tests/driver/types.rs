@@ -1,7 +1,7 @@
 //! `--dtype` from outside: every type of element on Mesa's software driver, and what refuses one.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use common::{BRIEF, BRIEF_TUNED, measured, no_software_driver, records, wattmul};
 use predicates::prelude::*;

@@ -1,7 +1,7 @@
 //! Whole runs with NVIDIA's library, played by a stand-in (tests/fakes/nvml.rs) whose joules are known.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use common::{BRIEF, Locked, Running, fake_nvml, measured, no_software_driver, only_record, run_of, wattmul};
 use predicates::prelude::*;

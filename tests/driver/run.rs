@@ -1,7 +1,7 @@
 //! Whole runs on Mesa's software driver, from outside.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use common::{BRIEF, BRIEF_TUNED, longest_line, measured, no_software_driver, records, wattmul};
 use predicates::prelude::*;

@@ -1,8 +1,6 @@
 //! Nonsense in a record: whatever a file says, nothing panics.
 //!
-//! `cargo test --release --test nonsense -- --ignored` tries a million inputs.
-
-mod common;
+//! `cargo test --release --test offline nonsense -- --ignored` tries a million inputs.
 
 use proptest::prelude::*;
 use proptest::sample::Index;

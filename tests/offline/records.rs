@@ -1,6 +1,6 @@
 //! Records from strangers: validate, compare and report, from outside.
 
-mod common;
+use crate::common;
 
 use assert_cmd::Command;
 use common::{longest_line, simulated};

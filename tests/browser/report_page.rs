@@ -1,10 +1,8 @@
 //! The page of a report in a real browser: what it shows, what it does, and what it does not do.
 
-#[path = "report_page/browser.rs"]
-mod browser;
-mod common;
+use crate::chromium::{Browser, chromium};
+use crate::common;
 
-use browser::{Browser, chromium};
 use common::skipped;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //! documented; what was measured is kept; no half of a record is left, and no locked clock.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use common::{BRIEF, HANG, LONG, Locked, Running, no_software_driver, only_record, records, run_of, wattmul};
 use predicates::prelude::*;

@@ -1,7 +1,7 @@
 //! Runs whose parts fail as no real part here can be made to: the whole protocol in this process, on a device and a sensor of
 //! the test's own.
 
-mod common;
+use crate::common;
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,0 +1,25 @@
+//! What goes by the real clock, on a Vulkan driver, a sensor's library, or a stand-in for one.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+/// Where the toy reader's `crate::` leads to.
+mod power {
+    pub use wattmul::power::*;
+}
+
+mod allocator;
+mod carried_out;
+mod contributing;
+mod faults;
+mod heap;
+mod machine_code;
+mod memory;
+mod nvml;
+mod privacy;
+mod products;
+mod readers;
+mod rocm_smi;
+mod run;
+mod types;
+mod visible;
