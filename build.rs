@@ -61,7 +61,7 @@ fn bindings() -> Option<String> {
         .derive_copy(true)
         .derive_debug(false)
         .derive_default(false)
-        // Layouts are compared with those of the vendor's header in tests/rocm_smi.rs.
+        // Layouts are compared with those of the vendor's header in tests/driver/rocm_smi.rs.
         .layout_tests(false)
         // The same text wherever it is made: the committed file is compared with it.
         .formatter(bindgen::Formatter::Prettyplease)

@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 use wattmul::record::Record;
 use wattmul::run::PlanOptions;
-use wattmul::simulate;
 use wattmul::simulate::MODELS;
 
 const COUNTS: [usize; 3] = [100, 1000, 10_000];
@@ -46,8 +45,8 @@ fn main() {
 fn simulated(i: usize) -> Record {
     let model = MODELS[i % MODELS.len()];
     let options = PlanOptions { seed: (i / MODELS.len()) as u64, ..PlanOptions::default() };
-    let plan = simulated::plan(&model, &options).expect("a plan");
-    let mut record = simulated::record(&model, plan).expect("a record");
+    let plan = wattmul::run::simulated::plan(&model, &options).expect("a plan");
+    let mut record = wattmul::run::simulated::record(&model, plan).expect("a record");
     record.plan.seed = 0; // all compare
     record
 }

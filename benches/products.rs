@@ -11,8 +11,7 @@ use wattmul::gpu::adapter::Backend;
 use wattmul::gpu::buffers::Buffers;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
 use wattmul::gpu::matmul::Compiled;
-use wattmul::operands::Dtype;
-use wattmul::operands::Init;
+use wattmul::operands::{Dtype, Init};
 
 fn main() {
     // SAFETY: the first statement of main: there is no other thread.

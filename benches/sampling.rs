@@ -3,11 +3,9 @@
 //!     cargo bench --bench sampling
 
 use std::time::{Duration, Instant};
-use wattmul::power::PowerReader;
-use wattmul::power::sampler::SamplingThread;
-use wattmul::protocol::SAMPLING_PERIOD;
-use wattmul::protocol::Sampler;
-use wattmul::protocol::{PowerError, Reading};
+use wattmul::power::reader::PowerReader;
+use wattmul::power::sampling_thread::SamplingThread;
+use wattmul::protocol::{PowerError, Reading, SAMPLING_PERIOD, Sampler};
 use wattmul::record::{PowerKind, Scope, Source};
 use wattmul::run::measure::HostClock;
 
@@ -47,7 +45,7 @@ fn main() {
     let wall = begun.elapsed();
     let used = cpu_time("sensor").unwrap() - before;
     println!(
-        "sampling: {:.1} reads a second (every {PERIOD:?}), {:.2} % of a core, {:.1} µs a read",
+        "sampling: {:.1} reads a second (every {SAMPLING_PERIOD:?}), {:.2} % of a core, {:.1} µs a read",
         f64::from(samples) / wall.as_secs_f64(),
         used.div_duration_f64(wall) * 100.0,
         used.as_secs_f64() * 1e6 / f64::from(samples)

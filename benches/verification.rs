@@ -6,9 +6,8 @@ mod common;
 
 use divan::Bencher;
 use wattmul::gpu::verify::Expectation;
-use wattmul::operands::Dtype;
-use wattmul::operands::Init;
 use wattmul::operands::matrix::CHUNK_BYTES;
+use wattmul::operands::{Dtype, Init};
 
 const SIZE: usize = 10_000;
 

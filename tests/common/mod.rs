@@ -10,11 +10,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wattmul::protocol::{Clock, Sampler, Workload};
-use wattmul::record::Plan;
-use wattmul::record::{AdapterInfo, AdapterType};
-use wattmul::record::{KernelChoice, Record};
-use wattmul::run::PlanOptions;
-use wattmul::run::{Prepared, RunError, Setup};
+use wattmul::record::{AdapterInfo, AdapterType, KernelChoice, Plan, Record};
+use wattmul::run::{PlanOptions, Prepared, RunError, Setup};
 
 /// Options of a run of so many rounds, of windows of so many seconds, and with as little besides as there can be.
 pub const fn run_of(rounds: &'static str, window_s: &'static str) -> [&'static str; 12] {
@@ -50,7 +47,12 @@ pub fn patiently(command: std::process::Command) -> Command {
 
 /// The same, for tests that watch it while it runs.
 pub fn program() -> std::process::Command {
-    on_software_driver(std::process::Command::new(assert_cmd::cargo::cargo_bin("wattmul")))
+    on_software_driver(std::process::Command::new(program_path()))
+}
+
+/// Where the program lies.
+pub fn program_path() -> PathBuf {
+    assert_cmd::cargo::cargo_bin("wattmul")
 }
 
 /// Variables that would say which GPUs a test may use.
@@ -244,12 +246,12 @@ pub fn longest_line(text: &str) -> usize {
 /// The record of a run of a simulated board: in virtual time, and whatever its verdict.
 pub fn simulated(model: &str, seed: u64) -> Record {
     let model = model.parse().unwrap();
-    let plan = simulated::plan(&model, &PlanOptions { seed, ..PlanOptions::default() }).unwrap();
-    simulated::record(&model, plan).unwrap()
+    let plan = wattmul::run::simulated::plan(&model, &PlanOptions { seed, ..PlanOptions::default() }).unwrap();
+    wattmul::run::simulated::record(&model, plan).unwrap()
 }
 
-/// Carries a plan out on a workload and a sensor of the test's own.
-pub fn carried_out(
+/// Runs a plan on a workload and a sensor of the test's own.
+pub fn run_on(
     plan: Plan,
     clock: &dyn Clock,
     sensor: impl Sampler,
@@ -265,7 +267,7 @@ pub fn carried_out(
         prepare: &mut || Ok(Prepared { work: work.take().unwrap(), inputs: BTreeMap::new(), kernel: kernel.clone() }),
         truth: None,
     };
-    carry_out(plan, setup, &|| false, &|_| ())
+    wattmul::run::run(plan, setup, &|| false, &|_| ())
 }
 
 /// Nothing may take longer to end.

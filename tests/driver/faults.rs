@@ -2,7 +2,7 @@
 //! documented; what was measured is kept; no half of a record is left, and no locked clock.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use common::{BRIEF, HANG, LONG, Locked, Running, no_software_driver, only_record, records, run_of, wattmul};
 use predicates::prelude::*;
@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 use wattmul::host::claim::Claim;
-use wattmul::record::AdapterInfo;
-use wattmul::record::Record;
-use wattmul::record::Status;
+use wattmul::record::{AdapterInfo, Record, Status};
 
 /// Four windows of a good second each.
 const MEDIUM: &[&str] = &run_of("2", "1.2");

@@ -1,6 +1,6 @@
 //! Records from strangers: validate, compare and report, from outside.
 
-mod common;
+use crate::common;
 
 use assert_cmd::Command;
 use common::{longest_line, simulated};
@@ -11,7 +11,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use wattmul::record::Record;
 use wattmul::run::PlanOptions;
-use wattmul::simulate;
 
 fn wattmul(arguments: &[&str], path: &Path) -> assert_cmd::assert::Assert {
     let mut command = Command::from_std(std::process::Command::new(assert_cmd::cargo::cargo_bin("wattmul")));
@@ -83,11 +82,11 @@ fn every_changed_figure_is_found() {
             };
             let changed: Record = serde_json::from_value(changed).unwrap();
             let text = changed.to_json();
-            let found = wattmul::validate::problems(
+            let found = wattmul::archive::validate::problems(
                 Path::new(&name),
                 &changed,
                 text.as_bytes(),
-                wattmul::validate::Depth::Quick,
+                wattmul::archive::validate::Depth::Quick,
             );
             assert!(!found.is_empty(), "{pointer} may be changed");
         }
@@ -157,8 +156,8 @@ fn a_list_that_passes_for_an_object_is_found() {
 #[test]
 fn digests_of_inputs_are_held_against_the_numbers() {
     let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
-    let (files, _) = wattmul::folder::files(&[results]);
-    let (record, _) = wattmul::folder::read(&files[0]).unwrap();
+    let (files, _) = wattmul::record::read::files(&[results]);
+    let (record, _) = wattmul::record::read::read(&files[0]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let swap = |record: &mut Value| {
         let digest = record["inputs"]["gaussian"]["digest_a"].clone();
@@ -180,12 +179,11 @@ fn digests_of_inputs_are_held_against_the_numbers() {
 /// The table of known digests, against the matrices.
 #[test]
 fn known_digests_are_those_of_the_matrices() {
-    use wattmul::operands::Dtype;
-    use wattmul::operands::{Init, Matrix, Operand};
+    use wattmul::operands::{Dtype, Init, Matrix, Operand};
     for size in [1024, 10_000] {
         for (init, operand) in [(Init::Zeros, Operand::A), (Init::Gaussian, Operand::A), (Init::Gaussian, Operand::B)] {
             let matrix = Matrix { init, operand, seed: 0, size };
-            assert_eq!(wattmul::validate::known(Dtype::F32, &matrix).unwrap(), matrix.digest(), "{matrix:?}");
+            assert_eq!(wattmul::archive::validate::known(Dtype::F32, &matrix).unwrap(), matrix.digest(), "{matrix:?}");
         }
     }
 }
@@ -378,7 +376,7 @@ fn two_records_are_laid_side_by_side() {
     assert!(all.contains("same") && all.contains("A higher"), "{all}");
 
     let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
-    let (real, _) = wattmul::folder::files(&[results]);
+    let (real, _) = wattmul::record::read::files(&[results]);
     let refused = printed(wattmul(&["compare", a.to_str().unwrap()], &real[0]).code(3));
     assert!(refused.contains("n differs: 10000 in A, 1024 in B"), "{refused}");
     let broken = folder.path().join("broken.json");
@@ -490,8 +488,8 @@ fn sweeps_and_types_have_tables_of_their_own() {
     wattmul(&sweep, folder.path()).code(predicate::in_iter([0, 3]));
     for dtype in [Dtype::F32, Dtype::I8] {
         let model = "v100".parse().unwrap();
-        let plan = simulated::plan(&model, &PlanOptions { dtype, ..PlanOptions::default() }).unwrap();
-        simulated::record(&model, plan).unwrap().save(folder.path()).unwrap();
+        let plan = wattmul::run::simulated::plan(&model, &PlanOptions { dtype, ..PlanOptions::default() }).unwrap();
+        wattmul::run::simulated::record(&model, plan).unwrap().save(folder.path()).unwrap();
     }
     let text = printed(wattmul(&["report"], folder.path()).success());
     assert!(longest_line(&text) <= 80, "{text}");
@@ -587,9 +585,9 @@ fn a_run_that_is_killed_leaves_no_part_of_a_record() {
         run.kill().unwrap();
         run.wait().unwrap();
     }
-    let (files, problems) = wattmul::folder::files(&[folder.path().into()]);
+    let (files, problems) = wattmul::record::read::files(&[folder.path().into()]);
     assert_eq!(problems, []);
     for file in files {
-        wattmul::folder::read(&file).unwrap();
+        wattmul::record::read::read(&file).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! AMD's real librocm_smi64, over a kernel that seems to have AMD GPUs (tests/fakes/simulated-amdgpu). Where a machine has
 //! no such library, no python3 or no mount namespaces, a test says so and passes.
 
-mod common;
+use crate::common;
 
 use serde_json::Value;
 use std::path::Path;
@@ -208,7 +208,7 @@ fn the_committed_bindings_are_those_of_the_header() {
         return;
     }
     let made = include_str!(concat!(env!("OUT_DIR"), "/rocm_smi.rs"));
-    let committed = include_str!("../vendor/rocm_smi/bindings.rs");
+    let committed = include_str!("../../vendor/rocm_smi/bindings.rs");
     assert_eq!(made, committed, "copy {}/rocm_smi.rs to vendor/rocm_smi/bindings.rs", env!("OUT_DIR"));
 }
 

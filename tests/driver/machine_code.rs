@@ -2,9 +2,9 @@
 //! docs/KERNEL.md says.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
-#[path = "machine_code/assembly.rs"]
+#[path = "../machine_code/assembly.rs"]
 mod assembly;
 
 use assembly::{Count, hot_block, whole_loop};
@@ -45,7 +45,7 @@ fn audit() -> Option<String> {
     if common::skipped(driver.is_none(), "Mesa's Vulkan driver for AMD is not installed (sh setup.sh)") {
         return None;
     }
-    // By cargo, which builds it: `cargo test --test machine_code` alone would run the one of last time, with its kernels.
+    // By cargo, which builds it: `cargo test --test driver` alone would run the one of last time, with its kernels.
     let mut audit = Command::new(env!("CARGO"));
     audit.args(["run", "--quiet", "--locked", "--example", "machine_code"]);
     audit.args(if cfg!(debug_assertions) { None } else { Some("--release") });
@@ -82,7 +82,7 @@ fn hold(dtype: Dtype, printed: &str) {
         assert!(best.is_some_and(|best| best.share >= share), "{dtype} {family}: {best:?}");
     }
 
-    let (documented_driver, documented) = table(include_str!("../docs/KERNEL.md"), dtype);
+    let (documented_driver, documented) = table(include_str!("../../docs/KERNEL.md"), dtype);
     let names = |rows: &[Row]| rows.iter().map(|row| (row.kernel.clone(), row.family.clone())).collect::<Vec<_>>();
     assert_eq!(names(&rows), names(&documented), "docs/KERNEL.md lists the kernels of the program");
     if driver != documented_driver {

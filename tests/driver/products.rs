@@ -1,22 +1,18 @@
 //! Every kernel's product, on a real driver, against f64.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use half::f16;
 use std::rc::Rc;
-use wattmul::gpu::adapter;
 use wattmul::gpu::adapter::{Backend, Gpu};
 use wattmul::gpu::buffers::{Buffers, Uploaded};
 use wattmul::gpu::kernel::KERNELS;
 use wattmul::gpu::matmul::{Compiled, Matmul};
-use wattmul::gpu::tune;
-use wattmul::gpu::tune::Candidates;
 use wattmul::gpu::verify::Expectation;
-use wattmul::operands::{Dtype, Element, dtype};
-use wattmul::operands::{Init, Matrix, Operand};
-use wattmul::protocol::GpuError;
-use wattmul::protocol::Workload;
+use wattmul::gpu::{adapter, tune};
+use wattmul::operands::{Dtype, Element, Init, Matrix, Operand, dtype};
+use wattmul::protocol::{GpuError, Workload};
 use wattmul::record::AdapterType;
 
 /// The software adapter, as a machine with GPUs has it last.
@@ -198,18 +194,18 @@ fn a_kernel_whose_product_is_wrong_is_named_and_not_used() {
     let Some(gpu) = gpu() else { return };
     // To a verifier that expects the products of another seed, every product is wrong.
     let others = buffers(&gpu, Dtype::F32, 64);
-    let Err(error) = tune::fastest(others.clone(), 1, &Candidates::Pinned(KERNELS[0]), |_| {}) else {
+    let Err(error) = tune::fastest(others.clone(), 1, Some(KERNELS[0]), |_| {}) else {
         panic!("a wrong product was taken");
     };
     let text = error.to_string();
     assert!(matches!(error, GpuError::NoRightKernel(_)) && text.contains(&KERNELS[0].to_string()), "{text}");
     assert!(text.contains("row ") && text.contains("update the driver"), "{text}");
 
-    let tuned = tune::fastest(others, 0, &Candidates::Pinned(KERNELS[0]), |_| {}).unwrap();
-    assert_eq!((tuned.matmul.kernel(), tuned.trials.len(), tuned.remembered), (KERNELS[0], 1, false));
+    let tuned = tune::fastest(others, 0, Some(KERNELS[0]), |_| {}).unwrap();
+    assert_eq!((tuned.matmul.kernel(), tuned.trials.len()), (KERNELS[0], 1));
 
     let whole_numbers = buffers(&gpu, Dtype::I8, 64);
-    let tuned = tune::fastest(whole_numbers, 1, &Candidates::Pinned(KERNELS[0]), |_| {});
+    let tuned = tune::fastest(whole_numbers, 1, Some(KERNELS[0]), |_| {});
     let text = tuned.map(|_| ()).unwrap_err().to_string();
     assert!(text.contains("row 0 of C is not that of A·B, which integers must be exactly"), "{text}");
 }

@@ -1,7 +1,7 @@
 //! `--dtype` from outside: every type of element on Mesa's software driver, and what refuses one.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use common::{BRIEF, BRIEF_TUNED, measured, no_software_driver, records, wattmul};
 use predicates::prelude::*;
@@ -56,19 +56,15 @@ fn operations_on_integers_are_not_called_floating_point() {
 }
 
 #[test]
-fn every_type_is_tuned_for_itself() {
+fn every_type_has_its_kernels_tried() {
     if no_software_driver() {
         return;
     }
-    let cache = tempfile::tempdir().unwrap();
-    let run = |dtype: &str| {
-        let mut command = wattmul();
-        command.env("XDG_CACHE_HOME", cache.path()).args(BRIEF_TUNED);
-        let kernel = measured(command.args(["--dtype", dtype, "--json", "--no-save"])).kernel;
+    for dtype in ["f16", "i8"] {
+        let kernel = measured(wattmul().args(BRIEF_TUNED).args(["--dtype", dtype, "--json", "--no-save"])).kernel;
+        assert!(kernel.tuning.len() >= 4, "{:?}", kernel.tuning);
         assert!(kernel.tuning.iter().all(|trial| trial.kernel.starts_with("direct/")), "{:?}", kernel.tuning);
-        kernel.remembered
-    };
-    assert_eq!(["f16", "i8", "f16"].map(run), [false, false, true]);
+    }
 }
 
 /// Mesa's driver for an AMD GPU of 2016, which has no f16, on a machine without one.

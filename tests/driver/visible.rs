@@ -1,7 +1,7 @@
 //! Which of several GPUs is measured, from outside: two that compute, played by stand-ins.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use common::{TwoGpus, measured, no_software_driver, records};
 use predicates::prelude::*;

@@ -7,7 +7,6 @@ use wattmul::archive::validate;
 use wattmul::archive::validate::Depth;
 use wattmul::record::{Record, Truth};
 use wattmul::run::PlanOptions;
-use wattmul::simulate;
 use wattmul::simulate::Simulation;
 
 fn wattmul(folder: &std::path::Path, args: &[&str]) -> assert_cmd::assert::Assert {
@@ -50,7 +49,7 @@ fn a_simulated_record_says_so_and_is_saved_only_where_a_folder_is_named() {
         .stdout(contains("saved here/"));
     let saved = std::fs::read_dir(folder.path().join("here")).unwrap().next().unwrap().unwrap();
     let record: wattmul::record::Record = serde_json::from_slice(&std::fs::read(saved.path()).unwrap()).unwrap();
-    assert_eq!(record.verdict.status, wattmul::validity::Status::Simulated);
+    assert_eq!(record.verdict.status, wattmul::record::Status::Simulated);
     assert!(record.truth.is_some());
 }
 
@@ -91,11 +90,11 @@ fn an_atlas_is_a_table_with_a_line_of_watts_a_bit_in_80_columns() {
 fn many_rounds_and_a_patient_warm_up_change_nothing_else() {
     let usual = run("h100", PlanOptions::default());
     let long = run("h100", PlanOptions { rounds: Some(100), ..PlanOptions::default() });
-    assert_eq!((long.warm_up, long.plan.window_s), (usual.warm_up, usual.plan.window_s));
-    let patient = run("h100", PlanOptions { warm_up_s: Some(3600.0), ..PlanOptions::default() });
+    assert_eq!((long.warm_up, long.timing.window_s), (usual.warm_up, usual.timing.window_s));
+    let patient = run("h100", PlanOptions { warm_up: Some(3600.0), ..PlanOptions::default() });
     let warm_up = patient.warm_up.unwrap();
-    assert!(warm_up.steady && warm_up.duration_s < 300.0, "{warm_up:?}");
-    assert_eq!(patient.plan.window_s, usual.plan.window_s);
+    assert!(warm_up.duration_s < 300.0, "{warm_up:?}");
+    assert_eq!(patient.timing.window_s, usual.timing.window_s);
 }
 
 #[test]
@@ -122,6 +121,6 @@ fn a_slow_counter_stretches_the_windows_of_every_run() {
 
 fn run(model: &str, options: PlanOptions) -> Record {
     let model = model.parse().unwrap();
-    let plan = simulated::plan(&model, &options).unwrap();
-    Simulation::new(model, plan, false).undisturbed(Truth::default(), None).unwrap()
+    let plan = wattmul::run::simulated::plan(&model, &options).unwrap();
+    wattmul::run::simulated::undisturbed(&Simulation::new(model, plan, false), Truth::default(), None).unwrap()
 }

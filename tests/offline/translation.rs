@@ -1,10 +1,10 @@
 //! Every kernel in the languages of Metal and DirectX, which no driver here takes, and as SPIR-V by Khronos' own validator.
 
-#[path = "machine_code/spirv.rs"]
+#[path = "../machine_code/spirv.rs"]
 mod spirv;
 
 #[cfg(target_os = "linux")]
-mod common;
+use crate::common;
 
 use naga::back::{hlsl, msl};
 use wattmul::gpu::kernel::{KERNELS, Kernel};

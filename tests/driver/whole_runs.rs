@@ -1,23 +1,17 @@
 //! Runs whose parts fail as no real part here can be made to: the whole protocol in this process, on a device and a sensor of
 //! the test's own.
 
-mod common;
+use crate::common;
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
-use wattmul::power::PowerReader;
-use wattmul::power::sampler::SamplingThread;
-use wattmul::protocol::GpuError;
-use wattmul::protocol::{DeviceSpan, Workload};
-use wattmul::protocol::{PowerError, Reading};
-use wattmul::record::Plan;
-use wattmul::record::Record;
-use wattmul::record::Status;
-use wattmul::record::{PowerKind, Scope, Source};
-use wattmul::run::PlanOptions;
-use wattmul::run::RunError;
+use wattmul::power::reader::PowerReader;
+use wattmul::power::sampling_thread::SamplingThread;
+use wattmul::protocol::{DeviceSpan, GpuError, PowerError, Reading, Workload};
+use wattmul::record::{PowerKind, Record, Scope, Source, Status};
 use wattmul::run::measure::HostClock;
+use wattmul::run::{PlanOptions, RunError};
 use wattmul::simulate::Simulation;
 
 /// Gives out another workload's answers until its last submission, and then an error.
@@ -52,12 +46,12 @@ impl Workload for Failing {
 
 /// A simulated run whose device fails after so many submissions, and how many there were.
 fn failing(last: usize, error: &GpuError) -> (Result<Record, RunError>, usize) {
-    let plan = Plan::new(&PlanOptions::default(), false, 10_000, "H100").unwrap();
+    let plan = wattmul::run::plan(&PlanOptions::default(), false, 10_000, "H100").unwrap();
     let simulation = Simulation::new("h100".parse().unwrap(), plan.clone(), false);
     let submissions = Rc::new(Cell::new(0));
     let work = Box::new(simulation.work());
     let failing = Failing { work, submissions: submissions.clone(), last, error: error.clone() };
-    let result = common::carried_out(plan, &simulation.clock(), simulation.sampler(), failing);
+    let result = common::run_on(plan, &simulation.clock(), simulation.sampler(), failing);
     (result, submissions.get())
 }
 
@@ -145,18 +139,18 @@ fn a_panic_in_the_sampling_thread_is_a_lost_sensor_and_no_hang() {
     let source = Source { power: Some(PowerKind::Instant), ..Source::new("Toy", "toy", Scope::Board) };
     let options = PlanOptions {
         rounds: Some(2),
-        window_s: Some(0.5),
-        settling_s: Some(0.1),
-        warm_up_s: Some(0.3),
+        window: Some(0.5),
+        settling: Some(0.1),
+        warm_up: Some(0.3),
         quick: true,
         ..PlanOptions::default()
     };
-    let plan = Plan::new(&options, false, 10_000, "toy").unwrap();
+    let plan = wattmul::run::plan(&options, false, 10_000, "toy").unwrap();
     let clock = HostClock::start();
     // Of four windows of half a second, the first has its sensor.
     let reads = (200.0 * plan.idle_s + 100.0 * (0.3 + 0.1 + 0.7)) as u32;
     let sensor = SamplingThread::start(Box::new(Panicking { source, reads_left: reads }), clock).unwrap();
-    let record = common::carried_out(plan, &clock, sensor, Idling).unwrap();
+    let record = common::run_on(plan, &clock, sensor, Idling).unwrap();
     assert_eq!(record.windows.len(), 4, "the run goes on");
     assert!(record.windows[3].power_w.polled.is_none());
     assert_eq!(record.verdict.status, Status::Invalid);

@@ -6,24 +6,24 @@ use rayon::prelude::*;
 use std::fmt::Write;
 use wattmul::analysis::sweep::{Fit, Sweep};
 use wattmul::operands::Init;
-use wattmul::record::Plan;
-use wattmul::record::{Record, Truth};
-use wattmul::run::Clocks;
-use wattmul::run::PlanOptions;
-use wattmul::simulate;
-use wattmul::simulate::{MODELS, Model, Simulation, endless};
+use wattmul::record::{Plan, Record, Truth};
+use wattmul::run::simulated::endless;
+use wattmul::run::{Clocks, PlanOptions};
+use wattmul::simulate::{MODELS, Model, Simulation};
 
 /// On each board.
 const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 20 };
 
 fn plans(model: &Model, seed: u64) -> Vec<Plan> {
     let clocks = "5".parse::<Clocks>().unwrap().of(model.title, Ok(model.supported_clocks())).unwrap();
-    let options = |mhz| PlanOptions { seed, lock_clock_mhz: Some(mhz), ..PlanOptions::default() };
-    clocks.into_iter().map(|mhz| simulated::plan(model, &options(mhz)).unwrap()).collect()
+    let options = |mhz| PlanOptions { seed, lock_clock: Some(mhz), ..PlanOptions::default() };
+    clocks.into_iter().map(|mhz| wattmul::run::simulated::plan(model, &options(mhz)).unwrap()).collect()
 }
 
 fn sweep(model: &Model, seed: u64) -> Sweep {
-    let run = |plan| Simulation::new(*model, plan, false).undisturbed(Truth::default(), None).unwrap();
+    let run = |plan| {
+        wattmul::run::simulated::undisturbed(&Simulation::new(*model, plan, false), Truth::default(), None).unwrap()
+    };
     let records: Vec<Record> = plans(model, seed).into_iter().map(run).collect();
     Sweep::of(&records)
 }

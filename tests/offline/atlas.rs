@@ -6,32 +6,28 @@
 use rayon::prelude::*;
 use std::fmt::Write;
 use std::sync::LazyLock;
-use wattmul::analysis::bit_power;
-use wattmul::analysis::summary;
-use wattmul::analysis::validity;
-use wattmul::operands::Bits;
-use wattmul::operands::Init;
-use wattmul::record::Estimate;
-use wattmul::record::Plan;
-use wattmul::record::Status;
-use wattmul::record::{Record, Truth};
+use wattmul::analysis::{bit_power, summary, validity};
+use wattmul::operands::{Bits, Init};
+use wattmul::record::{Estimate, Plan, Record, Status, Truth};
 use wattmul::run::PlanOptions;
-use wattmul::simulate;
-use wattmul::simulate::{MODELS, Model, Simulation, endless};
+use wattmul::run::simulated::endless;
+use wattmul::simulate::{MODELS, Model, Simulation};
 
 /// On each board.
 const SEEDS: u64 = if cfg!(debug_assertions) { 2 } else { 25 };
 
 fn plan(model: &Model, seed: u64) -> Plan {
-    simulated::plan(model, &PlanOptions { seed, inits: Init::ALL.to_vec(), ..PlanOptions::default() }).unwrap()
+    wattmul::run::simulated::plan(model, &PlanOptions { seed, init: Init::ALL.to_vec(), ..PlanOptions::default() })
+        .unwrap()
 }
 
 fn run(model: &Model, seed: u64) -> Record {
-    Simulation::new(*model, plan(model, seed), false).undisturbed(Truth::default(), None).unwrap()
+    wattmul::run::simulated::undisturbed(&Simulation::new(*model, plan(model, seed), false), Truth::default(), None)
+        .unwrap()
 }
 
 fn slope(record: &Record) -> Estimate {
-    let (bits, line) = activity::fit(record).unwrap();
+    let (bits, line) = bit_power::fit(record).unwrap();
     // Of the products' bits as much is explained where nothing is to be explained.
     assert!(bits == Bits::Operands || line.explained < 0.5, "{line:?}");
     line.slope
@@ -110,7 +106,7 @@ fn an_atlas_takes_turns_in_balanced_orders_and_is_computed_again_from_its_record
     let record = run(&model, 3);
     assert_eq!(record.windows.len(), 72);
     for (round, windows) in record.windows.chunks(12).enumerate() {
-        let order = wattmul::order::of_round(12, round as u32);
+        let order = wattmul::protocol::order::of_round(12, round as u32);
         let inits: Vec<Init> = order.into_iter().map(|init| Init::ALL[init]).collect();
         assert_eq!(windows.iter().map(|window| window.init).collect::<Vec<_>>(), inits);
     }
@@ -119,7 +115,7 @@ fn an_atlas_takes_turns_in_balanced_orders_and_is_computed_again_from_its_record
     let read: Record = serde_json::from_str(&text).unwrap();
     assert_eq!(read, record);
     assert_eq!((summary::of(&read), validity::of(&read)), (record.summary.clone(), record.verdict.clone()));
-    assert_eq!(activity::fit(&read), activity::fit(&record));
+    assert_eq!(bit_power::fit(&read), bit_power::fit(&record));
     // A sensor without a counter needs many updates in each window, however many windows share the trace.
     for period_s in ["0.1", "0.15", "0.25", "0.4"] {
         let model: Model = format!("rtx3090,limit_w=1000,average_s=0.1,period_s={period_s}").parse().unwrap();
@@ -128,5 +124,5 @@ fn an_atlas_takes_turns_in_balanced_orders_and_is_computed_again_from_its_record
         assert!(slow.to_json().len() < 180_000, "{period_s}: {}", slow.to_json().len());
     }
     let capped = run(&"rtx3090".parse().unwrap(), 3);
-    assert_eq!(activity::fit(&capped), None, "at the limit, bits cost time");
+    assert_eq!(bit_power::fit(&capped), None, "at the limit, bits cost time");
 }

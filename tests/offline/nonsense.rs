@@ -1,8 +1,6 @@
 //! Nonsense in a record: whatever a file says, nothing panics.
 //!
-//! `cargo test --release --test nonsense -- --ignored` tries a million inputs.
-
-mod common;
+//! `cargo test --release --test offline nonsense -- --ignored` tries a million inputs.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -10,26 +8,22 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::LazyLock;
-use wattmul::analysis::compare;
-use wattmul::analysis::overview;
 use wattmul::analysis::overview::Run;
+use wattmul::analysis::{compare, overview};
 use wattmul::archive::validate;
 use wattmul::record::Record;
-use wattmul::record::read;
 use wattmul::report::{csv, table};
 use wattmul::run::PlanOptions;
-use wattmul::simulate;
 use wattmul::simulate::Simulation;
 
 /// A small record of each kind: with a counter, with power figures alone, and without a sensor.
 static RECORDS: LazyLock<Vec<Record>> = LazyLock::new(|| {
-    let short =
-        PlanOptions { window_s: Some(0.5), settling_s: Some(0.0), warm_up_s: Some(0.5), ..PlanOptions::default() };
+    let short = PlanOptions { window: Some(0.5), settling: Some(0.0), warm_up: Some(0.5), ..PlanOptions::default() };
     let record = |model: &str, no_sensor: Option<&str>| {
         let model = model.parse().unwrap();
-        let plan = simulated::plan(&model, &PlanOptions { rounds: Some(3), ..short.clone() }).unwrap();
-        let truth = simulated::truth(&model, &plan).unwrap();
-        Simulation::new(model, plan, false).undisturbed(truth, no_sensor).unwrap()
+        let plan = wattmul::run::simulated::plan(&model, &PlanOptions { rounds: Some(3), ..short.clone() }).unwrap();
+        let truth = wattmul::run::simulated::truth(&model, &plan).unwrap();
+        wattmul::run::simulated::undisturbed(&Simulation::new(model, plan, false), truth, no_sensor).unwrap()
     };
     vec![record("a100", None), record("rtx3090", None), record("h100", Some("none"))]
 });
@@ -91,7 +85,7 @@ static PLACES: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
 
 /// Everything that a record goes through when it was read from a file.
 fn digest(text: &[u8], base: &Record) {
-    let Ok(record) = folder::parse(text) else { return };
+    let Ok(record) = wattmul::record::read::parse(text) else { return };
     let path = Path::new("nonsense.json");
     let problems = validate::problems(path, &record, text, validate::Depth::Quick);
     let _ = table::problems(&problems);

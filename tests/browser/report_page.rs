@@ -1,27 +1,22 @@
 //! The page of a report in a real browser: what it shows, what it does, and what it does not do.
 
-#[path = "report_page/browser.rs"]
-mod browser;
-mod common;
+use crate::chromium::{Browser, chromium};
+use crate::common;
 
-use browser::{Browser, chromium};
 use common::skipped;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use wattmul::analysis::overview;
 use wattmul::analysis::overview::Overview;
 use wattmul::analysis::sweep::Sweep;
 use wattmul::analysis::validity;
-use wattmul::operands::Dtype;
-use wattmul::operands::{Init, Matrix, Operand};
+use wattmul::operands::{Dtype, Init, Matrix, Operand};
 use wattmul::record::text::printable;
 use wattmul::record::{Inputs, Record};
 use wattmul::report::canvas::{Ink, Layout, Shape};
 use wattmul::report::dots::{DotRow, Rows};
 use wattmul::report::{atlas, html, markdown, sweep as painted, types};
 use wattmul::run::PlanOptions;
-use wattmul::simulate;
 use wattmul::simulate::{MODELS, Model, Simulation};
 
 /// Large enough that a product outlasts what surrounds it, and small enough that the matrices are made in no time.
@@ -33,10 +28,10 @@ fn simulated(model: usize, seed: u64, no_sensor: Option<&str>) -> Record {
 
 /// A run of a board, a short one but for an atlas, which takes more to be believed.
 fn run(model: Model, options: PlanOptions, no_sensor: Option<&str>) -> Record {
-    let options = PlanOptions { quick: options.inits.len() == 2, size: Some(SIZE), ..options };
-    let plan = simulated::plan(&model, &options).unwrap();
-    let truth = simulated::truth(&model, &plan).unwrap();
-    Simulation::new(model, plan, false).undisturbed(truth, no_sensor).unwrap()
+    let options = PlanOptions { quick: options.init.len() == 2, size: Some(SIZE), ..options };
+    let plan = wattmul::run::simulated::plan(&model, &options).unwrap();
+    let truth = wattmul::run::simulated::truth(&model, &plan).unwrap();
+    wattmul::run::simulated::undisturbed(&Simulation::new(model, plan, false), truth, no_sensor).unwrap()
 }
 
 /// The same readings, as if a GPU of that name had given them.
@@ -91,7 +86,7 @@ const CARDS: usize = 12;
 
 /// All inits, on a GPU with a stranger's name.
 fn an_atlas() -> Record {
-    let record = run(MODELS[0], PlanOptions { inits: Init::ALL.to_vec(), ..PlanOptions::default() }, None);
+    let record = run(MODELS[0], PlanOptions { init: Init::ALL.to_vec(), ..PlanOptions::default() }, None);
     named(HOSTILE[3], record)
 }
 
@@ -99,8 +94,7 @@ const CLOCKS: [u32; 4] = [600, 900, 1200, 1380];
 
 /// A sweep, on another such GPU.
 fn a_sweep() -> impl Iterator<Item = Record> {
-    let options =
-        |mhz| PlanOptions { lock_clock_mhz: Some(mhz), sweep: Some("1a2b3c4d".into()), ..PlanOptions::default() };
+    let options = |mhz| PlanOptions { lock_clock: Some(mhz), sweep: Some("1a2b3c4d".into()), ..PlanOptions::default() };
     CLOCKS.into_iter().map(move |mhz| named(HOSTILE[5], run(MODELS[2], options(mhz), None)))
 }
 
@@ -155,7 +149,7 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
 });
 
 fn overview() -> Overview {
-    overview::of(&[FOLDER.path().to_owned()], false)
+    wattmul::archive::overview(&[FOLDER.path().to_owned()], false)
 }
 
 fn page_of(overview: &Overview) -> String {
@@ -470,7 +464,7 @@ fn a_record_that_went_away_is_said_to_be_away() {
     let (gone, changed) = (simulated(0, 0, None), simulated(1, 0, None));
     let path = gone.save(folder.path()).unwrap();
     let other = changed.save(folder.path()).unwrap();
-    let overview = overview::of(&[folder.path().to_owned()], false);
+    let overview = wattmul::archive::overview(&[folder.path().to_owned()], false);
     std::fs::remove_file(&path).unwrap();
     let now = Record { protocol: "another/1".into(), ..changed };
     std::fs::write(&other, now.to_json()).unwrap();

@@ -1,6 +1,6 @@
 //! What the program tells of itself: help, manual page, completions.
 
-mod common;
+use crate::common;
 
 use assert_cmd::Command;
 use common::longest_line;

@@ -1,7 +1,7 @@
 //! A record tells of the machine what can matter for its numbers, and nothing that names the machine or its user.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use common::{BRIEF, fake_nvml, measured, no_software_driver, wattmul};
 use std::path::Path;

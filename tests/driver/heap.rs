@@ -1,58 +1,33 @@
 //! Nothing grows while a run goes on: what the heap holds after the warm-up is what it holds at the end, but for the rows of the
 //! trace and the windows, which a record has.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use crate::allocator::HELD;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use wattmul::protocol::{Event, Stage};
 use wattmul::record::Truth;
 use wattmul::run::PlanOptions;
-use wattmul::simulate;
 use wattmul::simulate::Simulation;
 
-/// Counts the bytes that the heap holds. This file is a program of its own, and has one test that runs.
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: all of it is the system's allocator, with a count beside.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-const MIB: usize = 1 << 20;
+const MIB: isize = 1 << 20;
 
 /// Runs so many rounds, of 26 s each, and looks at the heap after the warm-up and after the last window.
 fn is_steady(rounds: u32, real_time: bool) {
     let model = "h100".parse().unwrap();
     let options = PlanOptions { rounds: Some(rounds), ..PlanOptions::default() };
-    let plan = simulated::plan(&model, &options).unwrap();
+    let plan = wattmul::run::simulated::plan(&model, &options).unwrap();
     let windows = rounds as usize * plan.inits.len();
     let simulation = Simulation::new(model, plan, real_time);
     let (warm, last, done) = (Cell::new(None), Cell::new(0), Cell::new(0));
     let watch = |event| match event {
-        Event::Begun(Stage::Round { .. }) if warm.get().is_none() => warm.set(Some(HELD.load(Ordering::Relaxed))),
+        Event::Begun(Stage::Round { .. }) if warm.get().is_none() => warm.set(Some(HELD.get())),
         Event::WindowDone(_) => {
-            last.set(HELD.load(Ordering::Relaxed));
+            last.set(HELD.get());
             done.set(done.get() + 1);
         }
         _ => {}
     };
     let truth = Truth::default();
-    let record = simulation.run(truth, None, &|| false, &watch).unwrap();
+    let record = wattmul::run::simulated::simulated(&simulation, truth, None, &|| false, &watch).unwrap();
     let (warm, last) = (warm.get().unwrap(), last.get());
     let seconds = record.windows.last().unwrap().start_s - record.windows[0].start_s;
     println!("{seconds:.0} s: {warm} bytes after the warm-up, {last} at the end");

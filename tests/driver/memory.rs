@@ -2,10 +2,11 @@
 //! is watched byte by byte.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use std::process::{Command, Output};
-use wattmul::power::{PowerReader, nvml, rocm_smi};
+use wattmul::power::reader::PowerReader;
+use wattmul::power::{nvml, rocm_smi};
 
 /// Set where this program is run again, under valgrind.
 const INSIDE: &str = "WATTMUL_TEST_INSIDE_VALGRIND";
@@ -49,7 +50,7 @@ fn nvidias_library_is_called_without_a_fault() {
     let library = common::fake_nvml();
     let mut command = Command::new("env");
     command.env("LD_LIBRARY_PATH", library.path()).env("FAKE_NVML", "gpus=2 programs=3");
-    let output = under_valgrind("nvidias_library_is_called_without_a_fault", command);
+    let output = under_valgrind("memory::nvidias_library_is_called_without_a_fault", command);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -65,7 +66,7 @@ fn amds_library_is_called_without_a_fault() {
         return common::skip(&error.to_string());
     }
     let command = common::over_made_up_amdgpu(&["0000:03:00.0=200", "0000:83:00.0=40"]);
-    let output = under_valgrind("amds_library_is_called_without_a_fault", command);
+    let output = under_valgrind("memory::amds_library_is_called_without_a_fault", command);
     if output.status.code() == Some(77) {
         return common::skip(&String::from_utf8_lossy(&output.stderr));
     }

@@ -1,7 +1,7 @@
 //! slurm/wattmul.sbatch on the real Slurm: a cluster of one node, in a folder and on ports of its own.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use common::{TwoGpus, no_software_driver, records};
 use serde_json::Value;

@@ -1,17 +1,14 @@
 //! Whole runs with NVIDIA's library, played by a stand-in (tests/fakes/nvml.rs) whose joules are known.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use common::{BRIEF, Locked, Running, fake_nvml, measured, no_software_driver, only_record, run_of, wattmul};
 use predicates::prelude::*;
 use predicates::str::contains;
 use std::path::Path;
 use wattmul::operands::Init;
-use wattmul::record::Lead;
-use wattmul::record::PowerKind;
-use wattmul::record::Record;
-use wattmul::record::Status;
+use wattmul::record::{Lead, PowerKind, Record, Status};
 
 /// A run on the stand-in, in the mode that `words` describe.
 fn run(words: &str, arguments: &[&str]) -> Record {

@@ -9,12 +9,11 @@ use std::sync::LazyLock;
 use wattmul::analysis::stats;
 use wattmul::operands::Init;
 use wattmul::protocol::{Clock, Sampler, Workload};
-use wattmul::record::Plan;
-use wattmul::record::{Flag, Status};
-use wattmul::record::{Record, Truth};
+use wattmul::record::{Flag, Plan, Record, Status, Truth};
 use wattmul::run::PlanOptions;
+use wattmul::run::simulated::{endless, truth};
 use wattmul::simulate::sensor::CounterModel;
-use wattmul::simulate::{Fault, MODELS, Model, Simulation, endless, truth};
+use wattmul::simulate::{Fault, MODELS, Model, Simulation};
 
 /// All together: a sample that is too small for shares in a debug build.
 const EXPERIMENTS: u64 = if cfg!(debug_assertions) { 27 } else { 2000 };
@@ -22,11 +21,12 @@ const SEEDS_PER_FAULT: u64 = if cfg!(debug_assertions) { 4 } else { 200 };
 const NAIVE_SEEDS: u64 = if cfg!(debug_assertions) { 2 } else { 200 };
 
 fn plan(model: &Model, seed: u64) -> Plan {
-    simulated::plan(model, &PlanOptions { seed, ..PlanOptions::default() }).unwrap()
+    wattmul::run::simulated::plan(model, &PlanOptions { seed, ..PlanOptions::default() }).unwrap()
 }
 
 fn run(model: &Model, seed: u64, truth: &Truth) -> Record {
-    Simulation::new(*model, plan(model, seed), false).undisturbed(truth.clone(), None).unwrap()
+    wattmul::run::simulated::undisturbed(&Simulation::new(*model, plan(model, seed), false), truth.clone(), None)
+        .unwrap()
 }
 
 /// What a board's sensor would show without noise and without end: power by init, and from it the ratio. The gain cancels in

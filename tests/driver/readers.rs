@@ -2,38 +2,14 @@
 
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::allocator::ALLOCATIONS;
+use crate::common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
-use wattmul::power::{PowerReader, hwmon, nvml, rapl, rocm_smi};
-
-/// Counts what each thread asks of the heap.
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: all of it is the system's allocator, with a count beside.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use wattmul::power::reader::PowerReader;
+use wattmul::power::{hwmon, nvml, rapl, rocm_smi};
 
 /// Reads so often, and says how long the slowest hundredth took at least. The machine's load is in that figure: it is printed,
 /// and held against a bound that only a broken reader misses.
@@ -108,7 +84,7 @@ fn nvml_neither_grows_nor_dawdles() {
     // The loader reads the path once, when a program starts.
     let library = common::fake_nvml();
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "nvml_neither_grows_nor_dawdles", "--nocapture"])
+        .args(["--exact", "readers::nvml_neither_grows_nor_dawdles", "--nocapture"])
         .env("LD_LIBRARY_PATH", library.path())
         .env(INSIDE, "1")
         .output()
@@ -126,7 +102,7 @@ fn resident_pages() -> Option<u64> {
 #[test]
 fn rocm_smi_neither_grows_nor_dawdles() {
     const INSIDE: &str = "WATTMUL_TEST_INSIDE";
-    const NAME: &str = "rocm_smi_neither_grows_nor_dawdles";
+    const NAME: &str = "readers::rocm_smi_neither_grows_nor_dawdles";
     if std::env::var_os(INSIDE).is_some() {
         let mut readers = rocm_smi::readers().unwrap();
         watch(readers[0].as_mut(), 1000);

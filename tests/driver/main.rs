@@ -1,0 +1,23 @@
+//! What goes by the real clock, on a Vulkan driver, a sensor's library, or a stand-in for one.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+/// Where the toy reader's `crate::` leads to.
+use wattmul::{power, protocol, record};
+
+mod allocator;
+mod contributing;
+mod faults;
+mod heap;
+mod machine_code;
+mod memory;
+mod nvml;
+mod privacy;
+mod products;
+mod readers;
+mod rocm_smi;
+mod run;
+mod types;
+mod visible;
+mod whole_runs;

@@ -1,0 +1,14 @@
+//! What needs no driver, no sensor and no clock but a virtual one: all that is computed.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod atlas;
+mod help;
+mod nonsense;
+mod records;
+mod rooms;
+mod simulate;
+mod sweep;
+mod translation;
+mod truth;
