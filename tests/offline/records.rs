@@ -86,7 +86,7 @@ fn every_changed_figure_is_found() {
                 Path::new(&name),
                 &changed,
                 text.as_bytes(),
-                wattmul::archive::validate::Depth::Quick,
+                wattmul::archive::validate::Depth::Full,
             );
             assert!(!found.is_empty(), "{pointer} may be changed");
         }
@@ -207,8 +207,8 @@ mod bad_input {
         write("no-json.json", b"hello");
         write("wrong-type.json", with("\"rounds\": 6", "\"rounds\": \"six\"").as_bytes());
         write("unknown-field.json", with("\"tool\": {", "\"tool\": {\"hostname\": \"secret\",").as_bytes());
-        write("version-7.json", with("\"schema\": 1", "\"schema\": 7").as_bytes());
-        write("version-text.json", with("\"schema\": 1", "\"schema\": \"1\"").as_bytes());
+        write("version-7.json", with("\"schema\": 2", "\"schema\": 7").as_bytes());
+        write("version-text.json", with("\"schema\": 2", "\"schema\": \"1\"").as_bytes());
         write("nan.json", with("\"window_s\": ", "\"window_s\": NaN").as_bytes());
         write("1e999.json", with("\"window_s\": ", "\"window_s\": 1e999, \"x\": ").as_bytes());
         let mut large = serde_json::to_value(&record).unwrap();
