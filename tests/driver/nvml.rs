@@ -129,7 +129,7 @@ fn an_average_of_a_second_lengthens_the_settling() {
         ],
     );
     assert_eq!(record.source.as_ref().unwrap().power, Some(PowerKind::AverageMs(1000)));
-    assert_eq!(record.plan.settling_s, 3.0);
+    assert_eq!(record.timing.settling_s, 3.0);
 }
 
 #[test]
