@@ -5,7 +5,10 @@ mod common;
 
 mod atlas;
 mod help;
+mod inits;
+mod matrices;
 mod nonsense;
+mod order;
 mod records;
 mod rooms;
 mod simulate;
