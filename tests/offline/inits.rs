@@ -1,6 +1,5 @@
 //! What the matrices can be filled with. Each formula is exact arithmetic on a seeded stream, so that it gives the same bits
 
-use rand_distr::Distribution;
 use std::collections::BTreeMap;
 use wattmul::operands::init::*;
 use wattmul::operands::{Matrix, Operand};

@@ -1,6 +1,5 @@
 //! The operands: matrices of an [`Init`], row by row.
 
-use rayon::prelude::*;
 use wattmul::operands::matrix::*;
 fn matrix(init: Init, operand: Operand, seed: u64, size: usize) -> Matrix {
     Matrix { init, operand, seed, size }
