@@ -22,13 +22,11 @@ use wattmul::power::choice::{self, SensorChoice};
 use wattmul::power::clock_guard;
 use wattmul::record::Record;
 use wattmul::report::progress::Progress;
-use wattmul::report::{csv, html, markdown, table, terminal};
+use wattmul::report::{self as painters, csv};
 use wattmul::simulate::{Model, Simulation};
 use wattmul::text::printable;
 use wattmul::validate::Depth;
-use wattmul::{
-    compare, devices, doctor, folder, interrupt, overview, record, report as painters, simulate, sweep, validate,
-};
+use wattmul::{compare, devices, doctor, folder, interrupt, overview, record, simulate, sweep, validate};
 
 #[expect(unsafe_code, reason = "the environment is changed before there is a second thread")]
 fn main() -> ExitCode {
@@ -110,7 +108,7 @@ fn sweep(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if !run.json {
-        write!(std::io::stdout().lock(), "{}", painters::sweep::table(&records))?;
+        write!(std::io::stdout().lock(), "{}", painters::sweep(&records))?;
     }
     Ok(exit_code(&records))
 }
@@ -129,7 +127,7 @@ fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     let truth = simulate::truth(model, &plan)?;
     let simulation = Simulation::new(*model, plan, args.real_time);
     let (plan, source) = (simulation.plan(), simulation.source());
-    let heading = terminal::heading(&simulation.adapter(), &plan, no_sensor.map_or(Ok(&source), Err));
+    let heading = painters::heading(&simulation.adapter(), &plan, no_sensor.map_or(Ok(&source), Err));
     show_heading(args, &heading)?;
     let progress = Progress::new(&plan);
     let result = simulation.run(truth, no_sensor, &interrupt::stopped, &|event| progress.event(&plan, event));
@@ -173,16 +171,17 @@ fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     }
     let paint = |output: &mut dyn Write, folder: &Path| -> anyhow::Result<()> {
         match args.format {
-            Format::Terminal => write!(output, "{}", table::overview(&overview))?,
+            Format::Terminal => painters::write_terminal(&overview, args.details, output)?,
             Format::Csv => csv::write(&overview, output)?,
-            Format::Html => html::write(&overview, output)?,
+            Format::Html => painters::write_html(&overview, output)?,
             Format::Markdown => {
-                let page = markdown::page(&overview, folder);
-                write!(output, "{}", page.text)?;
-                // On a terminal there is no place beside the text.
-                for (name, plot) in page.plots.iter().filter(|_| args.output.is_some()) {
-                    whole_file(&folder.join(name), &mut |output| Ok(write!(output, "{plot}")?))?;
-                }
+                // On a terminal there is no folder for plots.
+                let mut save = |name: &str, plot: &str| match &args.output {
+                    None => Ok(()),
+                    Some(_) => whole_file(&folder.join(name), &mut |output| Ok(write!(output, "{plot}")?))
+                        .map_err(std::io::Error::other),
+                };
+                painters::write_markdown(&overview, args.details, folder, output, &mut save)?;
             }
         }
         Ok(())
@@ -200,7 +199,7 @@ fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if args.format != Format::Terminal || args.output.is_some() {
-        eprint!("{}", table::problems(&overview.problems));
+        eprint!("{}", painters::problems(&overview.problems));
     }
     Ok(ExitCode::from(if overview.problems.is_empty() { 0 } else { 3 }))
 }
@@ -235,13 +234,12 @@ fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     };
     let (a, others) = (read(args.a.clone()), files.into_iter().filter_map(&mut read).collect::<Vec<_>>());
     let mut output = std::io::stdout().lock();
-    write!(output, "{}", table::problems(&problems))?;
+    write!(output, "{}", painters::problems(&problems))?;
     let Some(a) = a else { return Ok(ExitCode::from(3)) };
     let compared: Vec<_> = others.iter().map(|b| (b, compare::of(&a.record, &b.record))).collect();
     match &compared[..] {
-        [(b, Ok(comparisons))] if one_against_one => write!(output, "{}", table::comparison(&a, b, comparisons))?,
-        [(_, Err(why))] if one_against_one => write!(output, "{}", table::refusal(why))?,
-        all => write!(output, "{}", table::comparisons(&a, all))?,
+        [(b, outcome)] if one_against_one => write!(output, "{}", painters::comparison(&a, b, outcome))?,
+        all => write!(output, "{}", painters::comparisons(&a, all))?,
     }
     Ok(ExitCode::from(if compared.iter().any(|(_, outcome)| outcome.is_ok()) { 0 } else { 3 }))
 }
@@ -256,7 +254,7 @@ fn validate(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     if validation.files == 0 && validation.problems.is_empty() {
         anyhow::bail!(no_records(&args.paths));
     }
-    write!(output, "{}", table::validation(&validation))?;
+    write!(output, "{}", painters::validation(&validation))?;
     Ok(ExitCode::from(if validation.problems.is_empty() { 0 } else { 3 }))
 }
 

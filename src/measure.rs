@@ -15,8 +15,8 @@ use crate::power::choice::{self, SensorChoice};
 use crate::power::sampler::SamplingThread;
 use crate::protocol::{Clock, Sampler};
 use crate::record::{self, Inputs, KernelChoice, Record};
+use crate::report;
 use crate::report::progress::Progress;
-use crate::report::terminal;
 use crate::run::{Prepared, Setup, carry_out};
 use crate::several::{self, Row};
 use crate::slurm::Job;
@@ -157,7 +157,7 @@ pub fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Resul
     } else {
         String::new()
     };
-    let heading = terminal::heading(&adapter.info, &plan, sensor.as_ref().map(|s| s.source()).map_err(String::as_str));
+    let heading = report::heading(&adapter.info, &plan, sensor.as_ref().map(|s| s.source()).map_err(String::as_str));
     show_heading(args, &(heading + &notices + &shared))?;
 
     let progress = Progress::new(&plan);

@@ -3,9 +3,8 @@
 
 use crate::gpu::adapter::AdapterInfo;
 use crate::record::Record;
-use crate::report::units::{self, or_na};
-use crate::stats::Estimate;
-use crate::text::{printable, wrapped};
+use crate::report;
+use crate::text::printable;
 
 /// One GPU, and what became of it.
 pub struct Row {
@@ -37,38 +36,8 @@ pub fn each(
 
 /// A line a GPU, 80 columns wide.
 pub fn summary(rows: &[Row]) -> String {
-    let mut text = format!("\n  {:<22}{:<14}{:<8}{:<15}verdict\n", "gpu", "pci", "ratio", "95 % interval");
-    for Row { adapter, outcome } in rows {
-        let name: String = printable(&adapter.name).chars().take(21).collect();
-        let address = or_na(adapter.pci_address.map(|address| address.to_string()));
-        let (ratio, verdict) = match outcome {
-            Ok(Some(record)) => (ratio(record), record.verdict.status.to_string().to_uppercase()),
-            Ok(None) => (None, "saved earlier".into()),
-            Err(_) => (None, "FAILED".into()),
-        };
-        // Without an interval: the words why are too long for the column.
-        let sure = ratio.filter(|ratio| ratio.low.is_some());
-        let (ratio, interval) = (units::ratio(ratio), units::interval(sure));
-        text += format!("  {name:<22}{address:<14}{ratio:<8}{interval:<15}{verdict}").trim_end();
-        text.push('\n');
-    }
-    let of = rows.iter().filter_map(|row| row.outcome.as_ref().ok()?.as_ref());
-    let (energy, time): (Vec<_>, Vec<_>) = of.partition(|record| energy(record).is_some());
-    let what = match (energy.is_empty(), time.is_empty()) {
-        (true, true) => return text,
-        (false, true) => "ratio: energy of the last init over the first",
-        (true, false) => "ratio: time of the last init over the first (no energy was measured)",
-        (false, false) => "ratio: of energy where it was measured, else of time; last init over the first",
-    };
-    text + &wrapped(what, "  ", "  ")
-}
-
-fn ratio(record: &Record) -> Option<Estimate> {
-    energy(record).or_else(|| record.summary.ratios.get(record.plan.inits.last()?)?.time)
-}
-
-fn energy(record: &Record) -> Option<Estimate> {
-    record.summary.ratios.get(record.plan.inits.last()?)?.energy
+    let rows = rows.iter().map(|row| (&row.adapter, row.outcome.as_ref().map(Option::as_ref).map_err(|_| ())));
+    report::all_adapters(&rows.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

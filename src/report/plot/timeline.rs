@@ -1,6 +1,7 @@
-//! The course of a run: power, clock and temperature over time.
+//! The timeline of a run: power, clock and temperature.
 
-use super::canvas::{Axis, Drawn, Ink, Layout, Pen, Plot, SMALL, Sheet, Side, draw, push_apart};
+use super::axis::{Axis, push_apart};
+use super::canvas::{Ink, Layout, Pen, Plot, SMALL, Sheet, Side, draw};
 use crate::inputs::Init;
 use crate::record::Record;
 use crate::text::printable;
@@ -22,34 +23,16 @@ struct Panel {
     points: Vec<Option<(f64, f64)>>,
 }
 
-/// Power, clock and temperature in the course of a run, coloured by init. The record is a whole one, with its trace.
-pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
-    let trace = &record.trace;
+/// Power, clock and temperature of a run over time, coloured by init. The record is a whole one, with its trace.
+pub(crate) fn run(record: &Record, layout: Layout) -> Option<Plot> {
     let narrow = layout == Layout::Narrow;
-    let column = |values: &[Option<f64>]| -> Vec<Option<(f64, f64)>> {
-        trace.t_s.iter().zip(values).map(|(&t_s, &value)| Some((t_s, value?))).collect()
-    };
-    let polled = column(&trace.power_w);
-    let (label, power) = if polled.iter().any(Option::is_some) {
-        ("power, W", polled)
-    } else {
-        ("power, W, from the counter", power_of_counter(trace))
-    };
-    let panel = |label, height, from_zero, points| Panel { label, height, from_zero, points };
-    let panels: Vec<Panel> = [
-        panel(label, if narrow { 150.0 } else { 190.0 }, true, power),
-        panel("clock, MHz", 64.0, false, column(&trace.clock_mhz)),
-        panel("temperature, °C", 64.0, false, column(&trace.temperature_c)),
-    ]
-    .into_iter()
-    .filter(|panel| panel.points.iter().flatten().count() >= 2)
-    .collect();
+    let panels = panels(record, narrow);
     if panels.is_empty() {
         return None;
     }
     let width = layout.width();
     let pixels = (44.0, width - 8.0);
-    let end_s = trace.t_s.last().copied().unwrap_or(0.0);
+    let end_s = record.trace.t_s.last().copied().unwrap_or(0.0);
     let time = Axis::from_zero([end_s], pixels)?;
     let stretches = stretches(record);
 
@@ -63,26 +46,26 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
     let bottom = TOP + panels.iter().map(|panel| panel.height + GAP).sum::<f64>();
     let name = printable(&record.adapter.name);
     let inits: Vec<String> = record.plan.inits.iter().map(ToString::to_string).collect();
-    let title = format!("Course of a run on {name}");
+    let title = format!("Timeline of a run on {name}");
     let shown: Vec<&str> = panels.iter().map(|panel| panel.label).collect();
     let description = format!(
         "Over {end_s:.0} seconds: {}. Coloured within the windows of {}, grey outside of them.",
         shown.join("; "),
         inits.join(", ")
     );
-    draw((width, bottom + 30.0), &title, &description, |sheet| {
+    Some(draw((width, bottom + 30.0), &title, &description, |sheet| {
         for stretch in &stretches {
             if let Some(init) = stretch.init {
                 let (from, to) = (time.at(stretch.from_s), time.at(stretch.to_s));
-                sheet.band((from, TOP), (to, bottom - GAP + 6.0), Ink::of(init), 0.09)?;
+                sheet.band((from, TOP), (to, bottom - GAP + 6.0), Ink::of(init), 0.09);
             }
         }
-        label_stretches(sheet, record, &stretches, &time, pixels)?;
+        label_stretches(sheet, record, &stretches, &time, pixels);
         for (x, text) in time.ticks(if narrow { 5 } else { 10 }) {
-            sheet.line((x, bottom - GAP + 6.0), (x, bottom - GAP + 10.0), Ink::Muted, 1.0)?;
-            sheet.label(x, bottom - GAP + 19.0, width, SMALL, &text)?;
+            sheet.line((x, bottom - GAP + 6.0), (x, bottom - GAP + 10.0), Ink::Muted, 1.0);
+            sheet.label(x, bottom - GAP + 19.0, width, SMALL, &text);
         }
-        sheet.text(pixels.1, bottom - GAP + 36.0, Side::Left, SMALL, "seconds since the start")?;
+        sheet.text(pixels.1, bottom - GAP + 36.0, Side::Left, SMALL, "seconds since the start");
         let mut top = TOP;
         for panel in &panels {
             let bounds = (top + panel.height, top + 20.0);
@@ -95,23 +78,49 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
                 continue;
             };
             for (y, text) in axis.ticks(if panel.from_zero { 5 } else { 3 }) {
-                sheet.line((pixels.0, y), (pixels.1, y), Ink::Grid, 1.0)?;
-                sheet.text(pixels.0 - 6.0, y, Side::Left, SMALL, &text)?;
+                sheet.line((pixels.0, y), (pixels.1, y), Ink::Grid, 1.0);
+                sheet.text(pixels.0 - 6.0, y, Side::Left, SMALL, &text);
             }
-            sheet.text(0.0, bounds.1 - 12.0, Side::Right, Pen { ink: Ink::Text, ..SMALL }, panel.label)?;
+            sheet.text(0.0, bounds.1 - 12.0, Side::Right, Pen { ink: Ink::Text, ..SMALL }, panel.label);
             if let Some(limit_w) = limit_w {
                 let y = axis.at(limit_w);
-                sheet.line((pixels.0, y), (pixels.1, y), Ink::Muted, 1.0)?;
+                sheet.line((pixels.0, y), (pixels.1, y), Ink::Muted, 1.0);
                 let text = format!("limit {limit_w:.0} W");
-                sheet.text(pixels.1, y - 8.0, Side::Left, SMALL, &text)?;
+                sheet.text(pixels.1, y - 8.0, Side::Left, SMALL, &text);
             }
             for Piece { init, places } in pieces(&panel.points, &stretches, &time, &axis) {
                 let (ink, thick) = init.map_or((Ink::Muted, 1.0), |init| (Ink::of(init), 1.5));
-                sheet.path(&places, ink, thick)?;
+                sheet.path(&places, ink, thick);
             }
         }
-        Ok(())
-    })
+    }))
+}
+
+/// Is there anything to draw?
+pub(crate) fn has_something(record: &Record) -> bool {
+    !panels(record, false).is_empty()
+}
+
+fn panels(record: &Record, narrow: bool) -> Vec<Panel> {
+    let trace = &record.trace;
+    let column = |values: &[Option<f64>]| -> Vec<Option<(f64, f64)>> {
+        trace.t_s.iter().zip(values).map(|(&t_s, &value)| Some((t_s, value?))).collect()
+    };
+    let polled = column(&trace.power_w);
+    let (label, power) = if polled.iter().any(Option::is_some) {
+        ("power, W", polled)
+    } else {
+        ("power, W, from the counter", power_of_counter(trace))
+    };
+    let panel = |label, height, from_zero, points| Panel { label, height, from_zero, points };
+    [
+        panel(label, if narrow { 150.0 } else { 190.0 }, true, power),
+        panel("clock, MHz", 64.0, false, column(&trace.clock_mhz)),
+        panel("temperature, °C", 64.0, false, column(&trace.temperature_c)),
+    ]
+    .into_iter()
+    .filter(|panel| panel.points.iter().flatten().count() >= 2)
+    .collect()
 }
 
 /// A sensor that only counts has been drawing so much since it last moved.
@@ -154,7 +163,7 @@ fn stretches(record: &Record) -> Vec<Stretch> {
 const MOST_NAMED: usize = 3;
 
 /// Names above the first window of each init, and above idle and warm-up where they fit.
-fn label_stretches(sheet: &Sheet, record: &Record, stretches: &[Stretch], time: &Axis, pixels: (f64, f64)) -> Drawn {
+fn label_stretches(sheet: &mut Sheet, record: &Record, stretches: &[Stretch], time: &Axis, pixels: (f64, f64)) {
     let middle = |from_s: f64, to_s: f64| (time.at(from_s) + time.at(to_s)) / 2.0;
     let mut labels: Vec<(f64, String, Pen)> = vec![];
     // The windows of many are narrower than their names.
@@ -178,9 +187,8 @@ fn label_stretches(sheet: &Sheet, record: &Record, stretches: &[Stretch], time: 
     let mut places: Vec<(f64, f64)> = labels.iter().map(|(x, text, pen)| (*x, pen.width(text))).collect();
     push_apart(&mut places, pixels, 6.0);
     for ((x, _), (_, text, pen)) in places.into_iter().zip(labels) {
-        sheet.text(x, 10.0, Side::Middle, pen, &text)?;
+        sheet.text(x, 10.0, Side::Middle, pen, &text);
     }
-    Ok(())
 }
 
 /// A piece of a panel's line, of one colour.
@@ -303,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_course_of_a_run_is_light_and_names_what_it_shows() {
+    fn the_timeline_of_a_run_is_light_and_names_what_it_shows() {
         for (number, model) in MODELS.iter().enumerate() {
             let svg = run(&record(number), Layout::Wide).unwrap().inline();
             assert!(svg.len() < 25_000, "{}: {} bytes", model.name, svg.len());

@@ -1,15 +1,18 @@
-//! A group of records in words: what the tables and plots of every format show of a row, and by what name.
+//! A group of records in words: what tables and plots show of a row, and by what name.
 
-use super::plot::MOST_ROWS;
 use super::units::{self, figure, or_na};
 use crate::fleet::{self, Card, Entry, Fleet};
 use crate::overview::{Group, Overview, Row, Run};
+use crate::plan::Plan;
 use crate::power::Scope;
 use crate::record::{Ratios, Record};
 use crate::stats::{Estimate, Spread};
 use crate::text::printable;
 use crate::validity::{Status, Verdict};
 use std::collections::HashMap;
+
+/// So many rows are drawn; a table has the others.
+pub(crate) const MOST_DRAWN: usize = 40;
 
 /// The GPU's name, and what about its run is not as usual.
 pub fn gpu(record: &Record) -> String {
@@ -18,55 +21,77 @@ pub fn gpu(record: &Record) -> String {
         "vulkan" | "simulated" => String::new(),
         _ => format!(" ({})", printable(record.adapter.backend_title())),
     };
-    printable(&record.adapter.name) + &backend + &lock
+    let name = printable(&record.adapter.name);
+    let name = if name.trim().is_empty() { "a GPU without a name" } else { &name };
+    format!("{name}{backend}{lock}")
+}
+
+/// Names of runs, each with as much more as tells it from the others: when it was started, and at last a number.
+pub(crate) fn told_apart<'a>(names: impl IntoIterator<Item = (String, &'a Record)>) -> Vec<String> {
+    let (mut names, records): (Vec<String>, Vec<&Record>) = names.into_iter().unzip();
+    let more: [&dyn Fn(usize, &Record) -> String; 2] =
+        [&|_, record| printable(&record.run.started), &|number, _| format!("no. {number}")];
+    for more in more {
+        let mut counts: HashMap<String, (usize, usize)> = HashMap::new();
+        names.iter().for_each(|name| counts.entry(name.clone()).or_default().0 += 1);
+        for (name, record) in names.iter_mut().zip(&records) {
+            if let Some((2.., number)) = counts.get_mut(name) {
+                *number += 1;
+                *name += &format!(", {}", more(*number, record));
+            }
+        }
+    }
+    names
+}
+
+/// "f32 10000²"
+pub(crate) fn product(plan: &Plan) -> String {
+    format!("{} {}²", plan.dtype.name(), plan.size)
+}
+
+/// The part of an RFC 3339 time that is the day.
+pub(crate) fn day(record: &Record) -> String {
+    record.run.started.chars().take(10).collect()
 }
 
 /// One line of a group: a run, or the cards of one model, with the run that stands for them.
 #[derive(Clone, Debug)]
-pub struct Line<'a> {
+pub(crate) struct Line<'a> {
     /// The GPU, and as much more as tells it from the others in the group.
-    pub name: String,
+    pub(crate) name: String,
     /// Of cards, that of the one in the middle.
-    pub row: Row,
-    pub run: &'a Run,
+    pub(crate) row: Row,
+    pub(crate) run: &'a Run,
     /// The cards, where they are several.
-    pub fleet: Option<Fleet<'a>>,
+    pub(crate) fleet: Option<Fleet<'a>>,
 }
 
 /// The lines of a group, the highest ratio first.
-pub fn lines<'a>(overview: &'a Overview, group: &Group) -> Vec<Line<'a>> {
-    let named = |record: &Record| {
-        let name = gpu(record);
-        if name.trim().is_empty() { "a GPU without a name".into() } else { name }
-    };
+pub(crate) fn of<'a>(overview: &'a Overview, group: &Group) -> Vec<Line<'a>> {
     let line = |entry| match entry {
         Entry::One(row) => {
             let run = &overview.runs[row.run];
-            Line { name: named(&run.record), row, run, fleet: None }
+            Line { name: gpu(&run.record), row, run, fleet: None }
         }
         Entry::Many(fleet) => {
             let Card { row, run, .. } = *fleet.median_card();
-            let name = format!("{} × {}", named(&run.record), fleet.cards.len());
-            Line { name, row, run, fleet: Some(fleet) }
+            Line { name: format!("{} × {}", gpu(&run.record), fleet.cards.len()), row, run, fleet: Some(fleet) }
         }
     };
     let mut lines: Vec<Line> = fleet::entries(group, &overview.runs).into_iter().map(line).collect();
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    lines.iter().for_each(|line| *counts.entry(line.name.clone()).or_default() += 1);
-    for line in lines.iter_mut().filter(|line| counts[&line.name] > 1) {
-        line.name += &format!(", {}", printable(&line.run.record.run.started));
-    }
+    let names = told_apart(lines.iter().map(|line| (line.name.clone(), &line.run.record)));
+    lines.iter_mut().zip(names).for_each(|(line, name)| line.name = name);
     lines
 }
 
 impl Line<'_> {
     /// What the watts are of. None where there are none.
-    pub fn scope(&self) -> Option<Scope> {
+    pub(crate) fn scope(&self) -> Option<Scope> {
         self.run.record.scope()
     }
 
     /// What a plot says of the row where it is not simply valid.
-    pub fn note(&self) -> Option<String> {
+    pub(crate) fn note(&self) -> Option<String> {
         let verdict = self.verdict();
         let status = Some(verdict.judgement()).filter(|&status| status != Status::Valid);
         let words: Vec<String> =
@@ -75,12 +100,12 @@ impl Line<'_> {
     }
 
     /// Of cards, the worst.
-    pub fn verdict(&self) -> &Verdict {
+    pub(crate) fn verdict(&self) -> &Verdict {
         self.fleet.as_ref().map_or(&self.run.record.verdict, Fleet::worst_verdict)
     }
 
     /// Of cards, the median.
-    pub fn ratio(&self, of: impl Fn(&Ratios) -> Option<Estimate>) -> Option<f64> {
+    pub(crate) fn ratio(&self, of: impl Fn(&Ratios) -> Option<Estimate>) -> Option<f64> {
         match &self.fleet {
             Some(fleet) => fleet.median(of),
             None => of(&self.row.ratios).map(|ratio| ratio.estimate),
@@ -88,7 +113,7 @@ impl Line<'_> {
     }
 
     /// How sure the ratio of energy is; of cards, from which to which they reach, and it says so.
-    pub fn interval(&self) -> String {
+    pub(crate) fn interval(&self) -> String {
         match &self.fleet {
             Some(fleet) => or_na(fleet.ratio.as_ref().map(|ratio| format!("{} (cards)", reach(ratio)))),
             None => units::interval(self.row.energy()),
@@ -96,30 +121,22 @@ impl Line<'_> {
     }
 
     /// "NVML · board", or why there is none.
-    pub fn sensor(&self) -> String {
+    pub(crate) fn sensor(&self) -> String {
         match (&self.run.record.source, self.scope()) {
-            (Some(source), Some(scope)) => format!("{} · {scope}", printable(&source.api)),
-            (Some(source), None) => format!("{}, but no watts", printable(&source.api)),
+            (Some(source), Some(scope)) => format!("{} · {scope}", source.api),
+            (Some(source), None) => format!("{}, but no watts", source.api),
             (None, _) => "none".into(),
         }
     }
 }
 
 /// "1.453 … 1.618", from the least to the most.
-pub fn reach(spread: &Spread) -> String {
+pub(crate) fn reach(spread: &Spread) -> String {
     format!("{} … {}", figure(spread.least), figure(spread.most))
 }
 
-/// "12 cards of NVIDIA H100: energy ratio 1.453 … 1.618, median 1.454; 1 stands out"
-pub fn cards(fleet: &Fleet) -> String {
-    let Fleet { cards, ratio, .. } = fleet;
-    let ratio = ratio.as_ref().map(|ratio| format!("energy ratio {}, median {}", reach(ratio), figure(ratio.median)));
-    let (name, out) = (gpu(&cards[0].run.record), standing_out(cards.iter().filter(|card| card.outlier).count()));
-    format!("{} cards of {name}: {}; {out}", cards.len(), ratio.unwrap_or_else(|| "energy n/a".into()))
-}
-
 /// How many cards stand out, in words.
-pub fn standing_out(count: usize) -> String {
+pub(crate) fn standing_out(count: usize) -> String {
     match count {
         0 => "none stands out".into(),
         1 => "1 stands out".into(),
@@ -127,13 +144,8 @@ pub fn standing_out(count: usize) -> String {
     }
 }
 
-/// What to say where more rows were measured than are drawn.
-pub fn not_all_drawn(rows: usize, which: &str) -> Option<String> {
-    (rows > MOST_ROWS).then(|| format!("The {which} {MOST_ROWS} of {rows} are drawn; the table has all."))
-}
-
 /// A sensor's scope as a heading.
-pub fn scope_title(scope: Scope) -> &'static str {
+pub(crate) fn scope_title(scope: Scope) -> &'static str {
     match scope {
         Scope::Board => "whole boards",
         Scope::Gpu => "GPU chips alone",
@@ -143,4 +155,4 @@ pub fn scope_title(scope: Scope) -> &'static str {
 }
 
 /// Every scope, in the order in which they are shown.
-pub const SCOPES: [Scope; 4] = [Scope::Board, Scope::Gpu, Scope::Package, Scope::Soc];
+pub(crate) const SCOPES: [Scope; 4] = [Scope::Board, Scope::Gpu, Scope::Package, Scope::Soc];

@@ -1,11 +1,12 @@
 //! What a joule does in each type, GPU by GPU.
 
-use super::units::{or_na, plain};
-use super::view;
 use crate::dtype::Dtype;
 use crate::inputs::Init;
 use crate::overview::{Overview, Run};
 use crate::power::Scope;
+use crate::report::lines;
+use crate::report::page::{Block, Cell, Kind, Table};
+use crate::report::units::{or_na, plain};
 
 /// The title, in every format.
 pub const TITLE: &str = "GFLOP/J by GPU and type";
@@ -19,6 +20,29 @@ pub struct Row {
     pub gpu: String,
     pub scope: Scope,
     pub cells: [Option<(f64, f64)>; Dtype::ALL.len()],
+}
+
+/// The table, where there is one.
+pub(super) fn section<'a>(overview: &Overview, simulated: bool) -> Vec<Block<'a>> {
+    let rows = rows(overview, simulated);
+    if rows.is_empty() {
+        return vec![];
+    }
+    let dtypes = Dtype::ALL.map(|dtype| Kind::Figures.of(dtype.name()));
+    let row = |Row { gpu, scope, cells }| {
+        let head = [Cell::from(gpu), scope.to_string().into()];
+        head.into_iter().chain(cells.map(|both| cell(both).into())).collect()
+    };
+    vec![
+        Block::heading(3, TITLE),
+        Block::Table(Table {
+            id: if simulated { "simulated-types" } else { "measured-types" }.into(),
+            caption: NOTE.into(),
+            columns: [Kind::Text.of("GPU"), Kind::Text.of("scope")].into_iter().chain(dtypes).collect(),
+            sorted_by: None,
+            rows: rows.into_iter().map(row).collect(),
+        }),
+    ]
 }
 
 /// "82.37 → 55.71"
@@ -36,7 +60,7 @@ pub fn rows(overview: &Overview, simulated: bool) -> Vec<Row> {
             continue;
         }
         let Some(scope) = run.record.scope() else { continue };
-        let gpu = view::gpu(&run.record);
+        let gpu = lines::gpu(&run.record);
         let row = match rows.iter().position(|row| row.gpu == gpu && row.scope == scope) {
             Some(known) => &mut rows[known],
             None => {

@@ -2,20 +2,17 @@
 
 use super::canvas::{Ink, Layout, Pen, Plot, SMALL, Shape};
 use super::dots::{DotRow, NARROWER, Rows};
-use super::published::{self, Quantity};
-use super::units::{self, or_na};
-use super::view::{self, Line};
 use crate::inputs::Init;
 use crate::overview::Comparable;
 use crate::power::Scope;
 use crate::record::InitSummary;
+use crate::report::lines::{self, Line, MOST_DRAWN};
+use crate::report::published::{self, Quantity};
+use crate::report::units::{self, or_na};
 use crate::stats::{Estimate, Spread};
 
-/// So many rows are drawn; a table has the others.
-pub const MOST_ROWS: usize = 40;
-
 /// The ratio of energy with its interval, by GPU.
-pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<Plot> {
+pub(crate) fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<Plot> {
     let measured = lines.iter().filter_map(|line| line.row.energy().map(|energy| (line, energy)));
     let one = |line: &Line, energy: Estimate| {
         let interval = energy.low.zip(energy.high);
@@ -34,13 +31,13 @@ pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option
         note: Some(["range of the cards".into()].into_iter().chain(line.note()).collect::<Vec<_>>().join(", ")),
         span: Some((ratio.least, ratio.most)),
         points: vec![(ratio.median, Shape::Filled, Ink::Text)],
-        figures: vec![units::figure(ratio.median), view::reach(ratio)],
+        figures: vec![units::figure(ratio.median), lines::reach(ratio)],
     };
     let row = |(line, energy): (&Line, Estimate)| match &line.fleet {
         Some(fleet) => Some(many(line, fleet.ratio.as_ref()?)),
         None => Some(one(line, energy)),
     };
-    let rows: Vec<DotRow> = measured.filter_map(row).take(MOST_ROWS).collect();
+    let rows: Vec<DotRow> = measured.filter_map(row).take(MOST_DRAWN).collect();
     if rows.is_empty() {
         return None;
     }
@@ -67,7 +64,7 @@ pub fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option
 }
 
 /// The cards of each model on a line, by their ratio of energy.
-pub fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<Plot> {
+pub(crate) fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<Plot> {
     let strip = |line: &Line| {
         let fleet = line.fleet.as_ref()?;
         let ratio = fleet.ratio.as_ref()?;
@@ -79,13 +76,13 @@ pub fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<
         let points = values.enumerate().filter_map(|(card, value)| Some(point(card, value?)));
         Some(DotRow {
             name: line.name.clone(),
-            note: Some(view::standing_out(ratio.outliers.len())),
+            note: Some(lines::standing_out(ratio.outliers.len())),
             span: None,
             points: points.collect(),
             figures: vec![units::figure(ratio.median), format!("{:.1} %", 100.0 * ratio.share())],
         })
     };
-    let rows: Vec<DotRow> = lines.iter().filter_map(strip).take(MOST_ROWS).collect();
+    let rows: Vec<DotRow> = lines.iter().filter_map(strip).take(MOST_DRAWN).collect();
     if rows.is_empty() {
         return None;
     }
@@ -106,7 +103,7 @@ pub fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> Option<
 }
 
 /// Power of both inits, and idle, by GPU. Watts of one scope alone.
-pub fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layout) -> Option<Plot> {
+pub(crate) fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layout) -> Option<Plot> {
     let watts_text = |watts: f64| if watts < 20.0 { format!("{watts:.1}") } else { format!("{watts:.0}") };
     let watts = |line: &Line| {
         let idle_w = line.run.record.summary.sensor.idle_w;
@@ -119,7 +116,7 @@ pub fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layo
     };
     let Comparable { reference, init, .. } = comparable;
     let plot = Rows {
-        title: format!("Power of {}, {}", view::scope_title(scope), comparable.title()),
+        title: format!("Power of {}, {}", lines::scope_title(scope), comparable.title()),
         description: format!(
             "Mean power on {reference} (hollow dot) and on {init} (filled dot), with a line between them, and idle after \
              the work (short upright line). The watts stand beside it."
@@ -128,18 +125,18 @@ pub fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layo
         from_zero: true,
         marks: vec![],
         columns: vec![("idle".into(), Ink::Muted, 44.0), column(*reference, 62.0), column(*init, 78.0)],
-        rows: of_scope(lines, scope).filter_map(watts).take(MOST_ROWS).collect(),
+        rows: of_scope(lines, scope).filter_map(watts).take(MOST_DRAWN).collect(),
     };
     if plot.rows.is_empty() { None } else { plot.draw(layout) }
 }
 
 /// Operations a joule of both inits, by GPU. Joules of one scope alone.
-pub fn efficiency(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layout) -> Option<Plot> {
+pub(crate) fn efficiency(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layout) -> Option<Plot> {
     let row = |line: &Line| two(comparable, line, |init| init.gflop_per_j, units::plain);
     let Comparable { reference, init, dtype, .. } = comparable;
     let giga = dtype.giga();
     let plot = Rows {
-        title: format!("Efficiency of {}, {}", view::scope_title(scope), comparable.title()),
+        title: format!("Efficiency of {}, {}", lines::scope_title(scope), comparable.title()),
         description: format!(
             "{giga} a joule on {reference} (hollow dot) and on {init} (filled dot), with a line between them. The figures stand \
              beside it."
@@ -148,7 +145,7 @@ pub fn efficiency(comparable: &Comparable, lines: &[Line], scope: Scope, layout:
         from_zero: true,
         marks: vec![],
         columns: vec![column(*reference, 72.0), column(*init, 84.0)],
-        rows: of_scope(lines, scope).filter_map(row).take(MOST_ROWS).collect(),
+        rows: of_scope(lines, scope).filter_map(row).take(MOST_DRAWN).collect(),
     };
     if plot.rows.is_empty() { None } else { plot.draw(layout) }
 }
@@ -185,7 +182,7 @@ fn two(
 }
 
 /// What others have published.
-pub fn published(layout: Layout) -> Option<Plot> {
+pub(crate) fn published(layout: Layout) -> Option<Plot> {
     let rows = published::publications().iter().flat_map(|publication| {
         publication.rows.iter().map(|row| DotRow {
             name: row.title(),
