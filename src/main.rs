@@ -22,7 +22,7 @@ use wattmul::power::choice::{self, SensorChoice};
 use wattmul::power::clock_guard;
 use wattmul::record::Record;
 use wattmul::report::progress::Progress;
-use wattmul::report::{self as painters, csv};
+use wattmul::report::{content, csv, html, markdown, terminal};
 use wattmul::simulate::{Model, Simulation};
 use wattmul::text::printable;
 use wattmul::validate::Depth;
@@ -108,7 +108,7 @@ fn sweep(args: &SweepArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if !run.json {
-        write!(std::io::stdout().lock(), "{}", painters::sweep(&records))?;
+        write!(std::io::stdout().lock(), "\n{}", terminal::blocks(&content::sweep::of_records(&records)))?;
     }
     Ok(exit_code(&records))
 }
@@ -127,8 +127,8 @@ fn simulate(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     let truth = simulate::truth(model, &plan)?;
     let simulation = Simulation::new(*model, plan, args.real_time);
     let (plan, source) = (simulation.plan(), simulation.source());
-    let heading = painters::heading(&simulation.adapter(), &plan, no_sensor.map_or(Ok(&source), Err));
-    show_heading(args, &heading)?;
+    let heading = content::heading(&simulation.adapter(), &plan, no_sensor.map_or(Ok(&source), Err));
+    show_heading(args, &terminal::blocks(&heading))?;
     let progress = Progress::new(&plan);
     let result = simulation.run(truth, no_sensor, &interrupt::stopped, &|event| progress.event(&plan, event));
     progress.finish();
@@ -171,9 +171,9 @@ fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     }
     let paint = |output: &mut dyn Write, folder: &Path| -> anyhow::Result<()> {
         match args.format {
-            Format::Terminal => painters::write_terminal(&overview, args.details, output)?,
+            Format::Terminal => terminal::write(content::report(&overview, args.details), output)?,
             Format::Csv => csv::write(&overview, output)?,
-            Format::Html => painters::write_html(&overview, output)?,
+            Format::Html => html::write(content::report(&overview, true), output)?,
             Format::Markdown => {
                 // On a terminal there is no folder for plots.
                 let mut save = |name: &str, plot: &str| match &args.output {
@@ -181,7 +181,7 @@ fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
                     Some(_) => whole_file(&folder.join(name), &mut |output| Ok(write!(output, "{plot}")?))
                         .map_err(std::io::Error::other),
                 };
-                painters::write_markdown(&overview, args.details, folder, output, &mut save)?;
+                markdown::write(content::report(&overview, args.details), folder, output, &mut save)?;
             }
         }
         Ok(())
@@ -199,7 +199,7 @@ fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if args.format != Format::Terminal || args.output.is_some() {
-        eprint!("{}", painters::problems(&overview.problems));
+        eprint!("{}", terminal::problems(&overview.problems));
     }
     Ok(ExitCode::from(if overview.problems.is_empty() { 0 } else { 3 }))
 }
@@ -234,13 +234,14 @@ fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     };
     let (a, others) = (read(args.a.clone()), files.into_iter().filter_map(&mut read).collect::<Vec<_>>());
     let mut output = std::io::stdout().lock();
-    write!(output, "{}", painters::problems(&problems))?;
+    write!(output, "{}", terminal::problems(&problems))?;
     let Some(a) = a else { return Ok(ExitCode::from(3)) };
     let compared: Vec<_> = others.iter().map(|b| (b, compare::of(&a.record, &b.record))).collect();
-    match &compared[..] {
-        [(b, outcome)] if one_against_one => write!(output, "{}", painters::comparison(&a, b, outcome))?,
-        all => write!(output, "{}", painters::comparisons(&a, all))?,
-    }
+    let blocks = match &compared[..] {
+        [(b, outcome)] if one_against_one => content::comparison(&a, b, outcome),
+        all => content::comparisons(&a, all),
+    };
+    write!(output, "{}", terminal::blocks(&blocks))?;
     Ok(ExitCode::from(if compared.iter().any(|(_, outcome)| outcome.is_ok()) { 0 } else { 3 }))
 }
 
@@ -254,7 +255,7 @@ fn validate(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     if validation.files == 0 && validation.problems.is_empty() {
         anyhow::bail!(no_records(&args.paths));
     }
-    write!(output, "{}", painters::validation(&validation))?;
+    write!(output, "{}", terminal::validation(&validation))?;
     Ok(ExitCode::from(if validation.problems.is_empty() { 0 } else { 3 }))
 }
 

@@ -15,8 +15,8 @@ use crate::power::choice::{self, SensorChoice};
 use crate::power::sampler::SamplingThread;
 use crate::protocol::{Clock, Sampler};
 use crate::record::{self, Inputs, KernelChoice, Record};
-use crate::report;
 use crate::report::progress::Progress;
+use crate::report::{content, terminal};
 use crate::run::{Prepared, Setup, carry_out};
 use crate::several::{self, Row};
 use crate::slurm::Job;
@@ -88,9 +88,9 @@ fn measure_all(args: &RunArgs, adapters: &[Adapter], chosen: &[usize]) -> anyhow
     );
     let text = several::summary(&rows);
     if args.json {
-        eprint!("{text}")
+        eprint!("\n{text}")
     } else {
-        write!(std::io::stdout().lock(), "{text}")?
+        write!(std::io::stdout().lock(), "\n{text}")?
     }
     let failed = rows.len() < chosen.len() || rows.iter().any(|row| row.outcome.is_err());
     let invalid = |row: &Row| matches!(&row.outcome, Ok(Some(record)) if record.verdict.is_invalid());
@@ -157,8 +157,8 @@ pub fn run(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Resul
     } else {
         String::new()
     };
-    let heading = report::heading(&adapter.info, &plan, sensor.as_ref().map(|s| s.source()).map_err(String::as_str));
-    show_heading(args, &(heading + &notices + &shared))?;
+    let heading = content::heading(&adapter.info, &plan, sensor.as_ref().map(|s| s.source()).map_err(String::as_str));
+    show_heading(args, &(terminal::blocks(&heading) + &notices + &shared))?;
 
     let progress = Progress::new(&plan);
     let cache = TuningCache::of(&adapter.info, plan.dtype, plan.size);

@@ -3,7 +3,7 @@
 
 use crate::gpu::adapter::AdapterInfo;
 use crate::record::Record;
-use crate::report;
+use crate::report::{content, terminal};
 use crate::text::printable;
 
 /// One GPU, and what became of it.
@@ -37,7 +37,7 @@ pub fn each(
 /// A line a GPU, 80 columns wide.
 pub fn summary(rows: &[Row]) -> String {
     let rows = rows.iter().map(|row| (&row.adapter, row.outcome.as_ref().map(Option::as_ref).map_err(|_| ())));
-    report::all_adapters(&rows.collect::<Vec<_>>())
+    terminal::blocks(&content::all_adapters(&rows.collect::<Vec<_>>()))
 }
 
 #[cfg(test)]
@@ -82,9 +82,11 @@ mod tests {
             lines[2].contains("0000:01:00.0") && lines[2].contains('…') && lines[2].ends_with("SIMULATED"),
             "{text}"
         );
-        assert!(lines[3].contains("0000:11:00.0  n/a     n/a") && lines[3].ends_with("FAILED"), "{text}");
-        assert!(lines[4].contains("n/a") && lines[5].ends_with("saved earlier"), "{text}");
-        assert!(text.ends_with("energy of the last init over the first\n") && !text.contains('\u{1b}'), "{text}");
+        let words: Vec<&str> = lines[3].split_whitespace().rev().take(4).collect();
+        assert_eq!(words, ["FAILED", "n/a", "n/a", "0000:11:00.0"], "{text}");
+        assert!(lines[4].trim() == "beyond all bounds" && lines[5].contains("n/a"), "a long name is whole: {text}");
+        assert!(lines[6].ends_with("saved earlier"), "{text}");
+        assert!(lines[0].ends_with("energy of the last init over the first") && !text.contains('\u{1b}'), "{text}");
     }
 
     #[test]

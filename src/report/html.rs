@@ -17,7 +17,10 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
                       form-action 'none'";
 
 /// Writes the page.
-pub(crate) fn write(page: Page, out: &mut dyn Write) -> io::Result<()> {
+///
+/// # Errors
+/// Only those of `out`.
+pub fn write(page: Page, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", before(&page).into_string())?;
     for part in page.parts {
         write!(out, "<section aria-labelledby=\"{0}\">\n<h2 id=\"{0}\">{1}</h2>\n", part.id, html! { (part.title) }.0)?;
@@ -126,31 +129,27 @@ fn figure(Figure { caption, plot, .. }: &Figure) -> Markup {
 }
 
 /// A table in a box of its own that scrolls sideways where it is too wide. The first cell of a row is its heading.
-fn table(Table { id, caption, columns, sorted_by, rows }: &Table) -> Markup {
-    let caption_id = format!("{id}-caption");
-    let class = |column: usize| match columns.get(column).map(|column| column.kind) {
-        Some(Kind::Number) => "number",
-        Some(Kind::Figures) => "figures",
-        _ => "text",
+fn table(of: &Table) -> Markup {
+    let caption_id = format!("{}-caption", of.id);
+    let class = |column: usize| match of.kind(column) {
+        Kind::Number => "number",
+        Kind::Figures => "figures",
+        Kind::Text => "text",
     };
-    let sort = |kind| match kind {
-        Kind::Number => Some("number"),
-        Kind::Text => Some("text"),
-        Kind::Figures => None,
-    };
+    let sort = |column: usize| Some(class(column)).filter(|&class| class != "figures");
     html! {
         div.scroll role="region" tabindex="0" aria-labelledby=(caption_id) {
             table.sortable {
-                caption id=(caption_id) { span { (printable(caption)) } }
+                caption id=(caption_id) { span { (printable(&of.caption)) } }
                 thead { tr {
-                    @for (i, column) in columns.iter().enumerate() {
-                        @let sorted = (*sorted_by == Some(i)).then_some("descending");
-                        th scope="col" class=(class(i)) data-sort=[sort(column.kind)] aria-sort=[sorted] { (column.title) }
+                    @for (i, head) in of.heads.iter().enumerate() {
+                        @let sorted = (of.sorted_by == Some(i)).then_some("descending");
+                        th scope="col" class=(class(i)) data-sort=[sort(i)] aria-sort=[sorted] { (head) }
                     }
                 } }
                 tbody {
-                    @for row in rows { tr {
-                        @for (i, Cell { text, value }) in row.iter().enumerate() {
+                    @for row in &of.rows { tr {
+                        @for (i, Cell { text, value, .. }) in row.iter().enumerate() {
                             @if i == 0 { th scope="row" data-value=[value] { (spans(text)) } }
                             @else { td class=(class(i)) data-value=[value] { (spans(text)) } }
                         }

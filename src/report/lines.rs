@@ -8,7 +8,7 @@ use crate::power::Scope;
 use crate::record::{Ratios, Record};
 use crate::stats::{Estimate, Spread};
 use crate::text::printable;
-use crate::validity::{Status, Verdict};
+use crate::validity::Verdict;
 use std::collections::HashMap;
 
 /// So many rows are drawn; a table has the others.
@@ -26,18 +26,21 @@ pub fn gpu(record: &Record) -> String {
     format!("{name}{backend}{lock}")
 }
 
-/// Names of runs, each with as much more as tells it from the others: when it was started, and at last a number.
+/// Names of runs, each with as much more as tells it from the others: its label, when it was started, and at last a number.
 pub(crate) fn told_apart<'a>(names: impl IntoIterator<Item = (String, &'a Record)>) -> Vec<String> {
     let (mut names, records): (Vec<String>, Vec<&Record>) = names.into_iter().unzip();
-    let more: [&dyn Fn(usize, &Record) -> String; 2] =
-        [&|_, record| printable(&record.run.started), &|number, _| format!("no. {number}")];
+    let more: [&dyn Fn(usize, &Record) -> Option<String>; 3] = [
+        &|_, record| record.run.label.as_deref().map(printable),
+        &|_, record| Some(printable(&record.run.started)),
+        &|number, _| Some(format!("no. {number}")),
+    ];
     for more in more {
         let mut counts: HashMap<String, (usize, usize)> = HashMap::new();
         names.iter().for_each(|name| counts.entry(name.clone()).or_default().0 += 1);
         for (name, record) in names.iter_mut().zip(&records) {
             if let Some((2.., number)) = counts.get_mut(name) {
                 *number += 1;
-                *name += &format!(", {}", more(*number, record));
+                *name += &more(*number, record).map(|more| format!(", {more}")).unwrap_or_default();
             }
         }
     }
@@ -92,11 +95,9 @@ impl Line<'_> {
 
     /// What a plot says of the row where it is not simply valid.
     pub(crate) fn note(&self) -> Option<String> {
-        let verdict = self.verdict();
-        let status = Some(verdict.judgement()).filter(|&status| status != Status::Valid);
-        let words: Vec<String> =
-            status.iter().map(Status::to_string).chain(verdict.flags.iter().map(ToString::to_string)).collect();
-        (!words.is_empty()).then(|| words.join(", "))
+        let words = self.verdict().words();
+        let note = words.strip_prefix("valid").unwrap_or(&words).trim_start_matches(", ");
+        (!note.is_empty()).then(|| note.to_owned())
     }
 
     /// Of cards, the worst.

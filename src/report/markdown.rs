@@ -15,7 +15,10 @@ use std::path::Path;
 pub type Save<'a> = &'a mut dyn FnMut(&str, &str) -> io::Result<()>;
 
 /// Writes the page for `folder`, in which it and its plots will lie: links to records begin there.
-pub(crate) fn write(page: Page, folder: &Path, out: &mut dyn Write, save: Save) -> io::Result<()> {
+///
+/// # Errors
+/// Only those of `out` and `save`.
+pub fn write(page: Page, folder: &Path, out: &mut dyn Write, save: Save) -> io::Result<()> {
     let mut put = |out: &mut dyn Write, blocks: &[Block]| -> io::Result<()> {
         let painted: Vec<Painted> = blocks.par_iter().map(|block| Painted::of(block, folder)).collect();
         for Painted { text, plots } in painted {
@@ -82,10 +85,9 @@ impl Painted {
 fn table(table: &Table, folder: &Path) -> String {
     let row = |cells: &mut dyn Iterator<Item = String>| format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
     let caption = if table.caption.is_empty() { String::new() } else { format!("{}\n\n", cell(&table.caption)) };
-    let heads = row(&mut table.columns.iter().map(|column| cell(&column.title)));
-    let kinds = row(&mut table.columns.iter().map(|column| {
-        if column.kind == Kind::Number { "---:".into() } else { "---".into() }
-    }));
+    let heads = row(&mut table.heads.iter().map(|head| cell(head)));
+    let sides = (0..table.heads.len()).map(|i| if table.kind(i) == Kind::Number { "---:" } else { "---" });
+    let kinds = row(&mut sides.map(str::to_owned));
     let rows = table.rows.iter().map(|cells| row(&mut cells.iter().map(|cell| spans(&cell.text, folder))));
     caption + &heads + &kinds + &rows.collect::<String>()
 }

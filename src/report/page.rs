@@ -2,30 +2,35 @@
 //! words among them: each painter makes them harmless in its format.
 
 use super::plot::{Layout, Plot};
-use super::units::or_na;
+use super::units::{self, or_na};
+use crate::stats::Estimate;
 use std::path::{Path, PathBuf};
 
 /// A page. Its parts are made when their turn comes, section by section.
-pub(crate) struct Page<'a> {
-    pub(crate) title: &'static str,
-    pub(crate) introduction: Vec<Block<'a>>,
-    pub(crate) parts: Vec<Part<'a>>,
+pub struct Page<'a> {
+    pub title: &'static str,
+    pub introduction: Vec<Block<'a>>,
+    pub parts: Vec<Part<'a>>,
 }
 
 /// What stands under a main heading.
-pub(crate) struct Part<'a> {
-    pub(crate) id: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) sections: Sections<'a>,
+pub struct Part<'a> {
+    pub id: &'static str,
+    pub title: &'static str,
+    pub sections: Sections<'a>,
 }
 
 /// Some blocks at a time.
-pub(crate) type Sections<'a> = Box<dyn Iterator<Item = Vec<Block<'a>>> + 'a>;
+pub type Sections<'a> = Box<dyn Iterator<Item = Vec<Block<'a>>> + 'a>;
 
 /// What is shown as one.
-pub(crate) enum Block<'a> {
+pub enum Block<'a> {
     /// Of level 3 or more: 1 is the page's, 2 a part's.
-    Heading { level: u8, text: String, id: Option<String> },
+    Heading {
+        level: u8,
+        text: String,
+        id: Option<String>,
+    },
     Paragraph(Text),
     Warning(Text),
     List(Vec<Text>),
@@ -36,16 +41,21 @@ pub(crate) enum Block<'a> {
     Table(Table),
     Figure(Figure<'a>),
     /// What folds together where the reader can open it. The body is made when its turn comes.
-    Details { level: u8, summary: Text, id: String, body: Box<dyn Fn() -> Vec<Block<'a>> + Send + Sync + 'a> },
+    Details {
+        level: u8,
+        summary: Text,
+        id: String,
+        body: Box<dyn Fn() -> Vec<Block<'a>> + Send + Sync + 'a>,
+    },
 }
 
 /// A plot with the words above it.
-pub(crate) struct Figure<'a> {
+pub struct Figure<'a> {
     /// The name of its file, where it is one.
-    pub(crate) id: String,
-    pub(crate) caption: String,
+    pub id: String,
+    pub caption: String,
     /// None where there is nothing to show.
-    pub(crate) plot: Box<dyn Fn(Layout) -> Option<Plot> + Send + Sync + 'a>,
+    pub plot: Box<dyn Fn(Layout) -> Option<Plot> + Send + Sync + 'a>,
 }
 
 impl<'a> Block<'a> {
@@ -137,24 +147,35 @@ impl Span {
 }
 
 /// Rows under headings. The first cell of a row says whose it is.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     pub id: String,
     pub caption: String,
-    pub columns: Vec<Column>,
+    pub heads: Vec<String>,
     /// The column by whose figures the rows stand, the highest first.
     pub sorted_by: Option<usize>,
     pub rows: Vec<Vec<Cell>>,
 }
 
-/// A column's heading, and how its cells are written and sorted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Column {
-    pub title: String,
-    pub kind: Kind,
+impl Table {
+    /// In the order of the rows.
+    pub fn new<H: Into<String>>(
+        id: impl Into<String>,
+        caption: impl Into<String>,
+        heads: impl IntoIterator<Item = H>,
+        rows: impl IntoIterator<Item = Vec<Cell>>,
+    ) -> Self {
+        let heads = heads.into_iter().map(Into::into).collect();
+        Table { id: id.into(), caption: caption.into(), heads, sorted_by: None, rows: rows.into_iter().collect() }
+    }
+
+    /// What stands in a column.
+    pub fn kind(&self, column: usize) -> Kind {
+        self.rows.first().and_then(|row| row.get(column)).map_or(Kind::Text, |cell| cell.kind)
+    }
 }
 
-/// What stands in a column.
+/// How a cell is written and sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A figure, on the right, sorted by its value.
@@ -165,27 +186,36 @@ pub enum Kind {
     Figures,
 }
 
-impl Kind {
-    /// A column of this kind.
-    pub fn of(self, title: impl Into<String>) -> Column {
-        Column { title: title.into(), kind: self }
-    }
-}
-
 /// A text, and the figure to sort it by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
     pub text: Text,
+    pub kind: Kind,
     pub value: Option<f64>,
 }
 
 impl<T: Into<Text>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Cell { text: text.into(), value: None }
+        Cell { text: text.into(), kind: Kind::Text, value: None }
     }
 }
 
 /// A figure in its unit. What was not measured is said to be so, and never 0.
 pub(crate) fn number(value: Option<f64>, unit: impl Fn(f64) -> String) -> Cell {
-    Cell { value, ..Cell::from(or_na(value.map(unit))) }
+    Cell { value, kind: Kind::Number, ..Cell::from(or_na(value.map(unit))) }
+}
+
+/// Figures on one line.
+pub(crate) fn figures(text: impl Into<String>) -> Cell {
+    Cell { kind: Kind::Figures, ..Cell::from(text.into()) }
+}
+
+/// A ratio and its interval.
+pub(crate) fn estimated(ratio: Option<Estimate>) -> [Cell; 2] {
+    [number(ratio.map(|ratio| ratio.estimate), units::figure), figures(units::interval(ratio))]
+}
+
+/// The same of an init, of which one is the reference: its own ratio is 1 by definition.
+pub(crate) fn against(is_reference: bool, ratio: Option<Estimate>) -> [Cell; 2] {
+    if is_reference { [number(Some(1.0), |one| one.to_string()), figures("reference")] } else { estimated(ratio) }
 }

@@ -1,8 +1,10 @@
 //! The painter for terminals: lines of at most 80 columns, but for what is to be copied whole. Plots are not drawn: their figures
 //! stand in tables. Of links, the words are shown.
 
-use super::page::{Block, Column, Kind, Page, Span, Table, Text};
-use crate::text::{WIDTH, printable, wrapped};
+use super::page::{Block, Cell, Kind, Page, Span, Table, Text};
+use crate::folder::Problem;
+use crate::text::{WIDTH, counted, printable, wrapped};
+use crate::validate::Validation;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
 use std::io::{self, Write};
 
@@ -16,26 +18,37 @@ const FIRST: std::ops::RangeInclusive<usize> = 14..=30;
 const WORDS: usize = 22;
 
 /// Writes a page.
-pub(crate) fn write(page: Page, out: &mut dyn Write) -> io::Result<()> {
+///
+/// # Errors
+/// Only those of `out`.
+pub fn write(page: Page, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{}\n{}", page.title, blocks(&page.introduction))?;
     for part in page.parts {
-        write!(out, "\n{}\n{}\n", part.title, "─".repeat(part.title.chars().count()))?;
-        for section in part.sections {
-            write!(out, "{}", blocks(&section))?;
+        write!(out, "\n\n{}\n{}\n", part.title, "─".repeat(part.title.chars().count()))?;
+        for (i, section) in part.sections.enumerate() {
+            let text = blocks(&section);
+            write!(out, "{}{text}", if i > 0 && !text.is_empty() { "\n" } else { "" })?;
         }
     }
     Ok(())
 }
 
-/// Some blocks, one under the other.
-pub(crate) fn blocks(blocks: &[Block]) -> String {
-    blocks.iter().map(block).collect()
+/// Some blocks, with a line between them, but for what stands under its heading.
+pub fn blocks(blocks: &[Block]) -> String {
+    let mut text = String::new();
+    let mut apart = "";
+    for (block, painted) in blocks.iter().map(|of| (of, block(of))).filter(|(_, painted)| !painted.is_empty()) {
+        text += apart;
+        text += &painted;
+        apart = if matches!(block, Block::Heading { .. }) { "" } else { "\n" };
+    }
+    text
 }
 
 fn block(block: &Block) -> String {
     match block {
-        Block::Heading { level: 3, text, .. } => filled(&text.as_str().into(), "\n", "  "),
-        Block::Heading { text, .. } => filled(&text.as_str().into(), "\n  ", "    "),
+        Block::Heading { level: 3, text, .. } => filled(&text.as_str().into(), "", "  "),
+        Block::Heading { text, .. } => filled(&text.as_str().into(), "  ", "    "),
         Block::Paragraph(text) | Block::Warning(text) => filled(text, "  ", "  "),
         Block::List(items) => items.iter().map(|item| filled(item, "  - ", "    ")).collect(),
         Block::Steps(items) => {
@@ -50,7 +63,8 @@ fn block(block: &Block) -> String {
         }
         Block::Table(of) => table(of),
         Block::Figure(_) => String::new(),
-        Block::Details { summary, body, .. } => filled(summary, "\n  ", "    ") + &blocks(&body()),
+        Block::Details { level: 3, summary, body, .. } => filled(summary, "", "  ") + &blocks(&body()),
+        Block::Details { summary, body, .. } => filled(summary, "  ", "    ") + &blocks(&body()),
     }
 }
 
@@ -65,38 +79,34 @@ fn filled(text: &Text, first: &str, others: &str) -> String {
 
 /// A table under its caption. One that is too wide is several, each with the first column, as R prints its data frames.
 pub fn table(table: &Table) -> String {
-    let caption = if table.caption.is_empty() { String::new() } else { filled(&table.caption.as_str().into(), "  ", "  ") };
-    let cells: Vec<Vec<String>> = table
-        .rows
-        .iter()
-        .map(|row| row.iter().map(|cell| cell.text.0.iter().map(|span| printable(span.words())).collect()).collect())
-        .collect();
-    let columns: Vec<Shape> =
-        table.columns.iter().enumerate().map(|(i, column)| Shape::of(column, cells.iter().map(|row| &row[i]))).collect();
-    let pieces = split(&columns);
-    let piece = |piece: &(usize, Vec<usize>)| {
-        let heads = piece.1.iter().map(|&i| columns[i].title.clone());
+    let caption =
+        if table.caption.is_empty() { String::new() } else { filled(&table.caption.as_str().into(), "  ", "  ") };
+    let words = |cell: &Cell| cell.text.0.iter().map(|span| printable(span.words())).collect::<String>();
+    let cells: Vec<Vec<String>> = table.rows.iter().map(|row| row.iter().map(words).collect()).collect();
+    let columns: Vec<Shape> = (0..table.heads.len()).map(|i| Shape::of(table, i, &cells)).collect();
+    let piece = |(first, piece): (usize, Vec<usize>)| {
         let mut painted = comfy_table::Table::new();
         painted.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        painted.set_width((WIDTH - INDENT) as u16).set_header(heads.collect::<Vec<_>>());
-        painted.add_rows(cells.iter().map(|row| piece.1.iter().map(|&i| row[i].clone()).collect::<Vec<_>>()));
-        let widths = widths(&columns, piece);
-        for (place, column) in painted.column_iter_mut().enumerate() {
-            let gap = if place + 1 == widths.len() { 0 } else { GAP as u16 };
+        painted.set_width((WIDTH - INDENT) as u16).set_header(piece.iter().map(|&i| &columns[i].head));
+        painted.add_rows(cells.iter().map(|row| piece.iter().map(|&i| &row[i])));
+        let widths = widths(&columns, first, &piece);
+        for (place, (column, width)) in painted.column_iter_mut().zip(widths).enumerate() {
+            let gap = if place + 1 == piece.len() { 0 } else { GAP as u16 };
             column.set_padding((0, gap));
-            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(widths[place] as u16 + gap)));
-            if table.columns[piece.1[place]].kind == Kind::Number {
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width as u16 + gap)));
+            if columns[piece[place]].kind == Kind::Number {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
         painted.lines().map(|line| format!("{}\n", format!("  {line}").trim_end())).collect::<String>()
     };
-    caption + &pieces.iter().map(piece).collect::<String>().replace('\u{a0}', " ")
+    let pieces: Vec<String> = split(&columns).into_iter().map(piece).collect();
+    caption + &pieces.join("\n").replace('\u{a0}', " ")
 }
 
 /// What a column needs, in columns of the terminal.
 struct Shape {
-    title: String,
+    head: String,
     /// So that no word is broken, and no figure.
     least: usize,
     /// So that nothing is broken.
@@ -105,17 +115,15 @@ struct Shape {
 }
 
 impl Shape {
-    fn of<'a>(column: &Column, cells: impl Iterator<Item = &'a String> + Clone) -> Self {
-        let title = printable(&column.title).replace(" %", "\u{a0}%");
+    fn of(table: &Table, column: usize, cells: &[Vec<String>]) -> Self {
         let width = textwrap::core::display_width;
         let longest = |text: &str| text.split(' ').map(width).max().unwrap_or(0);
-        let content = cells.clone().map(|cell| width(cell)).max().unwrap_or(0);
-        let least = match column.kind {
-            Kind::Text => cells.map(|cell| longest(cell)).max().unwrap_or(0),
-            Kind::Number | Kind::Figures => content,
-        };
-        let least = least.max(longest(&title)).min(WIDTH - INDENT - GAP - FIRST.start());
-        Shape { least, most: content.max(width(&title)), kind: column.kind, title }
+        let most_of = |of: &dyn Fn(&str) -> usize| cells.iter().map(|row| of(&row[column])).max().unwrap_or(0);
+        let (head, kind) = (printable(&table.heads[column]).replace(" %", "\u{a0}%"), table.kind(column));
+        let content = most_of(&width);
+        let least = if kind == Kind::Text { most_of(&longest) } else { content };
+        let least = least.max(longest(&head)).min(WIDTH - INDENT - GAP - FIRST.start());
+        Shape { least, most: content.max(width(&head)), kind, head }
     }
 
     /// Where the table does not fit as it is.
@@ -124,14 +132,15 @@ impl Shape {
     }
 }
 
-/// Which columns stand together, and how wide the first is that all begin with: as few pieces as can be, then as wide a first.
+/// Which columns stand together, and how wide the first is, with which all begin: as few pieces as can be, then as wide a first, then
+/// pieces as alike as can be.
 fn split(columns: &[Shape]) -> Vec<(usize, Vec<usize>)> {
     let room = WIDTH - INDENT;
     let Some(head) = columns.first() else { return vec![] };
     if columns.iter().map(|column| column.most + GAP).sum::<usize>() <= room + GAP {
         return vec![(head.most, (0..columns.len()).collect())];
     }
-    let with = |first: usize| {
+    let with = |first: usize, room: usize| {
         let mut pieces = vec![(first, vec![0])];
         let mut used = first;
         for (i, column) in columns.iter().enumerate().skip(1) {
@@ -144,15 +153,16 @@ fn split(columns: &[Shape]) -> Vec<(usize, Vec<usize>)> {
         }
         pieces
     };
-    let narrowest = head.least.clamp(*FIRST.start(), *FIRST.end()).min(head.most);
     let widest = head.most.min(*FIRST.end());
-    (narrowest..=widest).rev().map(with).min_by_key(Vec::len).unwrap_or_default()
+    let firsts = (head.least.max(*FIRST.start()).min(widest)..=widest).rev();
+    let Some(few) = firsts.map(|first| with(first, room)).min_by_key(Vec::len) else { return vec![] };
+    (room / 2..room).map(|room| with(few[0].0, room)).find(|alike| alike.len() == few.len()).unwrap_or(few)
 }
 
 /// The room that a piece leaves goes to the first column, then to whatever else would be broken.
-fn widths(columns: &[Shape], (first, piece): &(usize, Vec<usize>)) -> Vec<usize> {
+fn widths(columns: &[Shape], first: usize, piece: &[usize]) -> Vec<usize> {
     let mut widths: Vec<usize> = piece.iter().map(|&i| columns[i].usual()).collect();
-    widths[0] = *first;
+    widths[0] = first;
     let mut left = (WIDTH - INDENT + GAP).saturating_sub(widths.iter().map(|width| width + GAP).sum());
     for (width, &i) in widths.iter_mut().zip(piece) {
         let more = columns[i].most.saturating_sub(*width).min(left);
@@ -162,23 +172,51 @@ fn widths(columns: &[Shape], (first, piece): &(usize, Vec<usize>)) -> Vec<usize>
     widths
 }
 
+/// A line each: a file's name is as long as it is, and other programs may look for it.
+pub fn problems(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| printable(&problem.to_string()) + "\n").collect()
+}
+
+/// What `wattmul validate` prints.
+pub fn validation(validation: &Validation) -> String {
+    let Validation { files, good, problems: found } = validation;
+    problems(found) + &format!("{}: {good} good, {} not\n", counted(*files, "record"), files - good)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::page::{Cell, code, text};
+    use crate::report::page::{code, figures, number, text};
 
     #[test]
     fn a_table_that_does_not_fit_is_several_that_begin_alike_and_no_word_is_broken() {
-        let titles = ["energy ratio", "95 % interval", "verdict", "sensor", "a heading of many words"];
-        let columns = [Kind::Text.of("GPU")].into_iter().chain(titles.map(|title| {
-            if title.contains("ratio") { Kind::Number.of(title) } else { Kind::Text.of(title) }
-        }));
-        let row = |name: &str| {
-            [name, "1.484", "1.482 … 1.485", "unverified-sensor, power-capped", "NVML energy counter", "1"]
+        let row = |name: &str| -> Vec<Cell> {
+            let sure = figures("1.482 … 1.485");
+            let verdict = "unverified-sensor, power-capped".into();
+            vec![
+                name.into(),
+                number(Some(1.484), |of| of.to_string()),
+                sure,
+                verdict,
+                "NVML energy counter".into(),
+                "1".into(),
+            ]
         };
-        let rows = ["NVIDIA A100-PCIE-40GB at 1410 MHz", "\u{1b}[31mMI210"].map(|name| row(name).map(Cell::from).into());
-        let painted = table(&Table { columns: columns.collect(), rows: rows.into(), ..Table::default() });
-        insta::assert_snapshot!(painted, @"");
+        let heads = ["GPU", "energy ratio", "95 % interval", "verdict", "sensor", "a heading of words"];
+        let painted =
+            table(&Table::new("", "", heads, ["NVIDIA A100-PCIE-40GB at 1410 MHz", "\u{1b}[31mMI210"].map(row)));
+        insta::assert_snapshot!(painted, @"
+          GPU                              energy  95 % interval  verdict
+                                            ratio
+          NVIDIA A100-PCIE-40GB at 1410     1.484  1.482 … 1.485  unverified-sensor,
+          MHz                                                     power-capped
+          [31mMI210                         1.484  1.482 … 1.485  unverified-sensor,
+                                                                  power-capped
+
+          GPU                                sensor               a heading of words
+          NVIDIA A100-PCIE-40GB at 1410 MHz  NVML energy counter  1
+          [31mMI210                          NVML energy counter  1
+        ");
     }
 
     #[test]
@@ -188,6 +226,13 @@ mod tests {
             Block::List(vec![text![code(file), ": is no good"]]),
             Block::Facts(vec![("power", "no sensor ".repeat(9).into()), ("a year", text!["\u{7}+800 kWh"])]),
         ]);
-        insta::assert_snapshot!(painted, @"");
+        insta::assert_snapshot!(painted, @"
+          - a file of a name with spaces that is longer than any terminal would be, and then some more.json:
+            is no good
+
+          power   no sensor no sensor no sensor no sensor no sensor no sensor no sensor
+                  no sensor no sensor
+          a year  +800 kWh
+        ");
     }
 }

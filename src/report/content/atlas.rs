@@ -1,11 +1,10 @@
 //! A run of three inits and more: the watts of each, by the bits that flip in it.
 
-use super::sweep::against;
-use crate::report::page::{Block, Cell, Kind, Span, Table, Target, number, text};
 use crate::activity::{self, Bits};
 use crate::inits::Init;
 use crate::overview::Run;
 use crate::record::{InitSummary, Record};
+use crate::report::page::{Block, Cell, Span, Table, Target, against, number, text};
 use crate::report::{lines, plot, units};
 use crate::validity::Flag;
 
@@ -22,9 +21,9 @@ pub(super) fn section<'a>(runs: &[&'a Run], name: &str) -> Vec<Block<'a>> {
         Block::heading(3, "Atlases"),
         Block::paragraph("Runs of three inits and more, by the bits that flip in a multiplication."),
     ];
-    let names = atlases.iter().map(|Run { record, .. }| {
-        (format!("{} · {}", lines::gpu(record), lines::product(&record.plan)), record)
-    });
+    let names = atlases
+        .iter()
+        .map(|Run { record, .. }| (format!("{} · {}", lines::gpu(record), lines::product(&record.plan)), record));
     for (number, (name_of, Run { path, record })) in lines::told_apart(names).into_iter().zip(atlases).enumerate() {
         let id = format!("{name}-atlas-{}", number + 1);
         let words = sentence(record);
@@ -52,27 +51,20 @@ pub(super) fn table(record: &Record, id: &str) -> Table {
         let ratio = ratios.and_then(|ratios| if joules { ratios.energy } else { ratios.time });
         let activity = record.inputs.get(&init).and_then(|inputs| inputs.activity);
         let bit_flips = |bits| number(activity.map(|activity| activity.bit_flips(bits)), |bits| format!("{bits:.2}"));
-        let figures = match joules {
+        let measured = match joules {
             true => vec![number(power_w, units::power), number(energy_j, units::energy)],
             false => vec![number(Some(gflop_per_s), units::plain)],
         };
         let head = [init.to_string().into(), number(Some(time_s), units::time)];
         let tail = [bit_flips(Bits::Operands), bit_flips(Bits::Products)];
-        Some(head.into_iter().chain(figures).chain(against(init == reference, ratio)).chain(tail).collect())
+        Some(head.into_iter().chain(measured).chain(against(init == reference, ratio)).chain(tail).collect())
     };
-    let speed = format!("{}/s", plan.dtype.giga());
-    let figures = if joules { vec!["power", "energy"] } else { vec![speed.as_str()] };
-    let mut columns = vec![Kind::Text.of("init"), Kind::Number.of("time")];
-    columns.extend(figures.into_iter().map(|title| Kind::Number.of(title)));
-    columns.extend([Kind::Number.of(format!("{what} ratio")), Kind::Figures.of("95 % interval")]);
-    columns.extend(["bit flips, operands", "bit flips, products"].map(|title| Kind::Number.of(title)));
-    Table {
-        id: format!("{id}-inits"),
-        caption: format!("{} inits; ratios of {what}, against {reference}", plan.inits.len()),
-        columns,
-        sorted_by: None,
-        rows: plan.inits.iter().filter_map(row).collect(),
-    }
+    let (ratio, speed) = (format!("{what} ratio"), format!("{}/s", plan.dtype.giga()));
+    let measured = if joules { vec!["power", "energy"] } else { vec![speed.as_str()] };
+    let tail = [&ratio, "95 % interval", "bit flips, operands", "bit flips, products"];
+    let heads = ["init", "time"].into_iter().chain(measured).chain(tail);
+    let caption = format!("{} inits; ratios of {what}, against {reference}", plan.inits.len());
+    Table::new(format!("{id}-inits"), caption, heads, plan.inits.iter().filter_map(row))
 }
 
 /// What the line says: "2.1 W a bit flip of the operands (2.0 W … 2.2 W), 180 W without; that is 99 % of the differences".

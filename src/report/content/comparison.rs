@@ -4,12 +4,12 @@ use crate::compare::{self, Comparison, Conclusion, Outcome, Quantity};
 use crate::overview::Run;
 use crate::record::{Ratios, Record};
 use crate::report::lines;
-use crate::report::page::{Block, Cell, Kind, Table, Text, code, number, strong, text};
+use crate::report::page::{Block, Cell, Table, Text, code, estimated, figures, number, strong, text};
 use crate::report::units;
 use crate::stats::Estimate;
 
 /// Two records side by side, or why they do not compare.
-pub(crate) fn comparison<'a>(a: &Run, b: &Run, outcome: &Outcome) -> Vec<Block<'a>> {
+pub fn comparison<'a>(a: &Run, b: &Run, outcome: &Outcome) -> Vec<Block<'a>> {
     let comparisons = match outcome {
         Ok(comparisons) => comparisons,
         Err(why) => {
@@ -41,10 +41,8 @@ fn one<'a>(comparison: &Comparison, record: &Record) -> [Block<'a>; 2] {
         ("above idle", |ratios| ratios.above_idle),
     ];
     let rows = quantities.map(|(name, of)| {
-        let figures = [of(a), of(b)].into_iter().flat_map(|ratio| [units::ratio(ratio), units::interval(ratio)]);
-        [name.to_owned()].into_iter().chain(figures).map(Cell::from).collect()
+        [Cell::from(name)].into_iter().chain([of(a), of(b)].into_iter().flat_map(estimated)).collect()
     });
-    let of = |name| [Kind::Number.of(name), Kind::Figures.of("95 % interval")];
     let sure = match (difference.low, difference.high) {
         (Some(low), Some(high)) => format!("95 % interval {low:+.3} … {high:+.3}"),
         _ => "no interval: too few rounds".into(),
@@ -60,13 +58,12 @@ fn one<'a>(comparison: &Comparison, record: &Record) -> [Block<'a>; 2] {
         }
     };
     [
-        Block::Table(Table {
-            id: format!("{init}"),
-            caption: format!("{init} against {reference} · {}", lines::product(&record.plan)),
-            columns: [Kind::Text.of("ratio of")].into_iter().chain(["A", "B"].into_iter().flat_map(of)).collect(),
-            sorted_by: None,
-            rows: rows.into(),
-        }),
+        Block::Table(Table::new(
+            init.to_string(),
+            format!("{init} against {reference} · {}", lines::product(&record.plan)),
+            ["ratio of", "A", "95 % interval", "B", "95 % interval"],
+            rows,
+        )),
         Block::Paragraph(text![
             format!("difference of the {quantity} ratios, A − B: {:+.3}, {sure}. ", difference.estimate),
             strong(conclusion.to_string().to_uppercase()),
@@ -76,7 +73,7 @@ fn one<'a>(comparison: &Comparison, record: &Record) -> [Block<'a>; 2] {
 }
 
 /// One record against many: a row each that compares, a line each that does not.
-pub(crate) fn comparisons<'a>(a: &Run, others: &[(&Run, Outcome)]) -> Vec<Block<'a>> {
+pub fn comparisons<'a>(a: &Run, others: &[(&Run, Outcome)]) -> Vec<Block<'a>> {
     let names = lines::told_apart(others.iter().map(|(b, _)| (lines::gpu(&b.record), &b.record)));
     let (mut rows, mut refused) = (vec![], vec![]);
     for ((Run { path, .. }, outcome), name) in others.iter().zip(names) {
@@ -84,30 +81,28 @@ pub(crate) fn comparisons<'a>(a: &Run, others: &[(&Run, Outcome)]) -> Vec<Block<
             refused.push(text![code(path.display().to_string()), format!(": does not compare: {}", why.join("; "))]);
         }
         for Comparison { init, quantity, a, b, difference, conclusion, .. } in outcome.iter().flatten() {
-            let of = |ratios: &Ratios| match quantity {
-                Quantity::Energy => units::ratio(ratios.energy),
-                Quantity::Time => format!("{} (time)", units::ratio(ratios.time)),
-            };
+            let [a, b] = [a, b].map(|ratios| match quantity {
+                Quantity::Energy => number(ratios.energy.map(|ratio| ratio.estimate), units::figure),
+                Quantity::Time => number(ratios.time.map(|ratio| ratio.estimate), |time| format!("{time:.3} (time)")),
+            });
             let sure = difference.low.zip(difference.high);
             rows.push(vec![
                 Cell::from(name.clone()),
                 init.to_string().into(),
-                of(a).into(),
-                of(b).into(),
+                a,
+                b,
                 number(Some(difference.estimate), |value| format!("{value:+.3}")),
-                units::or_na(sure.map(|(low, high)| format!("{low:+.3} … {high:+.3}"))).into(),
                 conclusion.to_string().into(),
+                figures(units::or_na(sure.map(|(low, high)| format!("{low:+.3} … {high:+.3}")))),
             ]);
         }
     }
     let path = a.path.display().to_string();
     let mut blocks = vec![Block::Facts(vec![("A", lines::gpu(&a.record).into()), ("", text![code(path)])])];
     if !rows.is_empty() {
-        let mut columns = vec![Kind::Text.of("B"), Kind::Text.of("init")];
-        columns.extend(["A", "B", "A − B"].map(|title| Kind::Number.of(title)));
-        columns.extend([Kind::Figures.of("95 % interval"), Kind::Text.of("conclusion")]);
-        let caption = "Ratios of energy in A and in B, and their difference".into();
-        blocks.push(Block::Table(Table { id: "compared".into(), caption, columns, sorted_by: None, rows }));
+        let heads = ["B", "init", "A", "B", "A − B", "conclusion", "95 % interval"];
+        let caption = "Ratios of energy in A and in B, and their difference";
+        blocks.push(Block::Table(Table::new("compared", caption, heads, rows)));
     }
     if !refused.is_empty() {
         blocks.push(Block::List(refused));

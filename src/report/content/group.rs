@@ -6,7 +6,7 @@ use crate::overview::{Comparable, Group, Overview};
 use crate::power::Scope;
 use crate::record::{InitSummary, Ratios};
 use crate::report::lines::{self, Line, MOST_DRAWN};
-use crate::report::page::{Block, Cell, Kind, Span, Table, Target, Text, number, strong, text};
+use crate::report::page::{Block, Cell, Span, Table, Target, Text, estimated, figures, number, strong, text};
 use crate::report::plot::groups;
 use crate::report::units::{self, or_na};
 use crate::stats::{Estimate, Spread};
@@ -60,17 +60,10 @@ fn not_all_drawn(rows: usize, which: &str) -> String {
 fn ratios(lines: &[Line], comparable: &Comparable, id: &str) -> Table {
     let Comparable { reference, init, dtype, .. } = comparable;
     let giga = dtype.giga();
-    let columns = [
-        Kind::Text.of("GPU"),
-        Kind::Number.of("energy ratio"),
-        Kind::Figures.of("95 % interval"),
-        Kind::Number.of("power ratio"),
-        Kind::Number.of("time ratio"),
-        Kind::Text.of("verdict"),
-        Kind::Number.of("ratio above idle"),
-        Kind::Number.of(format!("{giga}/s")),
-        Kind::Text.of("sensor"),
-        Kind::Figures.of("run"),
+    let speed = format!("{giga}/s");
+    let heads = [
+        "GPU", "energy ratio", "95 % interval", "power ratio", "time ratio", "verdict", "ratio above idle", &speed,
+        "sensor", "run",
     ];
     let row = |line: &Line| {
         let ratio = |of: fn(&Ratios) -> Option<Estimate>| number(line.ratio(of), units::figure);
@@ -78,23 +71,18 @@ fn ratios(lines: &[Line], comparable: &Comparable, id: &str) -> Table {
         vec![
             name(line, id).into(),
             ratio(|ratios| ratios.energy),
-            line.interval().into(),
+            figures(line.interval()),
             ratio(|ratios| ratios.power),
             ratio(|ratios| ratios.time),
             line.verdict().words().into(),
             ratio(|ratios| ratios.above_idle),
             number(Some(line.row.summaries.1.gflop_per_s), units::plain),
             line.sensor().into(),
-            run.unwrap_or_else(|| lines::day(&line.run.record)).into(),
+            figures(run.unwrap_or_else(|| lines::day(&line.run.record))),
         ]
     };
-    Table {
-        id: format!("{id}-ratios"),
-        caption: format!("{init} against {reference}, ratios by GPU; {giga}/s of {init}"),
-        columns: columns.into(),
-        sorted_by: Some(1),
-        rows: lines.iter().map(row).collect(),
-    }
+    let caption = format!("Ratios of {init} to {reference}, by GPU; {speed} of {init}");
+    Table { sorted_by: Some(1), ..Table::new(format!("{id}-ratios"), caption, heads, lines.iter().map(row)) }
 }
 
 /// A line's name, which leads to its run, or to its cards.
@@ -121,7 +109,8 @@ fn reasons<'a>(overview: &Overview, group: &Group, lines: &[Line]) -> Option<Blo
         };
         let name = lines.iter().find(is_of).map_or("an older run", |line| &line.name);
         for reason in verdict.reasons.iter().filter(|_| verdict.judgement() != Status::Valid) {
-            let known = found.iter_mut().find(|(words, message, _)| *words == verdict.words() && *message == reason.message);
+            let known =
+                found.iter_mut().find(|(words, message, _)| *words == verdict.words() && *message == reason.message);
             match known {
                 Some((.., names)) if names.contains(&name) => {}
                 Some((.., names)) => names.push(name),
@@ -161,7 +150,8 @@ fn cards<'a>(lines: &Arc<Vec<Line<'a>>>, comparable: &'a Comparable, id: &str) -
     ];
     blocks.extend(fleets.map(|(line, fleet)| {
         let Fleet { cards, ratio, .. } = fleet;
-        let ratio = ratio.as_ref().map(|all| format!("ratio {}, median {}", lines::reach(all), units::figure(all.median)));
+        let ratio =
+            ratio.as_ref().map(|all| format!("ratio {}, median {}", lines::reach(all), units::figure(all.median)));
         let out = lines::standing_out(cards.iter().filter(|card| card.outlier).count());
         let (count, name) = (cards.len(), lines::gpu(&line.run.record));
         let ratio = ratio.unwrap_or_else(|| "n/a".into());
@@ -180,44 +170,38 @@ fn card_blocks<'a>(fleet: &Fleet, comparable: &Comparable, id: &str) -> Vec<Bloc
     let Comparable { init, .. } = comparable;
     let row = |(place, card): (usize, &Card)| -> Vec<Cell> {
         let Card { row, run, name, .. } = card;
+        let [ratio, interval] = estimated(row.energy());
         vec![
             Span::Link(name.clone(), Target::Run(run.path.clone())).into(),
-            number(row.energy().map(|energy| energy.estimate), units::figure),
-            units::interval(row.energy()).into(),
+            ratio,
+            interval,
             number(row.summaries.1.energy_j, units::energy),
             number(Some(row.summaries.1.time_s), units::time),
             run.record.verdict.words().into(),
             strong(fleet.stands_out_by(place).join(", ")).into(),
         ]
     };
-    let columns = [
-        Kind::Text.of("card"),
-        Kind::Number.of("energy ratio"),
-        Kind::Figures.of("95 % interval"),
-        Kind::Number.of("energy"),
-        Kind::Number.of("time"),
-        Kind::Text.of("verdict"),
-        Kind::Text.of("stands out by"),
-    ];
+    let heads = ["card", "energy ratio", "95 % interval", "energy", "time", "verdict", "stands out by"];
     let of = |figure: &dyn Fn(&Spread, fn(f64) -> String) -> String| -> Text {
-        let all: [(_, _, fn(f64) -> String); 3] =
-            [("ratio", &fleet.ratio, units::figure), ("energy", &fleet.energy_j, units::energy), ("time", &fleet.time_s, units::time)];
+        let all: [(_, _, fn(f64) -> String); 3] = [
+            ("ratio", &fleet.ratio, units::figure),
+            ("energy", &fleet.energy_j, units::energy),
+            ("time", &fleet.time_s, units::time),
+        ];
         let words = all.map(|(name, spread, unit)| {
             format!("{name} {}", or_na(spread.as_ref().map(|spread| figure(spread, unit))))
         });
         words.join(", ").into()
     };
+    let caption = format!("Cards, by their ratio of energy; energy and time of a product of {init}");
     vec![
         Block::Facts(vec![
             ("median", of(&|spread, unit| unit(spread.median))),
             ("spread, least to most", of(&|spread, _| format!("{:.1} %", 100.0 * spread.share()))),
         ]),
         Block::Table(Table {
-            id: format!("{id}-table"),
-            caption: format!("Cards, by their ratio of energy; energy and time of a product of {init}"),
-            columns: columns.into(),
             sorted_by: Some(1),
-            rows: fleet.cards.iter().enumerate().map(row).collect(),
+            ..Table::new(format!("{id}-table"), caption, heads, fleet.cards.iter().enumerate().map(row))
         }),
     ]
 }
@@ -226,9 +210,9 @@ fn card_blocks<'a>(fleet: &Fleet, comparable: &Comparable, id: &str) -> Vec<Bloc
 fn watts<'a>(lines: &Arc<Vec<Line<'a>>>, comparable: &'a Comparable, scope: Scope, id: &str) -> Vec<Block<'a>> {
     let Comparable { reference, init, dtype, .. } = comparable;
     let giga = dtype.giga();
-    let of_both = ["W", "J a product", &format!("{giga}/J")]
-        .map(|unit| [reference, init].map(|init| Kind::Number.of(format!("{init}, {unit}"))));
-    let columns = [Kind::Text.of("GPU"), Kind::Number.of("idle, W")].into_iter().chain(of_both.into_iter().flatten());
+    let units = ["W", "J a product", &format!("{giga}/J")];
+    let of_both = units.into_iter().flat_map(|unit| [reference, init].map(|init| format!("{init}, {unit}")));
+    let heads = ["GPU", "idle, W"].map(str::to_owned).into_iter().chain(of_both);
     let row = |line: &Line| -> Vec<Cell> {
         let (base, other) = line.row.summaries;
         let figures: [fn(&InitSummary) -> Option<f64>; 3] = [|of| of.power_w, |of| of.energy_j, |of| of.gflop_per_j];
@@ -254,12 +238,11 @@ fn watts<'a>(lines: &Arc<Vec<Line<'a>>>, comparable: &'a Comparable, scope: Scop
             format!("Operations a joule, on {reference} and on {init}. Sensors of {title}.{more}"),
             move |layout| groups::efficiency(comparable, &also, scope, layout),
         ),
-        Block::Table(Table {
-            id: format!("{id}-{scope}"),
-            caption: format!("Watts and joules of {title}{median}"),
-            columns: columns.collect(),
-            sorted_by: None,
-            rows: of_scope().map(row).collect(),
-        }),
+        Block::Table(Table::new(
+            format!("{id}-{scope}"),
+            format!("Mean power, idle and by init; energy of a product; {giga} a joule{median}"),
+            heads,
+            of_scope().map(row),
+        )),
     ]
 }

@@ -1,6 +1,6 @@
 //! What does not come from records: how to read a report, what others published, how to contribute.
 
-use crate::report::page::{Block, Cell, Kind, Span, Table, Target, Text, code, number, strong, text};
+use crate::report::page::{Block, Cell, Span, Table, Target, Text, code, figures, number, strong, text};
 use crate::report::plot::groups;
 use crate::report::published::{self, Publication, Published};
 use crate::report::units;
@@ -55,13 +55,11 @@ pub(super) fn simulated<'a>() -> Vec<Block<'a>> {
 
 /// Figures of others.
 pub(super) fn published<'a>() -> Vec<Block<'a>> {
-    let figures = ["zeros", "Gaussian", "MHz, zeros / Gaussian", "°C, zeros / Gaussian"].map(|title| Kind::Figures.of(title));
-    let columns = [Kind::Text.of("GPU and type"), Kind::Number.of("ratio"), Kind::Text.of("of")];
     let row = |publication: &Publication, row: &Published| -> Vec<Cell> {
         let [zeros, gaussian] = row.figures(&publication.unit);
         let others = [zeros, gaussian, Published::pair(row.clock_mhz), Published::pair(row.temperature_c)];
         let head = [row.title().into(), number(Some(row.ratio), units::figure), publication.quantity.name().into()];
-        head.into_iter().chain(others.map(Cell::from)).collect()
+        head.into_iter().chain(others.map(figures)).collect()
     };
     let source = |Publication { source, url, setting, caution, .. }: &Publication| {
         let source = match url {
@@ -82,13 +80,12 @@ pub(super) fn published<'a>() -> Vec<Block<'a>> {
             "Ratios of energy (filled dot) and of power (hollow dots).",
             groups::published,
         ),
-        Block::Table(Table {
-            id: "published-figures".into(),
-            caption: "Published figures".into(),
-            columns: columns.into_iter().chain(figures).collect(),
-            sorted_by: None,
-            rows: all().iter().flat_map(|publication| publication.rows.iter().map(move |of| row(publication, of))).collect(),
-        }),
+        Block::Table(Table::new(
+            "published-figures",
+            "Published figures",
+            ["GPU and type", "ratio", "of", "zeros", "Gaussian", "MHz, zeros / Gaussian", "°C, zeros / Gaussian"],
+            all().iter().flat_map(|publication| publication.rows.iter().map(move |of| row(publication, of))),
+        )),
     ]
 }
 
@@ -110,11 +107,7 @@ pub(super) fn contributing<'a>() -> Vec<Block<'a>> {
             ". A file that was changed by hand fails here. A verdict that is not valid is no shame, but says what to fix; \
              timing-only runs are welcome.",
         ],
-        text![
-            "Make the page anew: ",
-            code("wattmul report results --format markdown --output results/README.md"),
-            ".",
-        ],
+        text!["Make the page anew: ", code("wattmul report results --format markdown --output results/README.md"), ".",],
         text!["Open a pull request with the record and the page."],
     ];
     vec![

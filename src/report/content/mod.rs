@@ -9,11 +9,11 @@ mod summary;
 pub mod sweep;
 pub mod types;
 
-pub(crate) use comparison::{comparison, comparisons};
-pub(crate) use summary::{all_adapters, heading, summary};
+pub use comparison::{comparison, comparisons};
+pub use summary::{all_adapters, heading, summary};
 
 use super::lines;
-use super::page::{Block, Cell, Kind, Page, Part, Sections, Span, Table, Target, code, number, strong, text};
+use super::page::{Block, Cell, Page, Part, Sections, Span, Table, Target, code, number, strong, text};
 use super::{published, units};
 use crate::inputs::Init;
 use crate::overview::{LeftOut, Overview, Run};
@@ -27,7 +27,7 @@ const CHUNK: usize = 64;
 const MOST_PROBLEMS: usize = 50;
 
 /// The report of many records; `details`: with every run's facts and windows.
-pub(crate) fn report(overview: &Overview, details: bool) -> Page<'_> {
+pub fn report(overview: &Overview, details: bool) -> Page<'_> {
     let part = |id, title, sections| Some(Part { id, title, sections });
     let LeftOut { superseded, invalid } = overview.left_out;
     let parts = [
@@ -112,16 +112,9 @@ fn years(overview: &Overview, simulated: bool) -> Vec<Block<'_>> {
     if rows.is_empty() {
         return vec![];
     }
-    vec![
-        Block::heading(3, "Over a year"),
-        Block::Table(Table {
-            id: if simulated { "simulated-years" } else { "measured-years" }.into(),
-            caption: "Products of an init without pause for a year, against as many of the reference".into(),
-            columns: vec![Kind::Text.of("GPU"), Kind::Text.of("init"), Kind::Number.of("over a year")],
-            sorted_by: None,
-            rows,
-        }),
-    ]
+    let id = if simulated { "simulated-years" } else { "measured-years" };
+    let caption = "Products of an init without pause for a year, against as many of the reference";
+    vec![Block::heading(3, "Over a year"), Block::Table(Table::new(id, caption, ["GPU", "init", "over a year"], rows))]
 }
 
 /// What was read and is not above.
@@ -131,7 +124,9 @@ fn left_out(overview: &Overview) -> Vec<Block<'_>> {
     let mut counts = vec![];
     if superseded > 0 {
         let runs = counted(superseded, "run");
-        counts.push(text![format!("{runs} of a GPU that has a newer run, or one with a better verdict (--all shows all).")]);
+        counts.push(text![format!(
+            "{runs} of a GPU that has a newer run, or one with a better verdict (--all shows all)."
+        )]);
     }
     if invalid > 0 {
         counts.push(text![format!("{} with the verdict invalid (--all shows all).", counted(invalid, "run"))]);
@@ -149,7 +144,10 @@ fn left_out(overview: &Overview) -> Vec<Block<'_>> {
 fn all_runs(overview: &Overview, details: bool) -> Sections<'_> {
     if !details {
         let runs = counted(overview.runs.len(), "run");
-        let how = text![code("--details"), format!(" shows what each of {runs} ran on, its windows, and why it is judged as it is.")];
+        let how = text![
+            code("--details"),
+            format!(" shows what each of {runs} ran on, its windows, and why it is judged as it is.")
+        ];
         return Box::new(once(vec![Block::Paragraph(how)]));
     }
     let what = "Each run with what it ran on, its timeline, its windows, and why it is judged as it is.";

@@ -7,7 +7,7 @@ use crate::overview::Run;
 use crate::power::Limiter;
 use crate::record::{Record, WindowRecord};
 use crate::report::lines;
-use crate::report::page::{Block, Cell, Kind, Table, Text, code, number, run_id, strong, text};
+use crate::report::page::{Block, Cell, Table, Text, code, number, run_id, strong, text};
 use crate::report::plot::timeline;
 use crate::report::units::{self, or_na};
 use crate::text::counted;
@@ -89,95 +89,98 @@ fn timeline<'a>(run: &Run, id: &str) -> Block<'a> {
 fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
     let Record { adapter, plan, host, tool, source, .. } = &run.record;
     let record = &run.record;
-    let known = |text: &Option<String>| or_na(text.clone());
-    let joined = |parts: Vec<Option<String>>| parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
-    let adapter_words = joined(vec![
-        Some(adapter.name.clone()),
-        Some(adapter.vendor.clone()),
-        Some(adapter.kind.to_string()),
-        Some(adapter.backend_title().into()),
-        adapter.pci_address.map(|address| address.to_string()),
-    ]);
-    let sensor = match source {
-        None => format!("none: {}", known(&record.run.no_sensor)),
-        Some(source) => joined(vec![
-            Some(source.api.clone()),
-            source.api_version.clone(),
-            Some(source.device.clone()),
-            Some(source.kind()),
-            Some(format!("scope: {}", source.scope)),
-            source.power_limit_w.map(|limit| format!("limit {limit:.0} W")),
-        ]),
-    };
+    let some = |text: &str| Some(text.to_owned());
     let summary = &record.summary.sensor;
     let period = |seconds: Option<f64>, what: &str| Some(format!("{what} every {}", units::time(seconds?)));
-    let behaviour = joined(vec![
-        period(summary.counter_period_s, "counter"),
-        period(summary.power_period_s, "power"),
-        summary.disagreement.map(|share| format!("counter and power differ by {:+.2} %", 100.0 * share)),
-        (record.run.failed_reads > 0).then(|| counted(record.run.failed_reads as usize, "failed read")),
-    ]);
+    let failed = Some(record.run.failed_reads as usize).filter(|&failed| failed > 0);
     let idle = |name: &str, idle: Option<Idle>| {
         let idle = idle?;
         let degrees = idle.temperature_c.map(|degrees| format!(" at {degrees:.0} °C")).unwrap_or_default();
         Some(format!("{name} {}{degrees}", units::power(idle.power_w?)))
     };
-    let idle =
-        joined(vec![idle("cold", record.idle.cold), idle("open", record.idle.open), idle("hot", record.idle.hot)]);
+    let sensor = match source {
+        None => vec![Some(format!("none: {}", or_na(record.run.no_sensor.clone())))],
+        Some(source) => vec![
+            some(&source.api),
+            source.api_version.clone(),
+            some(&source.device),
+            Some(source.kind()),
+            Some(format!("scope: {}", source.scope)),
+            source.power_limit_w.map(|limit| format!("limit {limit:.0} W")),
+        ],
+    };
     let inits: Vec<String> = plan.inits.iter().map(ToString::to_string).collect();
-    let plan_words = joined(vec![
-        Some(lines::product(plan)),
-        Some(inits.join(", ")),
-        Some(format!("{} rounds × {} s, settling time {} s", plan.rounds, plan.window_s, plan.settling_s)),
-        Some(format!("seed {}", plan.seed)),
-        plan.lock_clock_mhz.map(|mhz| format!("clock locked at {mhz} MHz")),
-    ]);
-    let host_words = joined(vec![
-        host.os.clone(),
-        host.kernel.clone(),
-        host.cpu.clone(),
-        host.cpus.map(|cpus| counted(cpus, "CPU")),
-    ]);
-    let tool_words = joined(vec![
-        Some(format!("{} {}", tool.name, tool.version)),
-        tool.commit.clone(),
-        tool.rustc.clone(),
-        Some(format!("protocol {}", record.protocol)),
-    ]);
     let truth = record.truth.iter().flat_map(|truth| &truth.ratios).map(|(init, truth)| {
         let [time, power, energy] = [truth.time, truth.power, truth.energy].map(units::figure);
-        format!("{init}: time {time}, power {power}, energy {energy}")
+        Some(format!("{init}: time {time}, power {power}, energy {energy}"))
     });
-    let years = year::of(record).into_iter().map(|(init, kwh)| format!("{init} {}", year::words(kwh, grid)));
-    let or_none = |words: String| Some(words).filter(|words| !words.is_empty());
+    let years = year::of(record).into_iter().map(|(init, kwh)| Some(format!("{init} {}", year::words(kwh, grid))));
     let file = run.path.file_name().unwrap_or_default().to_string_lossy();
-    let facts = [
-        ("adapter", Some(adapter_words)),
-        ("driver", Some(known(&adapter.driver))),
-        ("sensor", Some(sensor)),
-        ("as it behaved", or_none(behaviour)),
-        ("idle", Some(or_na(or_none(idle)))),
-        ("over a year", or_none(years.collect::<Vec<_>>().join("; "))),
-        ("plan", Some(plan_words)),
-        ("kernel", Some(record.kernel.variant.clone())),
-        ("the model's truth", or_none(truth.collect::<Vec<_>>().join("; "))),
-        ("machine", Some(host_words)),
-        ("tool", Some(tool_words)),
-        ("label", record.run.label.clone()),
-        ("started", Some(record.run.started.clone())),
-        ("halted", record.run.halted.clone()),
+    let facts: [(&str, Vec<Option<String>>); 14] = [
+        (
+            "adapter",
+            vec![
+                some(&adapter.name),
+                some(&adapter.vendor),
+                Some(adapter.kind.to_string()),
+                some(adapter.backend_title()),
+                adapter.pci_address.map(|address| address.to_string()),
+            ],
+        ),
+        ("driver", vec![Some(or_na(adapter.driver.clone()))]),
+        ("sensor", sensor),
+        (
+            "as it behaved",
+            vec![
+                period(summary.counter_period_s, "counter"),
+                period(summary.power_period_s, "power"),
+                summary.disagreement.map(|share| format!("counter and power differ by {:+.2} %", 100.0 * share)),
+                failed.map(|failed| counted(failed, "failed read")),
+            ],
+        ),
+        ("idle", vec![idle("cold", record.idle.cold), idle("open", record.idle.open), idle("hot", record.idle.hot)]),
+        ("over a year", years.collect()),
+        (
+            "plan",
+            vec![
+                Some(lines::product(plan)),
+                Some(inits.join(", ")),
+                Some(format!("{} rounds × {} s, settling time {} s", plan.rounds, plan.window_s, plan.settling_s)),
+                Some(format!("seed {}", plan.seed)),
+                plan.lock_clock_mhz.map(|mhz| format!("clock locked at {mhz} MHz")),
+            ],
+        ),
+        ("kernel", vec![some(&record.kernel.variant)]),
+        ("the model's truth", truth.collect()),
+        (
+            "machine",
+            vec![host.os.clone(), host.kernel.clone(), host.cpu.clone(), host.cpus.map(|cpus| counted(cpus, "CPU"))],
+        ),
+        (
+            "tool",
+            vec![
+                Some(format!("{} {}", tool.name, tool.version)),
+                tool.commit.clone(),
+                tool.rustc.clone(),
+                Some(format!("protocol {}", record.protocol)),
+            ],
+        ),
+        ("label", vec![record.run.label.clone()]),
+        ("started", vec![some(&record.run.started)]),
+        ("halted", vec![record.run.halted.clone()]),
     ];
-    let facts = facts.into_iter().filter_map(|(name, words)| Some((name, words?.into())));
+    let facts = facts.into_iter().filter_map(|(name, parts)| {
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| (name, parts.join(" · ").into()))
+    });
     facts.chain([("record", text![code(file)])]).collect()
 }
 
 fn windows(record: &Record, id: &str) -> Table {
-    let figures = [
-        "start, s", "length, s", "products", "time a product", "W by counter", "W by polling", "J", "MHz", "°C", "busy",
+    let heads = [
+        "round and init", "start, s", "length, s", "products", "time a product", "W by counter", "W by polling", "J",
+        "MHz", "°C", "busy", "held down by", "product",
     ];
-    let mut columns = vec![Kind::Text.of("round and init")];
-    columns.extend(figures.map(|title| Kind::Number.of(title)));
-    columns.extend(["held down by", "product"].map(|title| Kind::Text.of(title)));
     let row = |window: &WindowRecord| -> Vec<Cell> {
         let fixed = |value: Option<f64>, digits: usize| number(value, |value| format!("{value:.digits$}"));
         let limiters = match window.limiters.as_deref() {
@@ -201,13 +204,8 @@ fn windows(record: &Record, id: &str) -> Table {
             if window.products_right { "right" } else { "wrong" }.into(),
         ]
     };
-    Table {
-        id: format!("{id}-windows"),
-        caption: "Windows, in the order in which they ran".into(),
-        columns,
-        sorted_by: None,
-        rows: record.windows.iter().map(row).collect(),
-    }
+    let caption = "Windows, in the order in which they ran";
+    Table::new(format!("{id}-windows"), caption, heads, record.windows.iter().map(row))
 }
 
 fn limiter_name(limiter: Limiter) -> &'static str {

@@ -8,14 +8,13 @@ use crate::plan::Plan;
 use crate::power::Source;
 use crate::record::{InitSummary, Record, TrueRatios};
 use crate::report::lines;
-use crate::report::page::{Block, Cell, Kind, Table, Text, number, strong, text};
+use crate::report::page::{Block, Cell, Table, Text, estimated, figures, number, strong, text};
 use crate::report::units::{self, or_na};
-use crate::stats::Estimate;
 use crate::validity::Status;
 use crate::year::{self, GridIntensity};
 
 /// Before a run: who, what, and by which sensor.
-pub(crate) fn heading<'a>(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>) -> Vec<Block<'a>> {
+pub fn heading<'a>(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>) -> Vec<Block<'a>> {
     let driver = adapter.driver.as_ref().map(|driver| format!(" · {driver}")).unwrap_or_default();
     let (version, name) = (env!("CARGO_PKG_VERSION"), &adapter.name);
     let lock = plan.lock_clock_mhz.map(|mhz| format!(" · clock locked at {mhz} MHz")).unwrap_or_default();
@@ -41,7 +40,7 @@ pub(crate) fn heading<'a>(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&So
 }
 
 /// After a run: the answer, and whether to believe it.
-pub(crate) fn summary<'a>(record: &Record, grid: Option<GridIntensity>) -> Vec<Block<'a>> {
+pub fn summary<'a>(record: &Record, grid: Option<GridIntensity>) -> Vec<Block<'a>> {
     // So many were begun: one that was cut short counts.
     let rounds = record.windows.iter().map(|window| window.round.saturating_add(1)).max().unwrap_or(0);
     let mut table = match record.plan.inits[..] {
@@ -83,63 +82,40 @@ pub(crate) fn summary<'a>(record: &Record, grid: Option<GridIntensity>) -> Vec<B
 /// One init against the reference, a row a quantity.
 fn against(record: &Record, reference: Init, init: Init) -> Table {
     let ratios = record.summary.ratios.get(&init).copied().unwrap_or_default();
-    let [base, other] = [reference, init].map(|init| record.summary.inits.get(&init));
-    let mut rows = vec![];
-    let mut row = |name: &str, of: &dyn Fn(&InitSummary) -> Option<f64>, unit: &dyn Fn(f64) -> String, ratio: Option<Option<Estimate>>| {
-        let [left, right] = [base, other].map(|summary| number(summary.and_then(of), unit));
-        let [ratio, interval] = match ratio {
-            Some(ratio) => [Cell::from(units::ratio(ratio)), units::interval(ratio).into()],
-            None => ["".into(), "".into()],
-        };
-        rows.push(vec![name.into(), left, right, ratio, interval]);
+    let both = [reference, init].map(|init| record.summary.inits.get(&init));
+    let row = |name: &str, of: &dyn Fn(&InitSummary) -> Option<f64>, unit: &dyn Fn(f64) -> String, ratio: [Cell; 2]| {
+        let figures = both.map(|summary| number(summary.and_then(of), unit));
+        [Cell::from(name)].into_iter().chain(figures).chain(ratio).collect()
     };
-    let giga = record.plan.dtype.giga();
-    row("time", &|of| Some(of.time_s), &units::time, Some(ratios.time));
-    if record.summary.sensor.lead.is_some() {
-        row("power", &|of| of.power_w, &units::power, Some(ratios.power));
-        row("energy", &|of| of.energy_j, &units::energy, Some(ratios.energy));
-        let idle_w = record.summary.sensor.idle_w;
-        row("above idle", &|of| Some(of.power_w? - idle_w?), &units::power, Some(ratios.above_idle));
-        let per_joule = |value: f64| units::significant(value, &format!("{giga}/J"));
-        row("efficiency", &|of| of.gflop_per_j, &per_joule, None);
-    } else {
-        let per_second = |value: f64| units::significant(value, &format!("{giga}/s"));
-        row("speed", &|of| Some(of.gflop_per_s), &per_second, None);
-    }
-    Table {
-        id: "run".into(),
-        caption: format!("{reference} against {init}"),
-        columns: vec![
-            Kind::Text.of(""),
-            Kind::Number.of(reference.to_string()),
-            Kind::Number.of(init.to_string()),
-            Kind::Number.of("ratio"),
-            Kind::Figures.of("95 % interval"),
+    let (giga, idle_w) = (record.plan.dtype.giga(), record.summary.sensor.idle_w);
+    let pace = |per: char| move |value: f64| units::significant(value, &format!("{giga}/{per}"));
+    let no_ratio = || ["".into(), "".into()];
+    let rows: Vec<Vec<Cell>> = match record.summary.sensor.lead {
+        Some(_) => vec![
+            row("time", &|of| Some(of.time_s), &units::time, estimated(ratios.time)),
+            row("power", &|of| of.power_w, &units::power, estimated(ratios.power)),
+            row("energy", &|of| of.energy_j, &units::energy, estimated(ratios.energy)),
+            row("above idle", &|of| Some(of.power_w? - idle_w?), &units::power, estimated(ratios.above_idle)),
+            row("efficiency", &|of| of.gflop_per_j, &pace('J'), no_ratio()),
         ],
-        sorted_by: None,
-        rows,
-    }
+        None => vec![
+            row("time", &|of| Some(of.time_s), &units::time, estimated(ratios.time)),
+            row("speed", &|of| Some(of.gflop_per_s), &pace('s'), no_ratio()),
+        ],
+    };
+    let heads = [String::new(), reference.to_string(), init.to_string(), "ratio".into(), "95 % interval".into()];
+    Table::new("run", format!("{reference} against {init}"), heads, rows)
 }
 
 /// What a simulated board should have shown.
 fn truth<'a>(record: &Record) -> Option<Block<'a>> {
-    let ratios = record.truth.iter().flat_map(|truth| &truth.ratios);
     let row = |(init, truth): (&Init, &TrueRatios)| {
         let TrueRatios { time, power, energy, above_idle } = truth;
         let ratios = [time, power, energy, above_idle].map(|ratio| number(Some(*ratio), units::figure));
         [Cell::from(format!("truth of {init}"))].into_iter().chain(ratios).collect()
     };
-    let rows: Vec<Vec<Cell>> = ratios.map(row).collect();
-    let columns = ["time", "power", "energy", "above idle"].map(|title| Kind::Number.of(title));
-    (!rows.is_empty()).then(|| {
-        Block::Table(Table {
-            id: "truth".into(),
-            caption: String::new(),
-            columns: [Kind::Text.of("")].into_iter().chain(columns).collect(),
-            sorted_by: None,
-            rows,
-        })
-    })
+    let ratios = record.truth.as_ref().map(|truth| &truth.ratios).filter(|ratios| !ratios.is_empty())?;
+    Some(Block::Table(Table::new("truth", "", ["", "time", "power", "energy", "above idle"], ratios.iter().map(row))))
 }
 
 /// The verdict as a word, and every reason with what to do about it.
@@ -163,7 +139,7 @@ fn verdict<'a>(record: &Record) -> Vec<Block<'a>> {
 }
 
 /// After several adapters: a line each, by the last init of its run.
-pub(crate) fn all_adapters<'a>(rows: &[(&AdapterInfo, Result<Option<&Record>, ()>)]) -> Vec<Block<'a>> {
+pub fn all_adapters<'a>(rows: &[(&AdapterInfo, Result<Option<&Record>, ()>)]) -> Vec<Block<'a>> {
     let of_last = |record: &Record| {
         let ratios = record.summary.ratios.get(record.plan.inits.last()?)?;
         Some((ratios.energy.or(ratios.time)?, ratios.energy.is_some()))
@@ -181,26 +157,10 @@ pub(crate) fn all_adapters<'a>(rows: &[(&AdapterInfo, Result<Option<&Record>, ()
             Ok(None) => (None, "saved earlier".into()),
             Err(()) => (None, "FAILED".into()),
         };
-        let ratio = ratio.map(|(ratio, _)| ratio);
-        vec![
-            adapter.name.as_str().into(),
-            or_na(adapter.pci_address.map(|address| address.to_string())).into(),
-            units::ratio(ratio).into(),
-            units::interval(ratio).into(),
-            verdict.into(),
-        ]
+        let [ratio, interval] = estimated(ratio.map(|(ratio, _)| ratio));
+        let address = or_na(adapter.pci_address.map(|address| address.to_string()));
+        vec![adapter.name.as_str().into(), figures(address), ratio, interval, verdict.into()]
     };
-    vec![Block::Table(Table {
-        id: "adapters".into(),
-        caption: what.into(),
-        columns: vec![
-            Kind::Text.of("GPU"),
-            Kind::Figures.of("PCI"),
-            Kind::Number.of("ratio"),
-            Kind::Figures.of("95 % interval"),
-            Kind::Text.of("verdict"),
-        ],
-        sorted_by: None,
-        rows: rows.iter().map(row).collect(),
-    })]
+    let heads = ["GPU", "PCI", "ratio", "95 % interval", "verdict"];
+    vec![Block::Table(Table::new("adapters", what, heads, rows.iter().map(row)))]
 }

@@ -1,10 +1,10 @@
 //! A sweep: what power and energy do with the clock.
 
-use crate::report::page::{Block, Cell, Kind, Span, Table, Target, number};
 use crate::inits::Init;
 use crate::overview::{Overview, Run};
 use crate::record::Record;
 use crate::report::lines;
+use crate::report::page::{Block, Cell, Span, Table, Target, against, number};
 use crate::report::plot;
 use crate::report::units;
 use crate::stats::Estimate;
@@ -33,8 +33,13 @@ pub(super) fn section(overview: &Overview, simulated: bool) -> Vec<Block<'_>> {
     blocks
 }
 
+/// One sweep, when it was just measured.
+pub fn of_records(records: &[Record]) -> Vec<Block<'_>> {
+    one(records.iter().map(|record| (record, None)).collect(), "sweep")
+}
+
 /// One sweep, as its records and where they lie.
-pub(crate) fn one<'a>(runs: Vec<(&'a Record, Option<&Path>)>, id: &str) -> Vec<Block<'a>> {
+fn one<'a>(runs: Vec<(&'a Record, Option<&Path>)>, id: &str) -> Vec<Block<'a>> {
     let Some(&(first, _)) = runs.first() else { return vec![] };
     let sweep = Sweep::of(runs.iter().map(|run| run.0));
     let reference = first.plan.inits[0];
@@ -56,7 +61,7 @@ pub(crate) fn one<'a>(runs: Vec<(&'a Record, Option<&Path>)>, id: &str) -> Vec<B
         };
         let [ratio, interval] = against(row.init == reference, row.ratio);
         vec![
-            Cell { value: Some(row.clock_mhz.into()), ..clock.into() },
+            Cell { text: clock.into(), ..number(Some(row.clock_mhz.into()), units::plain) },
             row.init.to_string().into(),
             number(Some(row.time_s), units::time),
             number(row.power_w, units::power),
@@ -65,22 +70,9 @@ pub(crate) fn one<'a>(runs: Vec<(&'a Record, Option<&Path>)>, id: &str) -> Vec<B
             interval,
         ]
     };
-    let columns = [
-        Kind::Number.of("clock"),
-        Kind::Text.of("init"),
-        Kind::Number.of("time"),
-        Kind::Number.of("power"),
-        Kind::Number.of("energy"),
-        Kind::Number.of(format!("{what} ratio")),
-        Kind::Figures.of("95 % interval"),
-    ];
-    let table = Table {
-        id: format!("{id}-table"),
-        caption: format!("Of a product, by clock and init; ratios of {what}, against {reference} at the same clock"),
-        columns: columns.into(),
-        sorted_by: None,
-        rows: sweep.rows.iter().map(row).collect(),
-    };
+    let heads = ["clock", "init", "time", "power", "energy", &format!("{what} ratio"), "95 % interval"];
+    let caption = format!("Of a product, by clock and init; ratios of {what}, against {reference} at the same clock");
+    let table = Table::new(format!("{id}-table"), caption, heads, sweep.rows.iter().map(row));
     if joules {
         let sweep = Arc::new(sweep);
         let (also, same) = (sweep.clone(), title.clone());
@@ -97,14 +89,6 @@ pub(crate) fn one<'a>(runs: Vec<(&'a Record, Option<&Path>)>, id: &str) -> Vec<B
     }
     blocks.push(Block::Table(table));
     blocks
-}
-
-/// A ratio and its interval; the reference's own is 1 by definition.
-pub(super) fn against(is_reference: bool, ratio: Option<Estimate>) -> [Cell; 2] {
-    match is_reference {
-        true => [number(Some(1.0), |one| one.to_string()), "reference".into()],
-        false => [number(ratio.map(|ratio| ratio.estimate), units::figure), units::interval(ratio).into()],
-    }
 }
 
 /// What the fit says, or why there is none.

@@ -5,7 +5,7 @@ use crate::inputs::Init;
 use crate::overview::{Overview, Run};
 use crate::power::Scope;
 use crate::report::lines;
-use crate::report::page::{Block, Cell, Kind, Table};
+use crate::report::page::{Block, Cell, Table, figures};
 use crate::report::units::{or_na, plain};
 
 /// The title, in every format.
@@ -28,21 +28,13 @@ pub(super) fn section<'a>(overview: &Overview, simulated: bool) -> Vec<Block<'a>
     if rows.is_empty() {
         return vec![];
     }
-    let dtypes = Dtype::ALL.map(|dtype| Kind::Figures.of(dtype.name()));
     let row = |Row { gpu, scope, cells }| {
         let head = [Cell::from(gpu), scope.to_string().into()];
-        head.into_iter().chain(cells.map(|both| cell(both).into())).collect()
+        head.into_iter().chain(cells.map(|both| figures(cell(both)))).collect()
     };
-    vec![
-        Block::heading(3, TITLE),
-        Block::Table(Table {
-            id: if simulated { "simulated-types" } else { "measured-types" }.into(),
-            caption: NOTE.into(),
-            columns: [Kind::Text.of("GPU"), Kind::Text.of("scope")].into_iter().chain(dtypes).collect(),
-            sorted_by: None,
-            rows: rows.into_iter().map(row).collect(),
-        }),
-    ]
+    let id = if simulated { "simulated-types" } else { "measured-types" };
+    let heads = ["GPU", "scope"].into_iter().chain(Dtype::ALL.map(Dtype::name));
+    vec![Block::heading(3, TITLE), Block::Table(Table::new(id, NOTE, heads, rows.into_iter().map(row)))]
 }
 
 /// "82.37 → 55.71"

@@ -6,7 +6,7 @@ use crate::activity::{self, Bits};
 use crate::record::Record;
 
 /// Power by bit flips, every init by its name. None where watts or bits are missing. `words` say what the line does.
-pub(crate) fn plot(record: &Record, words: &str, layout: Layout) -> Option<Plot> {
+pub fn plot(record: &Record, words: &str, layout: Layout) -> Option<Plot> {
     let fit = activity::fit(record);
     let bits = fit.map_or(Bits::Operands, |(bits, _)| bits);
     let points = activity::points(record, bits);

@@ -273,7 +273,9 @@ impl Sheet {
     pub(crate) fn path(&mut self, points: &[(f64, f64)], ink: Ink, width: f64) {
         let points: Vec<String> = points.iter().map(|&(x, y)| format!("{},{}", Pixels(x), Pixels(y))).collect();
         let points = points.join(" ");
-        self.add(format_args!("<polyline fill=\"none\" stroke=\"{ink}\" stroke-width=\"{width}\" points=\"{points}\"/>"));
+        self.add(format_args!(
+            "<polyline fill=\"none\" stroke=\"{ink}\" stroke-width=\"{width}\" points=\"{points}\"/>"
+        ));
     }
 
     /// A filled rectangle, as strong as `share` says.

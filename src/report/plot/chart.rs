@@ -51,7 +51,8 @@ impl Chart {
     pub(crate) fn draw(&self, layout: Layout) -> Option<Plot> {
         let narrow = layout == Layout::Narrow;
         let width = layout.width();
-        let ends = self.curves.iter().filter_map(|curve| Some((*curve.points.last()?, curve.ink, curve.name.as_ref()?)));
+        let ends =
+            self.curves.iter().filter_map(|curve| Some((*curve.points.last()?, curve.ink, curve.name.as_ref()?)));
         let spots = self.spots.iter().filter_map(|spot| Some((spot.at, spot.ink, spot.name.as_ref()?)));
         let named: Vec<((f64, f64), Ink, &String)> = ends.chain(spots).collect();
         let margin = named.iter().map(|(.., name)| SMALL.width(name)).fold(0.0, f64::max).min(WIDEST);
@@ -151,7 +152,8 @@ mod tests {
         };
         let placed = place((0..12).map(label).collect(), limits);
         assert_eq!(placed.len(), 12);
-        let area = |(label, (x, y)): &(Label, (f64, f64))| (*x, y - LINE / 2.0, x + SMALL.width(&label.name), y + LINE / 2.0);
+        let area =
+            |(label, (x, y)): &(Label, (f64, f64))| (*x, y - LINE / 2.0, x + SMALL.width(&label.name), y + LINE / 2.0);
         for (i, one) in placed.iter().enumerate() {
             let a = area(one);
             assert!(a.1 >= limits.0 && a.3 <= limits.1 && one.0.of.0 < a.0, "{one:?}");

@@ -10,6 +10,7 @@ const NAME: Pen = Pen::new(Ink::Text, 13.0);
 const FIGURE: Pen = Pen::bold(Ink::Text, 13.0);
 
 /// Points on a row of their own each, with the figures beside them: a dot plot as Cleveland has it.
+#[derive(Default)]
 pub struct Rows {
     pub title: String,
     pub description: String,
@@ -35,8 +36,11 @@ pub struct DotRow {
 }
 
 impl Rows {
-    /// Draws them.
+    /// Draws them. None where there are none.
     pub fn draw(&self, layout: Layout) -> Option<Plot> {
+        if self.rows.is_empty() {
+            return None;
+        }
         let values = || {
             let of_rows = self.rows.iter().flat_map(|row| {
                 row.points.iter().map(|point| point.0).chain(row.span.into_iter().flat_map(|span| [span.0, span.1]))

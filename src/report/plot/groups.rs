@@ -38,9 +38,6 @@ pub(crate) fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) ->
         None => Some(one(line, energy)),
     };
     let rows: Vec<DotRow> = measured.filter_map(row).take(MOST_DRAWN).collect();
-    if rows.is_empty() {
-        return None;
-    }
     let Comparable { reference, init, .. } = comparable;
     let mut marks = vec![(1.0, "no difference".to_owned())];
     if let (Some(slide), Init::Zeros, Init::Gaussian) = (published::slide(), *reference, *init) {
@@ -55,10 +52,10 @@ pub(crate) fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) ->
             rows.len()
         ),
         axis: format!("energy, {init} ÷ {reference}, with 95 % interval"),
-        from_zero: false,
         marks,
         columns: vec![("ratio".into(), Ink::Text, 56.0), ("95 % interval".into(), Ink::Muted, 106.0)],
         rows,
+        ..Rows::default()
     };
     plot.draw(layout)
 }
@@ -83,9 +80,6 @@ pub(crate) fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> 
         })
     };
     let rows: Vec<DotRow> = lines.iter().filter_map(strip).take(MOST_DRAWN).collect();
-    if rows.is_empty() {
-        return None;
-    }
     let Comparable { reference, init, .. } = comparable;
     let plot = Rows {
         title: format!("Cards of one model, {}", comparable.title()),
@@ -94,91 +88,72 @@ pub(crate) fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> 
                       and the spread from the least to the most, stand beside it."
                 .into(),
         axis: format!("energy, {init} ÷ {reference}, each card"),
-        from_zero: false,
-        marks: vec![],
         columns: vec![("median".into(), Ink::Text, 60.0), ("spread".into(), Ink::Muted, 62.0)],
         rows,
+        ..Rows::default()
     };
     plot.draw(layout)
 }
 
 /// Power of both inits, and idle, by GPU. Watts of one scope alone.
 pub(crate) fn power(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layout) -> Option<Plot> {
-    let watts_text = |watts: f64| if watts < 20.0 { format!("{watts:.1}") } else { format!("{watts:.0}") };
-    let watts = |line: &Line| {
+    let text = |watts: f64| if watts < 20.0 { format!("{watts:.1}") } else { format!("{watts:.0}") };
+    let with_idle = |line: &Line, mut row: DotRow| {
         let idle_w = line.run.record.summary.sensor.idle_w;
-        let mut row = two(comparable, line, |init| init.power_w, watts_text)?;
-        row.figures.insert(0, or_na(idle_w.map(watts_text)));
-        if let Some(idle_w) = idle_w {
-            row.points.insert(0, (idle_w, Shape::Tick, Ink::Muted));
-        }
-        Some(row)
+        row.figures.insert(0, or_na(idle_w.map(text)));
+        row.points.extend(idle_w.map(|idle_w| (idle_w, Shape::Tick, Ink::Muted)));
+        row
     };
-    let Comparable { reference, init, .. } = comparable;
-    let plot = Rows {
-        title: format!("Power of {}, {}", lines::scope_title(scope), comparable.title()),
-        description: format!(
-            "Mean power on {reference} (hollow dot) and on {init} (filled dot), with a line between them, and idle after \
-             the work (short upright line). The watts stand beside it."
-        ),
-        axis: "mean power, W".into(),
-        from_zero: true,
-        marks: vec![],
-        columns: vec![("idle".into(), Ink::Muted, 44.0), column(*reference, 62.0), column(*init, 78.0)],
-        rows: of_scope(lines, scope).filter_map(watts).take(MOST_DRAWN).collect(),
-    };
-    if plot.rows.is_empty() { None } else { plot.draw(layout) }
+    let mut plot = both(comparable, lines, scope, [62.0, 78.0], |init| init.power_w, text, with_idle);
+    plot.columns.insert(0, ("idle".into(), Ink::Muted, 44.0));
+    plot.title = format!("Power of {}, {}", lines::scope_title(scope), comparable.title());
+    plot.description = format!("Mean power {}, and idle after the work (short upright line).", plot.description);
+    plot.axis = "mean power, W".into();
+    plot.draw(layout)
 }
 
 /// Operations a joule of both inits, by GPU. Joules of one scope alone.
 pub(crate) fn efficiency(comparable: &Comparable, lines: &[Line], scope: Scope, layout: Layout) -> Option<Plot> {
-    let row = |line: &Line| two(comparable, line, |init| init.gflop_per_j, units::plain);
-    let Comparable { reference, init, dtype, .. } = comparable;
-    let giga = dtype.giga();
+    let giga = comparable.dtype.giga();
+    let plot = both(comparable, lines, scope, [72.0, 84.0], |init| init.gflop_per_j, units::plain, |_, row| row);
     let plot = Rows {
         title: format!("Efficiency of {}, {}", lines::scope_title(scope), comparable.title()),
-        description: format!(
-            "{giga} a joule on {reference} (hollow dot) and on {init} (filled dot), with a line between them. The figures stand \
-             beside it."
-        ),
+        description: format!("{giga} a joule {}.", plot.description),
         axis: format!("efficiency, {giga}/J"),
-        from_zero: true,
-        marks: vec![],
-        columns: vec![column(*reference, 72.0), column(*init, 84.0)],
-        rows: of_scope(lines, scope).filter_map(row).take(MOST_DRAWN).collect(),
+        ..plot
     };
-    if plot.rows.is_empty() { None } else { plot.draw(layout) }
+    plot.draw(layout)
 }
 
-/// The figures of an init, with room for its name.
-fn column(init: Init, least: f64) -> (String, Ink, f64) {
-    let name = init.to_string();
-    let width = (Pen::bold(Ink::Text, SMALL.size).width(&name) + 8.0) / NARROWER;
-    (name, Ink::of(init), width.max(least))
-}
-
-fn of_scope<'a, 'b>(lines: &'a [Line<'b>], scope: Scope) -> impl Iterator<Item = &'a Line<'b>> {
-    lines.iter().filter(move |line| line.scope() == Some(scope))
-}
-
-/// The same figure of the reference and of the init: hollow → filled.
-fn two(
+/// The same figure of the reference and of the init, hollow → filled, in columns of these widths at least; `more` adds to a row.
+fn both(
     comparable: &Comparable,
-    line: &Line,
+    lines: &[Line],
+    scope: Scope,
+    least: [f64; 2],
     figure: impl Fn(&InitSummary) -> Option<f64>,
     text: impl Fn(f64) -> String,
-) -> Option<DotRow> {
-    let (base, other) = (figure(&line.row.summaries.0)?, figure(&line.row.summaries.1)?);
-    Some(DotRow {
-        name: line.name.clone(),
-        note: line.note(),
-        span: Some((base, other)),
-        points: vec![
-            (base, Shape::Hollow, Ink::of(comparable.reference)),
-            (other, Shape::Filled, Ink::of(comparable.init)),
-        ],
-        figures: vec![text(base), text(other)],
-    })
+    more: impl Fn(&Line, DotRow) -> DotRow,
+) -> Rows {
+    let Comparable { reference, init, .. } = *comparable;
+    // With room for their names.
+    let column = |(init, least): (Init, f64)| {
+        let name = init.to_string();
+        let width = (Pen::bold(Ink::Text, SMALL.size).width(&name) + 8.0) / NARROWER;
+        (name, Ink::of(init), width.max(least))
+    };
+    let row = |line: &Line| {
+        let (base, other) = (figure(&line.row.summaries.0)?, figure(&line.row.summaries.1)?);
+        let points = vec![(base, Shape::Hollow, Ink::of(reference)), (other, Shape::Filled, Ink::of(init))];
+        let (name, note, figures) = (line.name.clone(), line.note(), vec![text(base), text(other)]);
+        Some(more(line, DotRow { name, note, span: Some((base, other)), points, figures }))
+    };
+    let rows = lines.iter().filter(|line| line.scope() == Some(scope)).filter_map(row).take(MOST_DRAWN).collect();
+    let description = format!(
+        "on {reference} (hollow dot) and on {init} (filled dot), with a line between them. The figures stand in columns"
+    );
+    let columns = [reference, init].into_iter().zip(least).map(column).collect();
+    Rows { description, from_zero: true, columns, rows, ..Rows::default() }
 }
 
 /// What others have published.
@@ -203,10 +178,10 @@ pub(crate) fn published(layout: Layout) -> Option<Plot> {
                       The figures stand beside it."
                 .into(),
         axis: "Gaussian ÷ zeros".into(),
-        from_zero: false,
         marks: vec![(1.0, "no difference".into())],
         columns: vec![("ratio".into(), Ink::Text, 56.0), ("of".into(), Ink::Muted, 62.0)],
         rows: rows.collect(),
+        ..Rows::default()
     };
     plot.draw(layout)
 }

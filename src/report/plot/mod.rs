@@ -1,7 +1,7 @@
 //! Drawings. [`canvas`] is what all are drawn on, with scales from [`axis`]; [`dots`] and [`chart`] are the two kinds of plot that
 //! others fill: [`groups`], [`sweep`], [`atlas`]. [`timeline`] is a kind of its own.
 
-pub(crate) mod atlas;
+pub mod atlas;
 pub(crate) mod axis;
 pub(crate) mod canvas;
 pub(crate) mod chart;

@@ -20,7 +20,14 @@ struct Panel {
     label: &'static str,
     height: f64,
     from_zero: bool,
-    points: Vec<Option<(f64, f64)>>,
+    /// By time; None where the sensor was silent.
+    points: Vec<(f64, Option<f64>)>,
+}
+
+impl Panel {
+    fn values(&self) -> impl Iterator<Item = f64> {
+        self.points.iter().filter_map(|point| point.1)
+    }
 }
 
 /// Power, clock and temperature of a run over time, coloured by init. The record is a whole one, with its trace.
@@ -37,7 +44,7 @@ pub(crate) fn run(record: &Record, layout: Layout) -> Option<Plot> {
     let stretches = stretches(record);
 
     // A limit that the board does not come near says nothing.
-    let highest = panels[0].points.iter().flatten().map(|point| point.1).max_by(f64::total_cmp).unwrap_or(0.0);
+    let highest = panels[0].values().max_by(f64::total_cmp).unwrap_or(0.0);
     let limit_w = record.source.as_ref().and_then(|source| source.power_limit_w);
     let limit_w = limit_w.filter(|limit_w| (0.9 * highest..1.15 * highest).contains(limit_w));
 
@@ -71,7 +78,7 @@ pub(crate) fn run(record: &Record, layout: Layout) -> Option<Plot> {
             let bounds = (top + panel.height, top + 20.0);
             top += panel.height + GAP;
             let limit_w = limit_w.filter(|_| panel.from_zero);
-            let values = panel.points.iter().flatten().map(|point| point.1).chain(limit_w);
+            let values = panel.values().chain(limit_w);
             let Some(axis) =
                 (if panel.from_zero { Axis::from_zero(values, bounds) } else { Axis::around(values, bounds) })
             else {
@@ -88,9 +95,10 @@ pub(crate) fn run(record: &Record, layout: Layout) -> Option<Plot> {
                 let text = format!("limit {limit_w:.0} W");
                 sheet.text(pixels.1, y - 8.0, Side::Left, SMALL, &text);
             }
-            for Piece { init, places } in pieces(&panel.points, &stretches, &time, &axis) {
-                let (ink, thick) = init.map_or((Ink::Muted, 1.0), |init| (Ink::of(init), 1.5));
-                sheet.path(&places, ink, thick);
+            for stretch in &stretches {
+                let (ink, thick) = stretch.init.map_or((Ink::Muted, 1.0), |init| (Ink::of(init), 1.5));
+                let paths = paths(&panel.points, stretch, &time, &axis);
+                paths.iter().for_each(|path| sheet.path(path, ink, thick));
             }
         }
     }))
@@ -103,14 +111,10 @@ pub(crate) fn has_something(record: &Record) -> bool {
 
 fn panels(record: &Record, narrow: bool) -> Vec<Panel> {
     let trace = &record.trace;
-    let column = |values: &[Option<f64>]| -> Vec<Option<(f64, f64)>> {
-        trace.t_s.iter().zip(values).map(|(&t_s, &value)| Some((t_s, value?))).collect()
-    };
-    let polled = column(&trace.power_w);
-    let (label, power) = if polled.iter().any(Option::is_some) {
-        ("power, W", polled)
-    } else {
-        ("power, W, from the counter", power_of_counter(trace))
+    let column = |values: &[Option<f64>]| trace.t_s.iter().copied().zip(values.iter().copied()).collect::<Vec<_>>();
+    let (label, power) = match trace.power_w.iter().any(Option::is_some) {
+        true => ("power, W", column(&trace.power_w)),
+        false => ("power, W, from the counter", power_of_counter(trace)),
     };
     let panel = |label, height, from_zero, points| Panel { label, height, from_zero, points };
     [
@@ -119,19 +123,19 @@ fn panels(record: &Record, narrow: bool) -> Vec<Panel> {
         panel("temperature, °C", 64.0, false, column(&trace.temperature_c)),
     ]
     .into_iter()
-    .filter(|panel| panel.points.iter().flatten().count() >= 2)
+    .filter(|panel| panel.values().count() >= 2)
     .collect()
 }
 
 /// A sensor that only counts has been drawing so much since it last moved.
-fn power_of_counter(trace: &Trace) -> Vec<Option<(f64, f64)>> {
+fn power_of_counter(trace: &Trace) -> Vec<(f64, Option<f64>)> {
     let counted: Vec<(f64, f64)> =
         trace.t_s.iter().zip(&trace.energy_j).filter_map(|(&t_s, &energy_j)| Some((t_s, energy_j?))).collect();
     let between = |pair: &[(f64, f64)]| {
         let [(from_s, from_j), (to_s, to_j)] = [pair[0], pair[1]];
         let watts = (to_j - from_j) / (to_s - from_s);
         // A step back is no power.
-        (watts.is_finite() && watts >= 0.0).then_some(((from_s + to_s) / 2.0, watts))
+        ((from_s + to_s) / 2.0, Some(watts).filter(|watts| watts.is_finite() && *watts >= 0.0))
     };
     counted.windows(2).map(between).collect()
 }
@@ -191,50 +195,20 @@ fn label_stretches(sheet: &mut Sheet, record: &Record, stretches: &[Stretch], ti
     }
 }
 
-/// A piece of a panel's line, of one colour.
-#[derive(Clone, Debug, PartialEq)]
-struct Piece {
-    init: Option<Init>,
-    places: Vec<(f64, f64)>,
-}
-
-/// The line through the points, cut where it changes its colour and where the sensor was silent, and thinned out to what can
-/// be seen.
-fn pieces(points: &[Option<(f64, f64)>], stretches: &[Stretch], time: &Axis, axis: &Axis) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = vec![];
-    let mut joins = false;
-    let mut stretch = 0;
-    for point in points {
-        let Some((t_s, value)) = *point else {
-            joins = false;
-            continue;
-        };
-        if !(time.shows(t_s) && value.abs() < 1e9) {
-            continue;
-        }
-        let before = stretch;
-        while stretch + 1 < stretches.len() && t_s >= stretches[stretch].to_s {
-            stretch += 1;
-        }
-        let init = stretches[stretch].init;
-        let place = (time.at(t_s), axis.at(value));
-        match pieces.last_mut().filter(|_| joins) {
-            Some(piece) if stretch == before => piece.places.push(place),
-            Some(piece) => {
-                // What leads from a window to the next is neither's.
-                let from = piece.places.last().copied().filter(|_| init.is_none());
-                if piece.init.is_none() {
-                    piece.places.push(place);
-                }
-                pieces.push(Piece { init, places: from.into_iter().chain([place]).collect() });
-            }
-            None => pieces.push(Piece { init, places: vec![place] }),
-        }
-        joins = true;
+/// The line through the points of a stretch, cut where the sensor was silent, and thinned out to what can be seen.
+fn paths(points: &[(f64, Option<f64>)], stretch: &Stretch, time: &Axis, axis: &Axis) -> Vec<Vec<(f64, f64)>> {
+    let [mut from, mut to] = [stretch.from_s, stretch.to_s].map(|at_s| points.partition_point(|point| point.0 < at_s));
+    if stretch.init.is_none() {
+        // What leads from a window to the next is neither's.
+        (from, to) = (from.saturating_sub(1), (to + 1).min(points.len()));
     }
-    pieces.iter_mut().for_each(|piece| piece.places = thinned(&piece.places));
-    pieces.retain(|piece| piece.places.len() >= 2);
-    pieces
+    let place = |&(t_s, value): &(f64, Option<f64>)| {
+        let value = value.filter(|value| time.shows(t_s) && value.abs() < 1e9)?;
+        Some((time.at(t_s), axis.at(value)))
+    };
+    let places: Vec<Option<(f64, f64)>> = points[from.min(to)..to].iter().map(place).collect();
+    let path = |places: &[Option<(f64, f64)>]| thinned(&places.iter().flatten().copied().collect::<Vec<_>>());
+    places.split(Option::is_none).map(path).filter(|path| path.len() >= 2).collect()
 }
 
 /// Of all points within a few pixels' width, the least and the greatest, in their order; and of a level stretch, its ends.
@@ -286,14 +260,16 @@ mod tests {
         let stretch = |from_s, to_s, init| Stretch { from_s, to_s, init };
         let stretches =
             [stretch(0.0, 10.0, None), stretch(10.0, 20.0, Some(Init::Zeros)), stretch(20.0, f64::INFINITY, None)];
-        let points: Vec<Option<(f64, f64)>> =
-            (0..8).map(|i| (i != 2).then(|| (5.0 * f64::from(i), [50.0, 60.0][i as usize % 2]))).collect();
+        let points: Vec<(f64, Option<f64>)> =
+            (0..8).map(|i| (5.0 * f64::from(i), (i != 2).then_some([50.0, 60.0][i as usize % 2]))).collect();
         let time = Axis::from_zero([100.0], (0.0, 1040.0)).unwrap();
-        let pieces = pieces(&points, &stretches, &time, &Axis::from_zero([100.0], (104.0, 0.0)).unwrap());
-        let found: Vec<(Option<Init>, Vec<f64>)> = pieces
-            .into_iter()
-            .map(|piece| (piece.init, piece.places.into_iter().map(|place| (place.0 / 10.0).round()).collect()))
-            .collect();
+        let axis = Axis::from_zero([100.0], (104.0, 0.0)).unwrap();
+        let of = |stretch: &Stretch| {
+            let paths = paths(&points, stretch, &time, &axis);
+            let seconds = |path: Vec<(f64, f64)>| path.into_iter().map(|place| (place.0 / 10.0).round()).collect();
+            paths.into_iter().map(|path| (stretch.init, seconds(path))).collect::<Vec<(_, Vec<f64>)>>()
+        };
+        let found: Vec<_> = stretches.iter().flat_map(of).collect();
         // 10 s is missing: its window's line, of one point, is none.
         assert_eq!(found, [(None, vec![0.0, 5.0]), (None, vec![15.0, 20.0, 25.0, 30.0, 35.0])]);
     }
@@ -307,7 +283,7 @@ mod tests {
             temperature_c: vec![None; 4],
             clock_mhz: vec![None; 4],
         };
-        assert_eq!(power_of_counter(&trace), [Some((1.0, 10.0)), None, Some((5.0, 10.0))]);
+        assert_eq!(power_of_counter(&trace), [(1.0, Some(10.0)), (3.0, None), (5.0, Some(10.0))]);
     }
 
     #[test]
