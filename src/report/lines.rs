@@ -26,11 +26,11 @@ pub fn gpu(record: &Record) -> String {
     format!("{name}{backend}{lock}")
 }
 
-/// Names of runs, each with as much more as tells it from the others: its label, when it was started, and at last a number.
+/// Names of runs, each with as much more as tells it from the others: which card it was, when it was started, at last a number.
 pub(crate) fn told_apart<'a>(names: impl IntoIterator<Item = (String, &'a Record)>) -> Vec<String> {
     let (mut names, records): (Vec<String>, Vec<&Record>) = names.into_iter().unzip();
     let more: [&dyn Fn(usize, &Record) -> Option<String>; 3] = [
-        &|_, record| record.run.label.as_deref().map(printable),
+        &|_, record| Some(printable(&fleet::name(record))).filter(|card| card != "card"),
         &|_, record| Some(printable(&record.run.started)),
         &|number, _| Some(format!("no. {number}")),
     ];

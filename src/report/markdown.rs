@@ -5,7 +5,6 @@
 use super::page::{Block, Figure, Kind, Page, Span, Table, Target, Text};
 use super::plot::Layout;
 use crate::text::printable;
-use maud::html;
 use rayon::prelude::*;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -67,9 +66,8 @@ impl Painted {
                 }
             },
             Block::Details { summary, id, body, .. } => {
-                let summary: String = summary.0.iter().map(Span::words).collect();
-                let summary = html! { summary { (printable(&summary)) } }.into_string();
-                let mut text = format!("<details id=\"{id}\">\n{summary}\n");
+                let summary: String = summary.0.iter().map(|span| entities(span.words())).collect();
+                let mut text = format!("<details id=\"{id}\">\n<summary>{summary}</summary>\n");
                 for inner in body() {
                     let painted = Painted::of(&inner, folder);
                     text += &format!("\n{}", painted.text);
@@ -127,6 +125,16 @@ fn cell(text: &str) -> String {
     cell
 }
 
+/// Text that means nothing in HTML, where a backslash takes nothing back.
+fn entities(text: &str) -> String {
+    let entity = |c: char| match c {
+        ' ' | ',' | '.' | '-' | '(' | ')' => c.to_string(),
+        c if c.is_ascii_punctuation() => format!("&#{};", u32::from(c)),
+        c => c.to_string(),
+    };
+    printable(text).chars().map(entity).collect()
+}
+
 /// Where a record lies, seen from a folder, as an address: whatever could end a link is a percent sign and two digits.
 fn link(path: &Path, folder: &Path) -> String {
     let path = path.strip_prefix(folder).unwrap_or(path);
@@ -151,6 +159,12 @@ mod tests {
     fn nothing_in_a_name_means_anything_in_a_table() {
         let hostile = "a|b`c` <script>alert(1)</script>\n| x | ![i](http://e.vil) [l](u) **b** \u{202e}@you";
         insta::assert_snapshot!(cell(hostile), @r#"a&#124;b\`c\` &lt;script&gt;alert(1)&lt;/script&gt;&#124; x &#124; \!\[i\](http&#58;//e.vil) \[l\](u) \*\*b\*\* &#64;you"#);
+    }
+
+    #[test]
+    fn nothing_in_a_name_means_anything_in_html() {
+        let hostile = "a</summary><script> `c` ![i](http://e.vil) &amp;";
+        insta::assert_snapshot!(entities(hostile), @"a&#60;&#47;summary&#62;&#60;script&#62; &#96;c&#96; &#33;&#91;i&#93;(http&#58;&#47;&#47;e.vil) &#38;amp&#59;");
     }
 
     #[test]

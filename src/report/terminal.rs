@@ -33,14 +33,19 @@ pub fn write(page: Page, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Some blocks, with a line between them, but for what stands under its heading.
+/// Some blocks, with a line between them, but for what belongs to what stands above it.
 pub fn blocks(blocks: &[Block]) -> String {
     let mut text = String::new();
-    let mut apart = "";
-    for (block, painted) in blocks.iter().map(|of| (of, block(of))).filter(|(_, painted)| !painted.is_empty()) {
-        text += apart;
+    let mut above: Option<&Block> = None;
+    for (of, painted) in blocks.iter().map(|of| (of, block(of))).filter(|(_, painted)| !painted.is_empty()) {
+        let belongs = match above {
+            None | Some(Block::Heading { .. }) => true,
+            Some(Block::Paragraph(_)) => matches!(of, Block::List(_)),
+            Some(_) => false,
+        };
+        text += if belongs { "" } else { "\n" };
         text += &painted;
-        apart = if matches!(block, Block::Heading { .. }) { "" } else { "\n" };
+        above = Some(of);
     }
     text
 }

@@ -12,6 +12,7 @@ use crate::report::units::{self, or_na};
 use crate::stats::{Estimate, Spread};
 use crate::text::counted;
 use crate::validity::Status;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// So many reasons, and so many runs of each, are named.
@@ -100,29 +101,33 @@ fn cards_id(line: &Line, id: &str) -> String {
 
 /// Why runs are not simply valid: each reason once, with those that it applies to.
 fn reasons<'a>(overview: &Overview, group: &Group, lines: &[Line]) -> Option<Block<'a>> {
+    let runs_of = |line: &'_ Line| match &line.fleet {
+        Some(fleet) => fleet.cards.iter().map(|card| card.row.run).collect(),
+        None => vec![line.row.run],
+    };
+    let names: HashMap<usize, &str> =
+        lines.iter().flat_map(|line| runs_of(line).into_iter().map(|run| (run, line.name.as_str()))).collect();
     let mut found: Vec<(String, &str, Vec<&str>)> = vec![];
+    let mut places: HashMap<(String, &str), usize> = HashMap::new();
     for row in &group.rows {
         let verdict = &overview.runs[row.run].record.verdict;
-        let is_of = |line: &&Line| match &line.fleet {
-            Some(fleet) => fleet.cards.iter().any(|card| card.row.run == row.run),
-            None => line.row.run == row.run,
-        };
-        let name = lines.iter().find(is_of).map_or("an older run", |line| &line.name);
+        let name = names.get(&row.run).copied().unwrap_or("an older run of a card");
         for reason in verdict.reasons.iter().filter(|_| verdict.judgement() != Status::Valid) {
-            let known =
-                found.iter_mut().find(|(words, message, _)| *words == verdict.words() && *message == reason.message);
-            match known {
-                Some((.., names)) if names.contains(&name) => {}
-                Some((.., names)) => names.push(name),
-                None => found.push((verdict.words(), &reason.message, vec![name])),
-            }
+            let place = *places.entry((verdict.words(), &reason.message)).or_insert_with(|| {
+                found.push((verdict.words(), &reason.message, vec![]));
+                found.len() - 1
+            });
+            found[place].2.push(name);
         }
     }
     let rest = found.len().saturating_sub(MOST_NAMED);
     let item = |(words, message, names): &(String, &str, Vec<&str>)| -> Text {
+        // In the order in which they stand, each once.
+        let mut seen = HashSet::new();
+        let names: Vec<&str> = names.iter().copied().filter(|name| seen.insert(*name)).collect();
         let more = names.len().saturating_sub(MOST_NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let names = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join("; ");
+        let names = names[..names.len().min(MOST_NAMED)].join("; ");
         text![strong(words.as_str()), format!(": {message} ({names}{more})")]
     };
     let mut items: Vec<Text> = found.iter().take(MOST_NAMED).map(item).collect();
