@@ -1,8 +1,8 @@
-//! The painter for browsers: one page that holds everything. No network, no script but its own, readable by eye, ear and keyboard,
-//! on paper light or dark.
+//! The painter for browsers: one page that holds everything. No network, no script but its own, readable by eye, ear
+//! and keyboard, on paper light or dark.
 //!
-//! maud escapes whatever is written into it; what goes in raw are the drawings, which escape by themselves, and the page's own
-//! style and script.
+//! maud escapes whatever is written into it; what goes in raw are the drawings, which escape by themselves, and the
+//! page's own style and script.
 
 use super::page::{Block, Cell, Figure, Kind, Page, Span, Table, Target, Text, run_id};
 use super::plot::{Layout, dark_style};
@@ -13,8 +13,8 @@ use std::io::{self, Write};
 
 const SCRIPT: &str = include_str!("page.js");
 /// Nothing is fetched, and nothing is sent. The icon is the page's own: without one, browsers ask the server for it.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
-                      form-action 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
+                      base-uri 'none'; form-action 'none'";
 
 /// Writes the page.
 ///
@@ -32,7 +32,8 @@ pub fn write(page: Page, out: &mut dyn Write) -> io::Result<()> {
     }
     let footer = html! {
         footer {
-            "Made by wattmul " (env!("CARGO_PKG_VERSION")) " from the records of runs. This page fetches nothing and sends nothing."
+            "Made by wattmul " (env!("CARGO_PKG_VERSION")) " from the records of runs. "
+            "This page fetches nothing and sends nothing."
         }
         script { (PreEscaped(SCRIPT)) }
     };
@@ -150,7 +151,7 @@ fn table(of: &Table) -> Markup {
                 tbody {
                     @for row in &of.rows { tr {
                         @for (i, Cell { text, value, .. }) in row.iter().enumerate() {
-                            @if i == 0 { th scope="row" data-value=[value] { (spans(text)) } }
+                            @if i == 0 { th scope="row" class=(class(i)) data-value=[value] { (spans(text)) } }
                             @else { td class=(class(i)) data-value=[value] { (spans(text)) } }
                         }
                     } }

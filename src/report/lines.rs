@@ -26,21 +26,22 @@ pub fn gpu(record: &Record) -> String {
     format!("{name}{backend}{lock}")
 }
 
-/// Names of runs, each with as much more as tells it from the others: which card it was, when it was started, at last a number.
+/// Names of runs, each with as much more as tells it from the others: which card it was, when it was started, at last
+/// a number.
 pub(crate) fn told_apart<'a>(names: impl IntoIterator<Item = (String, &'a Record)>) -> Vec<String> {
     let (mut names, records): (Vec<String>, Vec<&Record>) = names.into_iter().unzip();
-    let more: [&dyn Fn(usize, &Record) -> Option<String>; 3] = [
-        &|_, record| Some(printable(&fleet::name(record))).filter(|card| card != "card"),
-        &|_, record| Some(printable(&record.run.started)),
-        &|number, _| Some(format!("no. {number}")),
-    ];
-    for more in more {
+    for attempt in 0..3 {
+        let more = |number: usize, record: &Record| match attempt {
+            0 => Some(fleet::name(record)).filter(|card| card != "card"),
+            1 => Some(record.run.started.clone()),
+            _ => Some(format!("no. {number}")),
+        };
         let mut counts: HashMap<String, (usize, usize)> = HashMap::new();
         names.iter().for_each(|name| counts.entry(name.clone()).or_default().0 += 1);
         for (name, record) in names.iter_mut().zip(&records) {
             if let Some((2.., number)) = counts.get_mut(name) {
                 *number += 1;
-                *name += &more(*number, record).map(|more| format!(", {more}")).unwrap_or_default();
+                *name += &more(*number, record).map(|more| format!(", {}", printable(&more))).unwrap_or_default();
             }
         }
     }

@@ -108,7 +108,9 @@ fn spans(text: &Text, folder: &Path) -> String {
 /// Text that means nothing in Markdown or HTML, and stays on its line.
 fn cell(text: &str) -> String {
     let mut cell = String::new();
-    for c in printable(text).chars() {
+    let text = printable(text);
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
         match c {
             '<' => cell.push_str("&lt;"),
             '>' => cell.push_str("&gt;"),
@@ -117,7 +119,7 @@ fn cell(text: &str) -> String {
             '|' => cell.push_str("&#124;"),
             // Forges make links of bare addresses, and mentions of names.
             '@' => cell.push_str("&#64;"),
-            ':' => cell.push_str("&#58;"),
+            ':' if !rest.as_str().is_empty() && !rest.as_str().starts_with(' ') => cell.push_str("&#58;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '!' | '~' | '$' => cell.extend(['\\', c]),
             c => cell.push(c),
         }

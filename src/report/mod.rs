@@ -1,8 +1,9 @@
 //! What people read: functions from records to text and drawings.
 //!
-//! - [`content`] decides what is said, and in which order, as blocks of a [`page`]; [`lines`] are a group's rows in words.
+//! - [`content`] decides what is said, and in which order, as blocks of a [`page`].
+//! - [`lines`] are a group's rows in words, [`units`] figures in words; [`published`] is what others found.
 //! - Painters draw blocks and decide nothing: [`terminal`], [`markdown`], [`html`]. All of them show the same facts.
-//! - [`plot`] draws; [`units`] are figures in words; [`published`] is what others found.
+//! - [`plot`] draws.
 //! - [`mod@csv`] is for spreadsheets, and [`progress`] for those who wait.
 
 pub mod content;

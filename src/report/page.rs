@@ -1,5 +1,5 @@
-//! A page as data: what it says, block by block. Painters draw it and decide nothing. Texts are as they were found, strangers'
-//! words among them: each painter makes them harmless in its format.
+//! A page as data: what it says, block by block. Painters draw it and decide nothing. Texts are as they were found,
+//! strangers' words among them: each painter makes them harmless in its format.
 
 use super::plot::{Layout, Plot};
 use super::units::{self, or_na};

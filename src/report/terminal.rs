@@ -1,5 +1,5 @@
-//! The painter for terminals: lines of at most 80 columns, but for what is to be copied whole. Plots are not drawn: their figures
-//! stand in tables. Of links, the words are shown.
+//! The painter for terminals: lines of at most 80 columns, but for what is to be copied whole. Plots are not drawn:
+//! their figures stand in tables. Of links, the words are shown.
 
 use super::page::{Block, Cell, Kind, Page, Span, Table, Text};
 use crate::folder::Problem;
@@ -82,7 +82,8 @@ fn filled(text: &Text, first: &str, others: &str) -> String {
     wrapped(&words.collect::<String>(), first, others).replace('\u{a0}', " ")
 }
 
-/// A table under its caption. One that is too wide is several, each with the first column, as R prints its data frames.
+/// A table under its caption. One that is too wide is several, each with the first column, as R prints its data
+/// frames.
 pub fn table(table: &Table) -> String {
     let caption =
         if table.caption.is_empty() { String::new() } else { filled(&table.caption.as_str().into(), "  ", "  ") };
@@ -137,8 +138,8 @@ impl Shape {
     }
 }
 
-/// Which columns stand together, and how wide the first is, with which all begin: as few pieces as can be, then as wide a first, then
-/// pieces as alike as can be.
+/// Which columns stand together, and how wide the first is, with which all begin: as few pieces as can be, then as
+/// wide a first; and no piece of a single column more, if that can be.
 fn split(columns: &[Shape]) -> Vec<(usize, Vec<usize>)> {
     let room = WIDTH - INDENT;
     let Some(head) = columns.first() else { return vec![] };
@@ -161,7 +162,9 @@ fn split(columns: &[Shape]) -> Vec<(usize, Vec<usize>)> {
     let widest = head.most.min(*FIRST.end());
     let firsts = (head.least.max(*FIRST.start()).min(widest)..=widest).rev();
     let Some(few) = firsts.map(|first| with(first, room)).min_by_key(Vec::len) else { return vec![] };
-    (room / 2..room).map(|room| with(few[0].0, room)).find(|alike| alike.len() == few.len()).unwrap_or(few)
+    let whole = |pieces: &Vec<(usize, Vec<usize>)>| pieces.iter().all(|piece| piece.1.len() > 2);
+    let others = (room / 2..=room).rev().map(|room| with(few[0].0, room)).filter(|other| other.len() == few.len());
+    others.into_iter().find(whole).unwrap_or(few)
 }
 
 /// The room that a piece leaves goes to the first column, then to whatever else would be broken.

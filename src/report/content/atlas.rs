@@ -67,7 +67,8 @@ pub(super) fn table(record: &Record, id: &str) -> Table {
     Table::new(format!("{id}-inits"), caption, heads, plan.inits.iter().filter_map(row))
 }
 
-/// What the line says: "2.1 W a bit flip of the operands (2.0 W … 2.2 W), 180 W without; that is 99 % of the differences".
+/// What the line says: "2.1 W a bit flip of the operands (2.0 W … 2.2 W), 180 W without; that is 99 % of the
+/// differences".
 pub fn line(record: &Record) -> Option<String> {
     let (bits, line) = activity::fit(record)?;
     let interval = line.slope.low.zip(line.slope.high);

@@ -34,15 +34,15 @@ pub fn comparison<'a>(a: &Run, b: &Run, outcome: &Outcome) -> Vec<Block<'a>> {
 
 fn one<'a>(comparison: &Comparison, record: &Record) -> [Block<'a>; 2] {
     let Comparison { reference, init, quantity, a, b, difference, conclusion } = comparison;
-    let quantities: [(&str, fn(&Ratios) -> Option<Estimate>); 4] = [
-        ("energy", |ratios| ratios.energy),
-        ("power", |ratios| ratios.power),
-        ("time", |ratios| ratios.time),
-        ("above idle", |ratios| ratios.above_idle),
+    let row = |name: &str, of: fn(&Ratios) -> Option<Estimate>| -> Vec<Cell> {
+        [name.into()].into_iter().chain([of(a), of(b)].into_iter().flat_map(estimated)).collect()
+    };
+    let rows = [
+        row("energy", |ratios| ratios.energy),
+        row("power", |ratios| ratios.power),
+        row("time", |ratios| ratios.time),
+        row("above idle", |ratios| ratios.above_idle),
     ];
-    let rows = quantities.map(|(name, of)| {
-        [Cell::from(name)].into_iter().chain([of(a), of(b)].into_iter().flat_map(estimated)).collect()
-    });
     let sure = match (difference.low, difference.high) {
         (Some(low), Some(high)) => format!("95 % interval {low:+.3} … {high:+.3}"),
         _ => "no interval: too few rounds".into(),

@@ -145,9 +145,9 @@ fn cards<'a>(lines: &Arc<Vec<Line<'a>>>, comparable: &'a Comparable, id: &str) -
     let mut blocks = vec![
         Block::heading(4, "Cards of one model"),
         Block::paragraph(
-            "What stands above for a model with several cards is their median, and the range is that of the cards: how much the like \
-             differ, where a 95 % interval says how sure one card's figure is. A card stands out where it is 3.5 times as far from \
-             the median as is usual among its like, and by 1 % at least.",
+            "What stands above for a model with several cards is their median, and the range is that of the cards: \
+             how much the like differ, where a 95 % interval says how sure one card's figure is. A card stands out \
+             where it is 3.5 times as far from the median as is usual among its like, and by 1 % at least.",
         ),
         Block::figure(format!("{id}-cards"), "The cards' ratios of energy.", move |layout| {
             groups::cards(comparable, &drawn, layout)
@@ -187,22 +187,16 @@ fn card_blocks<'a>(fleet: &Fleet, comparable: &Comparable, id: &str) -> Vec<Bloc
         ]
     };
     let heads = ["card", "energy ratio", "95 % interval", "energy", "time", "verdict", "stands out by"];
-    let of = |figure: &dyn Fn(&Spread, fn(f64) -> String) -> String| -> Text {
-        let all: [(_, _, fn(f64) -> String); 3] = [
-            ("ratio", &fleet.ratio, units::figure),
-            ("energy", &fleet.energy_j, units::energy),
-            ("time", &fleet.time_s, units::time),
-        ];
-        let words = all.map(|(name, spread, unit)| {
-            format!("{name} {}", or_na(spread.as_ref().map(|spread| figure(spread, unit))))
-        });
-        words.join(", ").into()
-    };
+    let median = |spread: &Option<Spread>, unit: fn(f64) -> String| or_na(spread.as_ref().map(|all| unit(all.median)));
+    let share = |all: &Option<Spread>| or_na(all.as_ref().map(|all| format!("{:.1} %", 100.0 * all.share())));
+    let Fleet { ratio, energy_j, time_s, .. } = fleet;
+    let medians = [median(ratio, units::figure), median(energy_j, units::energy), median(time_s, units::time)];
+    let of = |[ratio, energy, time]: [String; 3]| format!("ratio {ratio}, energy {energy}, time {time}").into();
     let caption = format!("Cards, by their ratio of energy; energy and time of a product of {init}");
     vec![
         Block::Facts(vec![
-            ("median", of(&|spread, unit| unit(spread.median))),
-            ("spread, least to most", of(&|spread, _| format!("{:.1} %", 100.0 * spread.share()))),
+            ("median", of(medians)),
+            ("spread, least to most", of([ratio, energy_j, time_s].map(share))),
         ]),
         Block::Table(Table {
             sorted_by: Some(1),

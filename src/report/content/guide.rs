@@ -8,8 +8,8 @@ use crate::report::units;
 /// What it is about.
 pub(super) fn question<'a>() -> Block<'a> {
     Block::paragraph(
-        "Multiply two matrices of zeros, then two of Gaussian numbers: the same code, the same count of operations, and yet not the \
-         same energy. Which transistors switch depends on the data, and each switch costs.",
+        "Multiply two matrices of zeros, then two of Gaussian numbers: the same code, the same count of operations, \
+         and yet not the same energy. Which transistors switch depends on the data, and each switch costs.",
     )
 }
 
@@ -19,27 +19,30 @@ pub(super) fn reading<'a>() -> Vec<Block<'a>> {
         Block::Paragraph(text![
             "An ",
             strong("init"),
-            " is how the operands are initialised: zeros, Gaussian numbers, and others. The first of a run is its reference. The ",
+            " is how the operands are initialised: zeros, Gaussian numbers, and others. The first of a run is its \
+             reference. The ",
             strong("ratio"),
-            " says how many times the energy of a product of the reference a product of another init takes on the same GPU, by the \
-             same kernel; 1 means that the data does not matter. Energy is mean power times the time of a product, both from the \
-             same windows of back-to-back work: a GPU whose power limit slows its clock pays in time what it does not pay in watts. \
-             The ratio above idle is that of power less the idle power after the work.",
+            " says how many times the energy of a product of the reference a product of another init takes on the \
+             same GPU, by the same kernel; 1 means that the data does not matter. Energy is mean power times the \
+             time of a product, both from the same windows of back-to-back work: a GPU whose power limit slows its \
+             clock pays in time what it does not pay in watts. The ratio above idle is that of power less the idle \
+             power after the work.",
         ]),
         Block::Paragraph(text![
             "The ",
             strong("95 % interval"),
-            " comes from the scatter of the rounds of one run, in which the inits take turns in an order that flips: in 95 of 100 \
-             runs it holds what the sensor would show in rounds without end. A sensor's gain cancels in a ratio; its offset does \
-             not, and nobody without a meter can take it out. Watts of different sensors carry some ±10 %, and watts of a whole \
-             board and of a chip alone are different things: they are never shown on one scale.",
+            " comes from the scatter of the rounds of one run, in which the inits take turns in an order that flips: \
+             in 95 of 100 runs it holds what the sensor would show in rounds without end. A sensor's gain cancels in \
+             a ratio; its offset does not, and nobody without a meter can take it out. Watts of different sensors \
+             carry some ±10 %, and watts of a whole board and of a chip alone are different things: they are never \
+             shown on one scale.",
         ]),
         Block::Paragraph(text![
             "The ",
             strong("verdict"),
             " says whether to believe a run. Valid: all checks hold. Power-capped: the power limit slowed the clock. \
-             Unverified-sensor: energy was measured, but the sensor failed a cross-check. Timing-only: no sensor, so no energy \
-             (n/a). Every reason stands under its group, and with its run.",
+             Unverified-sensor: energy was measured, but the sensor failed a cross-check. Timing-only: no sensor, so \
+             no energy (n/a). Every reason stands under its group, and with its run.",
         ]),
     ]
 }
@@ -48,8 +51,8 @@ pub(super) fn reading<'a>() -> Vec<Block<'a>> {
 pub(super) fn simulated<'a>() -> Vec<Block<'a>> {
     vec![Block::Warning(text![
         strong("No GPU was measured here."),
-        " Models of boards made these runs in virtual time. They show what a run looks like and how well the protocol finds a truth \
-         that is known; they say nothing about any real GPU.",
+        " Models of boards made these runs in virtual time. They show what a run looks like and how well the \
+         protocol finds a truth that is known; they say nothing about any real GPU.",
     ])]
 }
 
@@ -71,8 +74,8 @@ pub(super) fn published<'a>() -> Vec<Block<'a>> {
     let all = published::publications;
     vec![
         Block::paragraph(
-            "Figures of others, found with other kernels and sensors. They are here to hold results against; none was measured by \
-             this program.",
+            "Figures of others, found with other kernels and sensors. They are here to hold results against; none \
+             was measured by this program.",
         ),
         Block::List(all().iter().map(source).collect()),
         Block::figure(
@@ -104,8 +107,8 @@ pub(super) fn contributing<'a>() -> Vec<Block<'a>> {
         text![
             "Check the record: ",
             code("wattmul validate results/FILE.json"),
-            ". A file that was changed by hand fails here. A verdict that is not valid is no shame, but says what to fix; \
-             timing-only runs are welcome.",
+            ". A file that was changed by hand fails here. A verdict that is not valid is no shame, but says what to \
+             fix; timing-only runs are welcome.",
         ],
         text!["Make the page anew: ", code("wattmul report results --format markdown --output results/README.md"), ".",],
         text!["Open a pull request with the record and the page."],
@@ -113,9 +116,10 @@ pub(super) fn contributing<'a>() -> Vec<Block<'a>> {
     vec![
         Block::Steps(steps.into()),
         Block::paragraph(
-            "What a record tells of a machine: the GPU, its driver and PCI address, its sensor and power limit; the operating system, \
-             its kernel, the CPU's name and number of cores; the time of the run. What it does not tell: the machine's or the user's \
-             name, serial numbers, UUIDs, network addresses. Read it before you send it: it is one JSON file.",
+            "What a record tells of a machine: the GPU, its driver and PCI address, its sensor and power limit; the \
+             operating system, its kernel, the CPU's name and number of cores; the time of the run. What it does not \
+             tell: the machine's or the user's name, serial numbers, UUIDs, network addresses. Read it before you \
+             send it: it is one JSON file.",
         ),
     ]
 }

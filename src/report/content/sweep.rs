@@ -22,8 +22,9 @@ pub(super) fn section(overview: &Overview, simulated: bool) -> Vec<Block<'_>> {
     let mut blocks = vec![
         Block::heading(3, "Sweeps"),
         Block::paragraph(
-            "The same protocol at several locked clocks. Below some clock, the voltage stays what it is, and power is straight in the \
-             clock: what is drawn whatever the clock, and so much for each MHz. Above it, the voltage rises too.",
+            "The same protocol at several locked clocks. Below some clock, the voltage stays what it is, and power \
+             is straight in the clock: what is drawn whatever the clock, and so much for each MHz. Above it, the \
+             voltage rises too.",
         ),
     ];
     for (number, runs) in sweeps.into_iter().enumerate() {

@@ -29,7 +29,8 @@ pub fn plot(record: &Record, words: &str, layout: Layout) -> Option<Plot> {
     let chart = Chart {
         title: format!("Power by bit flips on {}", record.adapter.name),
         description: format!(
-            "A dot for each of {} inits, with its name: mean power by the bits of the {bits} that flip in a multiplication. {words}",
+            "A dot for each of {} inits, with its name: mean power by the bits of the {bits} that flip in a \
+             multiplication. {words}",
             points.len(),
         ),
         x: format!("bit flips of the {bits} a multiplication"),

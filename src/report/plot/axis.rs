@@ -8,15 +8,15 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// From the least to the greatest of the values, with a little room on both sides. Values that no axis can show (not finite,
-    /// or absurdly large) do not count; None where no other is.
+    /// From the least to the greatest of the values, with a little room on both sides. Values that no axis can show
+    /// (not finite, or absurdly large) do not count; None where no other is.
     pub(crate) fn around(values: impl IntoIterator<Item = f64>, pixels: (f64, f64)) -> Option<Self> {
         let (low, high) = values
             .into_iter()
             .filter(|&value| showable(value))
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         let room = ((high - low) * 0.04).max(high.abs() * 1e-3).max(1e-9);
-        (low <= high).then(|| Axis { range: (low - room, high + room), pixels })
+        (low <= high).then_some(Axis { range: (low - room, high + room), pixels })
     }
 
     /// From 0 to the greatest: what has a true zero is shown with it.
@@ -36,7 +36,8 @@ impl Axis {
         (self.range.0..=self.range.1).contains(&value)
     }
 
-    /// At most so many round figures, 1, 2 or 5 times a power of ten apart, with where they stand and how they are written.
+    /// At most so many round figures, 1, 2 or 5 times a power of ten apart, with where they stand and how they are
+    /// written.
     pub(crate) fn ticks(&self, most: usize) -> Vec<(f64, String)> {
         let (low, high) = self.range;
         let power = ((high - low) / most.max(1) as f64).log10().floor();
@@ -55,8 +56,8 @@ fn showable(value: f64) -> bool {
     value.abs() < 1e9 // false for what is no number
 }
 
-/// Pushes texts apart that stand on one line, each given by its middle and width, in order, until none touches the next and all
-/// lie within the limits (as far as there is room).
+/// Pushes texts apart that stand on one line, each given by its middle and width, in order, until none touches the
+/// next and all lie within the limits (as far as there is room).
 pub(crate) fn push_apart(middles: &mut [(f64, f64)], limits: (f64, f64), gap: f64) {
     let mut from = limits.0;
     for (middle, width) in middles.iter_mut() {

@@ -1,14 +1,14 @@
 //! What every plot is drawn with: a sheet measured in pixels, and inks that are seen on light and on dark paper.
 //!
-//! The SVG has no style of its own: each ink is one value of `fill` and `stroke`, which [`dark_style`] turns into the one for dark
-//! paper.
+//! The SVG has no style of its own: each ink is one value of `fill` and `stroke`, which [`dark_style`] turns into the
+//! one for dark paper.
 
 use crate::inputs::Init;
 use crate::text::{printable, without_remarks};
 use std::fmt::{self, Write};
 
-/// A colour, on light paper and on dark. The inits' are Okabe and Ito's, darkened and lightened until words written in them
-/// have a contrast of 4.5 : 1.
+/// A colour, on light paper and on dark. The inits' are Okabe and Ito's, darkened and lightened until words written in
+/// them have a contrast of 4.5 : 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ink {
     Paper,
@@ -119,7 +119,7 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     Wide,
-    /// A phone's: what stands beside its row elsewhere stands above it here.
+    /// A phone's: what stands in its row elsewhere stands above it here.
     Narrow,
 }
 
@@ -234,7 +234,7 @@ impl Sheet {
         let _ = writeln!(self.shapes, "{shape}");
     }
 
-    /// A text beside a point, its middle at the point's height.
+    /// A text to one side of a point, its middle at the point's height.
     pub(crate) fn text(&mut self, x: f64, y: f64, side: Side, pen: Pen, text: &str) {
         self.text_with(x, y, side, pen, text, "");
     }
@@ -256,7 +256,8 @@ impl Sheet {
         // Capital letters are 0.7 em high.
         let (x, y, text) = (Pixels(x), Pixels(y + 0.35 * size), escaped(text));
         self.add(format_args!(
-            "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"{size}\"{weight} fill=\"{ink}\"{more}>{text}</text>"
+            "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"{size}\"{weight} \
+             fill=\"{ink}\"{more}>{text}</text>"
         ));
     }
 

@@ -109,8 +109,8 @@ impl Chart {
     }
 }
 
-/// Where names begin. Points that are closer to each other than their names are long have theirs in one column to the right of
-/// all of them, pushed apart.
+/// Where names begin. Points that are closer to each other than their names are long have theirs in one column to the
+/// right of all of them, pushed apart.
 fn place(mut labels: Vec<Label>, limits: (f64, f64)) -> Vec<(Label, (f64, f64))> {
     labels.sort_by(|a, b| a.of.0.total_cmp(&b.of.0));
     let mut columns: Vec<Vec<Label>> = vec![];

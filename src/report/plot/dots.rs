@@ -1,4 +1,4 @@
-//! A dot plot as Cleveland has it: points on a row of their own each, with the figures beside them.
+//! A dot plot as Cleveland has it: points on a row of their own each, with their figures.
 
 use super::axis::Axis;
 use super::canvas::{Ink, Layout, Pen, Plot, SMALL, Shape, Sheet, Side, draw};
@@ -9,7 +9,7 @@ pub const NARROWER: f64 = 0.85;
 const NAME: Pen = Pen::new(Ink::Text, 13.0);
 const FIGURE: Pen = Pen::bold(Ink::Text, 13.0);
 
-/// Points on a row of their own each, with the figures beside them: a dot plot as Cleveland has it.
+/// Points on a row of their own each, with their figures: a dot plot as Cleveland has it.
 #[derive(Default)]
 pub struct Rows {
     pub title: String,
@@ -20,7 +20,7 @@ pub struct Rows {
     pub from_zero: bool,
     /// Values that are marked from top to bottom, and what they are.
     pub marks: Vec<(f64, String)>,
-    /// The figures beside a row: heading, ink, and width of the column.
+    /// The figures of a row: heading, ink, and width of the column.
     pub columns: Vec<(String, Ink, f64)>,
     pub rows: Vec<DotRow>,
 }
@@ -58,7 +58,7 @@ impl Rows {
         let axis = if self.from_zero { Axis::from_zero(values(), pixels) } else { Axis::around(values(), pixels) }?;
 
         let mark_lines = self.mark_lines(&axis, width);
-        // The headings of the columns stand beside the marks where there is room for both, else above them.
+        // The headings of the columns stand in the marks' line where there is room for both, else above them.
         let headings = 16.0;
         let top = headings + 16.0 * mark_lines.iter().map(|line| line.2 + 1).max().unwrap_or(0) as f64 + 8.0;
         let step = |row: &DotRow| match (layout, &row.note) {
@@ -123,7 +123,7 @@ impl Rows {
         }))
     }
 
-    /// The middle, the text and the line of every mark's label: on one line if they fit beside each other.
+    /// The middle, the text and the line of every mark's label: on one line if they fit.
     fn mark_lines(&self, axis: &Axis, width: f64) -> Vec<(f64, String, usize)> {
         let mut from = f64::NEG_INFINITY;
         let mut level = 0;

@@ -46,9 +46,10 @@ pub(crate) fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) ->
     let plot = Rows {
         title: format!("Energy of a product, {}", comparable.title()),
         description: format!(
-            "A dot for each of {} GPUs: by how much a product of {init} numbers costs more energy than one of {reference}, \
-             with the 95 % interval as a line. A hollow dot: the interval holds 1, no difference is certain. Of several cards \
-             of one model, the median, and a line from the least to the most. The figures stand beside it.",
+            "A dot for each of {} GPUs: by how much a product of {init} numbers costs more energy than one of \
+             {reference}, with the 95 % interval as a line. A hollow dot: the interval holds 1, no difference is \
+             certain. Of several cards of one model, the median, and a line from the least to the most. The figures \
+             stand in columns.",
             rows.len()
         ),
         axis: format!("energy, {init} ÷ {reference}, with 95 % interval"),
@@ -84,8 +85,8 @@ pub(crate) fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> 
     let plot = Rows {
         title: format!("Cards of one model, {}", comparable.title()),
         description:
-            "An upright stroke for each card at its ratio of energy, a filled dot for one that stands out. The median, \
-                      and the spread from the least to the most, stand beside it."
+            "An upright stroke for each card at its ratio of energy, a filled dot for one that stands out. The \
+             median, and the spread from the least to the most, stand in columns."
                 .into(),
         axis: format!("energy, {init} ÷ {reference}, each card"),
         columns: vec![("median".into(), Ink::Text, 60.0), ("spread".into(), Ink::Muted, 62.0)],
@@ -125,7 +126,8 @@ pub(crate) fn efficiency(comparable: &Comparable, lines: &[Line], scope: Scope, 
     plot.draw(layout)
 }
 
-/// The same figure of the reference and of the init, hollow → filled, in columns of these widths at least; `more` adds to a row.
+/// The same figure of the reference and of the init, hollow → filled, in columns of these widths at least; `more` adds
+/// to a row.
 fn both(
     comparable: &Comparable,
     lines: &[Line],
@@ -149,9 +151,8 @@ fn both(
         Some(more(line, DotRow { name, note, span: Some((base, other)), points, figures }))
     };
     let rows = lines.iter().filter(|line| line.scope() == Some(scope)).filter_map(row).take(MOST_DRAWN).collect();
-    let description = format!(
-        "on {reference} (hollow dot) and on {init} (filled dot), with a line between them. The figures stand in columns"
-    );
+    let description =
+        format!("on {reference} (hollow dot) and on {init} (filled dot), with a line between them; figures in columns");
     let columns = [reference, init].into_iter().zip(least).map(column).collect();
     Rows { description, from_zero: true, columns, rows, ..Rows::default() }
 }
@@ -175,7 +176,7 @@ pub(crate) fn published(layout: Layout) -> Option<Plot> {
         title: published::TITLE.into(),
         description:
             "A dot for each published ratio: filled where it is one of energy, hollow where it is one of power. \
-                      The figures stand beside it."
+             The figures stand in columns."
                 .into(),
         axis: "Gaussian ÷ zeros".into(),
         marks: vec![(1.0, "no difference".into())],

@@ -1,5 +1,5 @@
-//! Drawings. [`canvas`] is what all are drawn on, with scales from [`axis`]; [`dots`] and [`chart`] are the two kinds of plot that
-//! others fill: [`groups`], [`sweep`], [`atlas`]. [`timeline`] is a kind of its own.
+//! Drawings. [`canvas`] is what all are drawn on, with scales from [`axis`]; [`dots`] and [`chart`] are the two kinds
+//! of plot that others fill: [`groups`], [`sweep`], [`atlas`]. [`timeline`] is a kind of its own.
 
 pub mod atlas;
 pub(crate) mod axis;

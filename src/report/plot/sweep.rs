@@ -13,8 +13,8 @@ pub(crate) fn power(sweep: &Sweep, title: &str, words: &str, layout: Layout) -> 
     let mut chart = by_clock(sweep, |row| row.power_w, rests, joined);
     chart.title = format!("Power by clock, {title}");
     chart.description = format!(
-        "A dot for each clock and init, and the straight line that fits them, as far as it does: the dots that it rests on are \
-         filled. {words}"
+        "A dot for each clock and init, and the straight line that fits them, as far as it does: the dots that it \
+         rests on are filled. {words}"
     );
     chart.y = "mean power, W".into();
     let fits = sweep.fit.iter().flat_map(|fit| fit.w_per_mhz.iter().map(move |slope| (fit, slope)));

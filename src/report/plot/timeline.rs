@@ -211,7 +211,8 @@ fn paths(points: &[(f64, Option<f64>)], stretch: &Stretch, time: &Axis, axis: &A
     places.split(Option::is_none).map(path).filter(|path| path.len() >= 2).collect()
 }
 
-/// Of all points within a few pixels' width, the least and the greatest, in their order; and of a level stretch, its ends.
+/// Of all points within a few pixels' width, the least and the greatest, in their order; and of a level stretch, its
+/// ends.
 fn thinned(path: &[(f64, f64)]) -> Vec<(f64, f64)> {
     const PIXELS: f64 = 2.5;
     let mut kept: Vec<(f64, f64)> = vec![];
