@@ -214,6 +214,9 @@ pub struct ReportArgs {
     /// Every run, and not only the newest good one of each GPU
     #[arg(long)]
     pub all: bool,
+    /// Every run's facts and windows too (a page for browsers has them folded)
+    #[arg(long)]
+    pub details: bool,
 }
 
 /// What a report is written as.

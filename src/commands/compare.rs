@@ -6,7 +6,7 @@ use crate::archive::validate;
 use crate::archive::validate::Depth;
 use crate::cli::CompareArgs;
 use crate::record::read;
-use crate::report::table;
+use crate::report::{content, terminal};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,14 +32,14 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     };
     let (a, others) = (run(args.a.clone()), files.into_iter().filter_map(&mut run).collect::<Vec<_>>());
     let mut output = std::io::stdout().lock();
-    write!(output, "{}", table::problems(&problems))?;
+    write!(output, "{}", terminal::problems(&problems))?;
     let Some(a) = a else { return Ok(ExitCode::from(3)) };
     let compared: Vec<_> = others.iter().map(|b| (b, compare::of(&a.record, &b.record))).collect();
-    match &compared[..] {
-        [(b, Ok(comparisons))] if one_against_one => write!(output, "{}", table::comparison(&a, b, comparisons))?,
-        [(_, Err(why))] if one_against_one => write!(output, "{}", table::refusal(why))?,
-        all => write!(output, "{}", table::comparisons(&a, all))?,
-    }
-    write!(output, "{}", table::renamed(&renamed))?;
+    let blocks = match &compared[..] {
+        [(b, outcome)] if one_against_one => content::comparison(&a, b, outcome),
+        all => content::comparisons(&a, all),
+    };
+    write!(output, "{}", terminal::blocks(&blocks))?;
+    write!(output, "{}", terminal::blocks(&content::renamed(&renamed)))?;
     Ok(ExitCode::from(if compared.iter().any(|(_, outcome)| outcome.is_ok()) { 0 } else { 3 }))
 }

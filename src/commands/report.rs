@@ -4,7 +4,7 @@ use crate::analysis::overview::Overview;
 use crate::archive;
 use crate::cli::{Format, ReportArgs};
 use crate::record::file;
-use crate::report::{csv, html, markdown, table};
+use crate::report::{content, csv, html, markdown, terminal};
 use anyhow::Context;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -21,16 +21,17 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     }
     let paint = |output: &mut dyn Write, folder: &Path| -> anyhow::Result<()> {
         match args.format {
-            Format::Terminal => write!(output, "{}", table::overview(&overview))?,
+            Format::Terminal => terminal::write(content::report(&overview, args.details), output)?,
             Format::Csv => csv::write(&overview, output)?,
-            Format::Html => html::write(&overview, output)?,
+            Format::Html => html::write(content::report(&overview, true), output)?,
             Format::Markdown => {
-                let page = markdown::page(&overview, folder);
-                write!(output, "{}", page.text)?;
-                // On a terminal there is no place for files.
-                for (name, plot) in page.plots.iter().filter(|_| args.output.is_some()) {
-                    whole_file(&folder.join(name), &mut |output| Ok(write!(output, "{plot}")?))?;
-                }
+                // On a terminal there is no folder for plots.
+                let mut save = |name: &str, plot: &str| match &args.output {
+                    None => Ok(()),
+                    Some(_) => whole_file(&folder.join(name), &mut |output| Ok(write!(output, "{plot}")?))
+                        .map_err(std::io::Error::other),
+                };
+                markdown::write(content::report(&overview, args.details), folder, output, &mut save)?;
             }
         }
         Ok(())
@@ -48,7 +49,7 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if args.format != Format::Terminal || args.output.is_some() {
-        eprint!("{}", table::problems(&overview.problems));
+        eprint!("{}", terminal::problems(&overview.problems));
     }
     Ok(ExitCode::from(if overview.problems.is_empty() { 0 } else { 3 }))
 }

@@ -14,10 +14,9 @@ use crate::power::choice::SensorChoice;
 use crate::power::{choice, clock_lock, inventory};
 use crate::record::text::printable;
 use crate::record::{AdapterInfo, AdapterType, Record, Trial, file};
-use crate::report::all_adapters::Row;
 use crate::report::progress::Progress;
 use crate::report::wrap::notice;
-use crate::report::{all_adapters, sweep as painted, terminal};
+use crate::report::{content, terminal};
 use crate::run::measure::Measurement;
 use crate::run::{PlanError, clocks, earlier, plan, simulated};
 use crate::simulate::{Model, Simulation};
@@ -52,7 +51,7 @@ pub fn sweep(args: &SweepArgs) -> anyhow::Result<ExitCode> {
     run.plan.sweep = Some(clocks::new_id());
     let records = bench.measure_at(&run, chosen, &clocks)?;
     if !run.json {
-        write!(std::io::stdout().lock(), "{}", painted::table(&records))?;
+        write!(std::io::stdout().lock(), "\n{}", terminal::blocks(&content::sweep::of_records(&records)))?;
     }
     Ok(exit_code(&records))
 }
@@ -152,11 +151,11 @@ impl Bench {
             anyhow::bail!("--power {name}:{device} is one GPU's sensor: with --adapter all, say --power {name}");
         }
         let rows = each(&allowed, |index| infos[index].clone(), interrupt::stopped, |index| self.measure(args, index));
-        let text = all_adapters::summary(&rows);
+        let text = summary(&rows);
         if args.json {
-            eprint!("{text}");
+            eprint!("\n{text}");
         } else {
-            write!(std::io::stdout().lock(), "{text}")?;
+            write!(std::io::stdout().lock(), "\n{text}")?;
         }
         let failed = rows.len() < allowed.len() || rows.iter().any(|row| row.outcome.is_err());
         let records: Vec<Record> = rows.into_iter().filter_map(|row| row.outcome.ok().flatten()).collect();
@@ -171,6 +170,19 @@ impl Bench {
         };
         record.map(|record| save::save_and_show(args, record)).transpose()
     }
+}
+
+/// One GPU, and what became of it.
+struct Row {
+    adapter: AdapterInfo,
+    /// None: an earlier start of this job has measured it.
+    outcome: anyhow::Result<Option<Record>>,
+}
+
+/// A line a GPU.
+fn summary(rows: &[Row]) -> String {
+    let rows = rows.iter().map(|row| (&row.adapter, row.outcome.as_ref().map(Option::as_ref).map_err(|_| ())));
+    terminal::blocks(&content::all_adapters(&rows.collect::<Vec<_>>()))
 }
 
 /// Measures one adapter after the other until all are done or `stopped`: never at once, for the power of neighbours is not
@@ -236,7 +248,8 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
     }
     let measurement = Measurement::new(adapter, plan, args.kernel.0, &args.power)?;
     let plan = measurement.plan().clone();
-    save::show_heading(args, &(terminal::heading(&adapter.info, &plan, measurement.source()) + &notices))?;
+    let heading = content::heading(&adapter.info, &plan, measurement.source());
+    save::show_heading(args, &(terminal::blocks(&heading) + &notices))?;
     let progress = Progress::new(&plan, measurement.source().ok());
     let tried = |trial: &Trial| progress.note(&format!("tried kernel {}", trial.kernel));
     let result = measurement.run(&interrupt::stopped, &|event| progress.event(&plan, event), &tried);
@@ -259,7 +272,7 @@ fn simulated(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     let simulation = Simulation::new(*model, plan.clone(), args.real_time);
     let source = simulation.source();
     let sensor = no_sensor.map_or(Ok(&source), Err);
-    save::show_heading(args, &terminal::heading(&simulation.adapter(), &plan, sensor))?;
+    save::show_heading(args, &terminal::blocks(&content::heading(&simulation.adapter(), &plan, sensor)))?;
     let progress = Progress::new(&plan, sensor.ok());
     let watch = |event| progress.event(&plan, event);
     let result = simulated::simulated(&simulation, truth, no_sensor, &interrupt::stopped, &watch);
@@ -270,17 +283,48 @@ fn simulated(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::PlanOptions;
     use std::cell::Cell;
 
-    fn info(_: usize) -> AdapterInfo {
-        AdapterInfo::new("NVIDIA H100", "NVIDIA", AdapterType::Discrete, "vulkan")
+    fn info(index: usize) -> AdapterInfo {
+        let name = if index == 1 { "NVIDIA \u{1b}[31mwith a name beyond all bounds" } else { "NVIDIA H100" };
+        AdapterInfo {
+            pci_address: (index != 2).then(|| format!("0000:{index}1:00.0").parse().unwrap()),
+            ..AdapterInfo::new(name, "NVIDIA", AdapterType::Discrete, "vulkan")
+        }
+    }
+
+    fn of_a_board() -> Record {
+        let model: Model = "h100".parse().unwrap();
+        let plan = simulated::plan(&model, &PlanOptions { quick: true, ..PlanOptions::default() }).unwrap();
+        simulated::record(&model, plan).unwrap()
     }
 
     #[test]
-    fn one_that_fails_does_not_lose_the_others() {
-        let rows =
-            each(&[0, 1, 3], info, || false, |index| if index == 1 { anyhow::bail!("refused") } else { Ok(None) });
-        assert_eq!(rows.iter().map(|row| row.outcome.is_ok()).collect::<Vec<_>>(), [true, false, true]);
+    fn one_that_fails_does_not_lose_the_others_and_one_that_is_done_is_not_done_again() {
+        let rows = each(
+            &[0, 1, 2, 3],
+            info,
+            || false,
+            |index| match index {
+                1 => anyhow::bail!("the driver refused"),
+                3 => Ok(None),
+                _ => Ok(Some(of_a_board())),
+            },
+        );
+        assert_eq!(rows.iter().filter(|row| row.outcome.is_ok()).count(), 3);
+        let text = summary(&rows);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[2].contains("0000:01:00.0") && lines[2].contains('…') && lines[2].ends_with("SIMULATED"),
+            "{text}"
+        );
+        let words: Vec<&str> = lines[3].split_whitespace().rev().take(4).collect();
+        assert_eq!(words, ["FAILED", "n/a", "n/a", "0000:11:00.0"], "{text}");
+        assert!(lines[4].trim() == "beyond all bounds" && lines[5].contains("n/a"), "a long name is whole: {text}");
+        assert!(lines[6].ends_with("saved earlier"), "{text}");
+        assert!(lines[0].ends_with("energy of the last init over the first") && !text.contains('\u{1b}'), "{text}");
     }
 
     #[test]

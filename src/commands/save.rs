@@ -3,7 +3,7 @@
 use crate::cli::RunArgs;
 use crate::host::{interrupt, slurm};
 use crate::record::Record;
-use crate::report::terminal;
+use crate::report::{content, terminal};
 use std::io::Write;
 use std::path::Path;
 
@@ -49,7 +49,7 @@ fn show(args: &RunArgs, record: &Record, saved: Option<&Path>, dropped: bool) ->
     if args.json {
         write!(output, "{}", record.to_json())?;
     } else {
-        write!(output, "{}", terminal::summary(record, args.grid_intensity))?;
+        write!(output, "\n{}", terminal::blocks(&content::summary(record, args.grid_intensity)))?;
         match saved {
             Some(path) => writeln!(output, "  saved {}", path.display())?,
             None if dropped => writeln!(output, "  not saved: stopped in a job of Slurm, which may start it again")?,

@@ -4,7 +4,7 @@ use crate::archive;
 use crate::archive::validate;
 use crate::cli::ValidateArgs;
 use crate::record::Record;
-use crate::report::table;
+use crate::report::terminal;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -22,6 +22,6 @@ pub fn validate(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     if validation.files == 0 && validation.problems.is_empty() {
         anyhow::bail!(archive::no_records(&args.paths));
     }
-    write!(output, "{}", table::validation(&validation))?;
+    write!(output, "{}", terminal::validation(&validation))?;
     Ok(ExitCode::from(if validation.problems.is_empty() { 0 } else { 3 }))
 }

@@ -3,12 +3,12 @@
 //! Names and units: Documentation/hwmon/sysfs-interface.rst and Documentation/gpu/amdgpu/thermal.rst of the kernel, and
 //! Documentation/ABI/testing/sysfs-driver-intel-{i915,xe}-hwmon.
 
-use super::reader::{Interface, PowerReader, Readers, Serves};
 use crate::host::sysfs::{NumberFile, SYS, entries, pci_address, read_number, read_text};
 use crate::protocol::{PowerError, Reading};
 use crate::record::{AdapterType, Counter, PciAddress, PowerKind, Scope, Source};
 use std::io;
 use std::path::{Path, PathBuf};
+use super::reader::{Interface, PowerReader, Readers, Serves};
 
 const FIX: &str = "see that the kernel's driver (amdgpu, i915 or xe) drives the GPU: `lspci -k`";
 /// The drivers whose files are understood. i915 has one more for each tile (i915_gt0): the device's own counts them all.

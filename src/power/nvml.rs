@@ -3,13 +3,13 @@
 //! The library is opened at run time, so that the program starts where there is none. Update periods and averaging of its
 //! figures by GPU generation: Yang, Adamek, Armour, "Accurate and Convenient Energy Measurements for GPUs" (SC24).
 
-use super::clock_guard::Guard;
-use super::clock_lock::ClockLock;
-use super::reader::{Interface, PowerReader, Readers, Serves};
 use crate::host::finding::{Finding, bad, display_finding, note};
 use crate::host::visible::ListedGpu;
 use crate::protocol::{PowerError, Reading};
 use crate::record::{Counter, Limiter, Limiters, PowerKind, Scope, Source};
+use super::clock_guard::Guard;
+use super::clock_lock::ClockLock;
+use super::reader::{Interface, PowerReader, Readers, Serves};
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::DeviceArchitecture;

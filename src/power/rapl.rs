@@ -3,13 +3,13 @@
 //!
 //! Documentation/power/powercap/powercap.rst of the kernel. Counters move every millisecond or so.
 
-use super::reader::{Interface, PowerReader, Readers, Serves};
 use crate::host::sysfs;
 use crate::host::sysfs::{NumberFile, SYS, entries, read_number, read_text};
 use crate::protocol::{PowerError, Reading};
 use crate::record::{AdapterInfo, AdapterType, Counter, Scope, Source};
 use std::io;
 use std::path::{Path, PathBuf};
+use super::reader::{Interface, PowerReader, Readers, Serves};
 
 /// Since Linux 5.10 the files are root's alone, because the counter leaks what the CPU computes (CVE-2020-8694).
 const PERMISSION_FIX: &str = "run as root, or: sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj";

@@ -4,16 +4,16 @@
 //! figure that is not given. Calls come from one thread, that which reads: counters were seen to go back when several read.
 //! Setting the clock free at the end is the exception.
 
-use super::clock_guard::Guard;
-use super::clock_lock::ClockLock;
-use super::hwmon;
-use super::reader::{Interface, PowerReader, Readers, Serves};
+use crate::host::{kfd, sysfs};
 use crate::host::finding::{Finding, bad};
 use crate::host::sysfs::{SYS, entries};
 use crate::host::visible::ListedGpu;
-use crate::host::{kfd, sysfs};
 use crate::protocol::{PowerError, Reading};
 use crate::record::{Counter, Limiter, Limiters, PciAddress, PowerKind, Scope, Source};
+use super::hwmon;
+use super::clock_guard::Guard;
+use super::clock_lock::ClockLock;
+use super::reader::{Interface, PowerReader, Readers, Serves};
 use bindings::{RocmSmi, rsmi_frequencies_any_t, rsmi_gpu_metrics_start_t, rsmi_status_t, rsmi_version_t};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
@@ -644,8 +644,8 @@ impl PowerReader for RocmReader {
 
 #[cfg(test)]
 mod tests {
-    use super::bindings::{rsmi_frequencies_5_t, rsmi_frequencies_6_t};
     use super::*;
+    use super::bindings::{rsmi_frequencies_5_t, rsmi_frequencies_6_t};
 
     #[test]
     fn addresses_are_taken_apart() {

@@ -14,7 +14,8 @@ const COLUMNS: [&str; 38] = [
     "year_kwh", "wattmul",
 ];
 
-/// Writes a heading and a row for every init of every run. What was not measured is an empty cell; the reference has no ratios.
+/// Writes a heading and a row for every init of every run. What was not measured is an empty cell; the reference has
+/// no ratios.
 ///
 /// # Errors
 /// `output` takes no more.

@@ -1,28 +1,20 @@
-//! What people read. Functions from records to text and drawings, pure but for [`progress`], which draws as events come, and
-//! [`html`], which reads the trace of a run again when its turn comes.
+//! What people read: functions from records to text and drawings.
 //!
-//! - In a terminal: [`terminal`] before and after a run, [`progress`] in its course, [`table`] for many records.
-//! - As files: [`html`], [`markdown`], [`mod@csv`].
-//! - Drawings: [`canvas`] is what all are drawn on; [`dots`] and [`chart`] are the two kinds; [`plot`], [`timeline`], [`sweep`] and
-//!   [`atlas`] are what is drawn.
-//! - In words, for all of these: [`view`], [`types`], [`published`], [`units`].
+//! - [`content`] decides what is said, and in which order, as blocks of a [`page`].
+//! - [`lines`] are a group's rows in words, [`units`] figures in words; [`published`] is what others found.
+//! - Painters draw blocks and decide nothing: [`terminal`], [`markdown`], [`html`]. All of them show the same facts.
+//! - [`plot`] draws; [`wrap`] keeps lines to a terminal's width.
+//! - [`mod@csv`] is for spreadsheets, and [`progress`] for those who wait.
 
-pub mod all_adapters;
-pub mod atlas;
-pub mod canvas;
-pub mod chart;
+pub mod content;
 pub mod csv;
-pub mod dots;
 pub mod html;
+mod lines;
 pub mod markdown;
+pub mod page;
 pub mod plot;
 pub mod progress;
 pub mod published;
-pub mod sweep;
-pub mod table;
 pub mod terminal;
-pub mod timeline;
-pub mod types;
 pub mod units;
-pub mod view;
 pub mod wrap;

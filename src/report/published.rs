@@ -1,13 +1,11 @@
 //! What others have published: with other kernels, sensors and protocols, and so never among the records.
 
-use super::units::{or_na, significant};
-use super::wrap::wrapped;
+use super::units::or_na;
 use serde::Deserialize;
-use std::fmt::Write;
 use std::sync::LazyLock;
 
-/// The heading under which it stands, in every format.
-pub const TITLE: &str = "Published elsewhere, not this protocol";
+/// The heading under which it stands.
+pub(crate) const TITLE: &str = "Published elsewhere, not this protocol";
 
 /// What a publication compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -96,22 +94,6 @@ pub fn slide() -> Option<f64> {
         .map(|row| row.ratio)
 }
 
-/// For the terminal, in lines of at most 80 columns.
-pub fn table() -> String {
-    let mut text = format!("{TITLE}\n");
-    for Publication { source, unit, quantity, rows, caution, .. } in publications() {
-        text += &wrapped(source, "  ", "    ");
-        let ratio = format!("{} ratio", quantity.name());
-        let _ = writeln!(text, "    {:<36}{:>12}{:>12}{ratio:>15}", "", "zeros", "gaussian");
-        for row in rows {
-            let [zeros, gaussian] = [row.zeros, row.gaussian].map(|value| significant(value, unit));
-            let _ = writeln!(text, "    {:<36}{zeros:>12}{gaussian:>12}{:>15.3}", row.title(), row.ratio);
-        }
-        text += &wrapped(caution, "    ", "    ");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,32 +109,5 @@ mod tests {
             let ratios: Vec<f64> = publication.rows.iter().map(|row| row.ratio).collect();
             assert!(ratios.is_sorted_by(|a, b| a >= b), "the highest first, as everywhere: {ratios:?}");
         }
-    }
-
-    #[test]
-    fn the_published_table_fits_a_terminal() {
-        let table = table();
-        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
-        insta::assert_snapshot!(table, @r"
-        Published elsewhere, not this protocol
-          Hugo Gangloff, a slide of 2026 (Statistiques au sommet de Rochebrune)
-                                                       zeros    gaussian   energy ratio
-            the slide's GPU · f32                    28.97 J     38.17 J          1.318
-            Two readings without an interval. It is the experiment that this protocol
-            repeats.
-          “Input-Dependent Power Usage in GPUs”, arXiv 2409.18324, from its public raw
-            data
-                                                       zeros    gaussian    power ratio
-            A100 PCIe · fp16, tensor cores           183.9 W     296.3 W          1.611
-            A100 PCIe · fp32                         196.2 W     293.3 W          1.495
-            A100 PCIe · int8                         178.6 W     264.5 W          1.481
-            H100 PCIe, name unchecked · fp16         299.1 W     429.0 W          1.435
-            V100 · fp16                              202.9 W     270.6 W          1.334
-            A100 PCIe · fp16                         197.6 W     255.7 W          1.294
-            RTX 6000, Turing · fp16                  179.2 W     202.5 W          1.130
-            Ratios of power, not of energy: where the clock gave way on Gaussian data
-            (the A100's tensor cores, at the power limit), the ratio of energy is
-            larger.
-        ");
     }
 }

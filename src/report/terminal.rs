@@ -1,206 +1,247 @@
-//! What a run prints on standard output: the heading before it, and the summary after it.
+//! The painter for terminals: lines of at most 80 columns, but for what is to be copied whole. Plots are not drawn:
+//! their figures stand in tables. Of links, the words are shown.
 
-use super::atlas;
-use super::units::{self, or_na};
-use super::wrap::wrapped;
-use crate::analysis::year;
-use crate::analysis::year::GridIntensity;
-use crate::operands::Init;
+use super::page::{Block, Cell, Kind, Page, Span, Table, Text};
+use super::wrap::{WIDTH, counted, wrapped};
+use crate::archive::validate::Validation;
+use crate::record::read::Problem;
 use crate::record::text::printable;
-use crate::record::{AdapterInfo, Estimate, Idle, InitSummary, Plan, Record, Source, Status, TrueRatios};
-use std::fmt::Write;
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
+use std::io::{self, Write};
 
-/// The lines before a run: who, what, and by which sensor.
-pub fn heading(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>) -> String {
-    let mut text =
-        format!("wattmul {} · {} · {}", env!("CARGO_PKG_VERSION"), printable(&adapter.name), adapter.backend_title());
-    if let Some(driver) = &adapter.driver {
-        let _ = write!(text, " · {}", printable(driver));
+/// Between two columns.
+const GAP: usize = 2;
+/// Before whatever is no heading.
+const INDENT: usize = 2;
+/// The first column, which is repeated, takes so much where a table does not fit as it is.
+const FIRST: std::ops::RangeInclusive<usize> = 14..=30;
+/// Another column of words takes no more there, unless one of its words does.
+const WORDS: usize = 22;
+
+/// Writes a page.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn write(page: Page, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "{}\n{}", page.title, blocks(&page.introduction))?;
+    for part in page.parts {
+        write!(out, "\n\n{}\n{}\n", part.title, "─".repeat(part.title.chars().count()))?;
+        for (i, section) in part.sections.enumerate() {
+            let text = blocks(&section);
+            write!(out, "{}{text}", if i > 0 && !text.is_empty() { "\n" } else { "" })?;
+        }
     }
-    text = wrapped(&text, "", "  ");
-    let Plan { size, dtype, rounds, window_s, .. } = plan;
-    let lock = plan.lock_clock_mhz.map(|mhz| format!(" · clock locked at {mhz} MHz")).unwrap_or_default();
-    let _ = writeln!(text, "  matmul  {} {size}² · {rounds} rounds × {window_s} s{lock}", dtype.name());
-    let power = match sensor {
-        Ok(source) => {
-            let address = source.pci_address.map(|address| format!(" · {address}")).unwrap_or_default();
-            let limit = match (source.power_limit_w, source.default_power_limit_w) {
-                (Some(limit), Some(usual)) if (limit / usual - 1.0).abs() > 0.001 => {
-                    format!(" · limit {limit:.0} W, {:.0} % of the default", 100.0 * limit / usual)
-                }
-                (Some(limit), _) => format!(" · limit {limit:.0} W"),
-                (None, _) => String::new(),
-            };
-            format!("{} {} · {}{address}{limit}", source.api, source.kind(), source.scope)
-        }
-        Err(why) => format!("no sensor: {why}"),
-    };
-    text + &wrapped(&printable(&power), "  power   ", "          ")
+    Ok(())
 }
 
-/// The answer, in lines of at most 80 columns.
-pub fn summary(record: &Record, grid: Option<GridIntensity>) -> String {
-    let mut text = String::from("\n");
-    let of = |init: Init| record.summary.inits.get(&init).map(|summary| (init, summary));
-    text += &match record.plan.inits[..] {
-        [reference, init] => match (of(reference), of(init)) {
-            (Some(reference), Some(other)) => comparison(record, reference, other) + &kernel(record),
-            _ => String::new(),
-        },
-        _ => table(record) + &kernel(record),
-    };
-    text += &over_a_year(record, grid);
-    text.push('\n');
-    text + &truth(record) + &verdict(record)
-}
-
-/// What the difference comes to in a year; of many inits, for the one that differs most.
-fn over_a_year(record: &Record, grid: Option<GridIntensity>) -> String {
-    let most = year::of(record).into_iter().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
-    let Some((init, kwh)) = most else { return String::new() };
-    let reference = record.plan.inits[0];
-    let text = format!("{} of {init} without pause, against as many of {reference}", year::words(kwh, grid));
-    wrapped(&text, "  a year       ", "               ")
-}
-
-/// What a simulated board should have shown.
-fn truth(record: &Record) -> String {
-    let ratios = record.truth.iter().flat_map(|truth| &truth.ratios);
-    let many = record.plan.inits.len() > 2;
-    let line = |(init, ratios): (&Init, &TrueRatios)| {
-        let TrueRatios { time, power, energy, above_idle } = ratios;
-        if many {
-            return format!("  truth of {init}: time {time:.3}, energy {energy:.3}\n");
-        }
-        format!("  truth of {init}: time {time:.3}, power {power:.3}, energy {energy:.3}, above idle {above_idle:.3}\n")
-    };
-    ratios.map(line).collect()
-}
-
-fn comparison(record: &Record, reference: (Init, &InitSummary), other: (Init, &InitSummary)) -> String {
+/// Some blocks, with a line between them, but for what belongs to what stands above it.
+pub fn blocks(blocks: &[Block]) -> String {
     let mut text = String::new();
-    let ((reference, base), (init, other)) = (reference, other);
-    let ratios = record.summary.ratios.get(&init).copied().unwrap_or_default();
-    let title = format!("{reference} against {init}, {} rounds", rounds(record));
-    let _ = writeln!(text, "  {title:<53}95 % interval");
-    let _ = writeln!(text, "  {:<11}{:>16}{:>16}{:>8}", "", reference.to_string(), init.to_string(), "ratio");
-    let mut row = |name: &str, left: Option<String>, right: Option<String>, ratio: Option<Estimate>| {
-        let ([left, right], figure, interval) = ([left, right].map(or_na), units::ratio(ratio), units::interval(ratio));
-        let line = format!("  {name:<11}{left:>16}{right:>16}{figure:>8}    {interval}");
-        let _ = writeln!(text, "{}", line.trim_end());
-    };
-    row("time", Some(units::time(base.time_s)), Some(units::time(other.time_s)), ratios.time);
-    if record.summary.sensor.lead.is_some() {
-        row("power", base.power_w.map(units::power), other.power_w.map(units::power), ratios.power);
-        row("energy", base.energy_j.map(units::energy), other.energy_j.map(units::energy), ratios.energy);
-        let above = |watts: Option<f64>| Some(units::power(watts? - record.summary.sensor.idle_w?));
-        row("above idle", above(base.power_w), above(other.power_w), ratios.above_idle);
-    } else {
-        let why = if record.source.is_some() { "the sensor gave none" } else { "no sensor" };
-        let _ = writeln!(text, "  {:<11}{:>16}", "power", format!("n/a ({why})"));
-        let _ = writeln!(text, "  {:<11}{:>16}", "energy", format!("n/a ({why})"));
+    let mut above: Option<&Block> = None;
+    for (of, painted) in blocks.iter().map(|of| (of, block(of))).filter(|(_, painted)| !painted.is_empty()) {
+        let belongs = match above {
+            None | Some(Block::Heading { .. }) => true,
+            Some(Block::Paragraph(_)) => matches!(of, Block::List(_)),
+            Some(_) => false,
+        };
+        text += if belongs { "" } else { "\n" };
+        text += &painted;
+        above = Some(of);
     }
-    let giga = record.plan.dtype.giga();
-    let pace = |init: &InitSummary| match init.gflop_per_j {
-        Some(per_j) => units::significant(per_j, &format!("{giga}/J")),
-        None => units::significant(init.gflop_per_s, &format!("{giga}/s")),
-    };
-    let name = if base.gflop_per_j.is_some() { "efficiency" } else { "speed" };
-    let idle = idle(record).map(|idle| format!("    idle {idle}")).unwrap_or_default();
-    let _ = writeln!(text, "  {name:<11}{:>16}{:>16}{idle}", pace(base), pace(other));
     text
 }
 
-/// Of more than two inits: a row each, and one ratio, of energy where there is energy.
-pub(super) fn table(record: &Record) -> String {
-    let summary = &record.summary;
-    let inits = &record.plan.inits;
-    let (joules, giga) = (summary.sensor.lead.is_some(), record.plan.dtype.giga());
-    let figures: Vec<(Init, [String; 4], String)> = inits
-        .iter()
-        .filter_map(|&init| {
-            let InitSummary { time_s, power_w, energy_j, gflop_per_s, .. } = *summary.inits.get(&init)?;
-            let (power, energy) = match joules {
-                true => (power_w.map(units::power), energy_j.map(units::energy)),
-                false => (Some(units::significant(gflop_per_s, &format!("{giga}/s"))), Some(String::new())),
-            };
-            let ratios = summary.ratios.get(&init);
-            let ratio = ratios.and_then(|ratios| if joules { ratios.energy } else { ratios.time });
-            let (ratio, interval) = match init == inits[0] {
-                true => Default::default(), // the reference
-                false => (units::ratio(ratio), units::interval(ratio)),
-            };
-            let columns = [units::time(time_s), or_na(power), or_na(energy), ratio];
-            Some((init, columns, interval))
-        })
-        .collect();
-    let Some(&reference) = inits.first() else { return String::new() };
-    let width = inits.iter().map(|init| init.to_string().len()).max().unwrap_or(0);
-    let mut text = String::new();
-    let mut row = |name: &str, [time, power, energy, ratio]: &[String; 4], interval: &str| {
-        let power_and_energy = if joules { format!("{power:>10}{energy:>11}") } else { format!("{power:>16}") };
-        let line = format!("  {name:<width$}{time:>11}{power_and_energy}{ratio:>8}  {interval}");
-        let _ = writeln!(text, "{}", line.trim_end());
-    };
-    let what = if joules { "energy" } else { "time" };
-    let heading = ["time", if joules { "power" } else { "speed" }, "energy", "ratio"].map(str::to_owned);
-    row("", &heading, "95 % interval");
-    for (init, columns, interval) in &figures {
-        row(&init.to_string(), columns, interval);
-    }
-    let mut notes = String::new();
-    if let Some(line) = atlas::line(record) {
-        notes += &wrapped(&line, "  bits         ", "               ");
-    }
-    let title = format!("{} inits, {} rounds; ratios of {what}, against {reference}", inits.len(), rounds(record));
-    if !joules {
-        let why = if record.source.is_some() { "the sensor gave none" } else { "no sensor" };
-        let _ = writeln!(notes, "  {:<11}  n/a ({why})", "energy");
-    }
-    if let Some(idle) = idle(record) {
-        let _ = writeln!(notes, "  {:<11}  {idle}", "idle");
-    }
-    wrapped(&title, "  ", "    ") + &text + &notes
-}
-
-/// So many were begun: one that was cut short counts.
-fn rounds(record: &Record) -> u32 {
-    record.windows.iter().map(|window| window.round.saturating_add(1)).max().unwrap_or(0)
-}
-
-fn kernel(record: &Record) -> String {
-    let tried = match record.kernel.tuning.len() {
-        0 | 1 => String::new(), // simulated, or pinned
-        count => format!(", fastest of {count} tried"),
-    };
-    format!("  {:<11}  {}{tried}\n", "kernel", record.kernel.variant)
-}
-
-/// "52.0 W cold, 61.3 W hot"
-fn idle(record: &Record) -> Option<String> {
-    let watts = |idle: Option<Idle>| idle.and_then(|idle| idle.power_w).map(|watts| format!("{watts:.1} W"));
-    match (watts(record.idle.cold), watts(record.idle.hot)) {
-        (Some(cold), Some(hot)) => Some(format!("{cold} cold, {hot} hot")),
-        (one, other) => one.or(other),
-    }
-}
-
-/// The verdict as a word, and every reason with what to do about it.
-fn verdict(record: &Record) -> String {
-    let verdict = &record.verdict;
-    let flags: String = verdict.flags.iter().map(|flag| format!(", {flag}")).collect();
-    // A simulated record is what it is, but the word that its readings deserve belongs beside it.
-    let judged =
-        verdict.judged.map(|status| format!(", else {}", status.to_string().to_uppercase())).unwrap_or_default();
-    let word = verdict.status.to_string().to_uppercase() + &judged + &flags;
-    let mut reasons =
-        verdict.reasons.iter().map(|reason| printable(&format!("{}. Fix: {}.", reason.message, reason.fix)));
-    match reasons.next() {
-        None if verdict.judgement() == Status::Valid => wrapped(&format!("{word}: all checks hold"), "  ", "    "),
-        None => wrapped(&word, "  ", "    "),
-        Some(first) => {
-            let others = reasons.map(|reason| wrapped(&reason, "  also ", "    ")).collect::<String>();
-            wrapped(&format!("{word}: {first}"), "  ", "    ") + &others
+fn block(block: &Block) -> String {
+    match block {
+        Block::Heading { level: 3, text, .. } => filled(&text.as_str().into(), "", "  "),
+        Block::Heading { text, .. } => filled(&text.as_str().into(), "  ", "    "),
+        Block::Paragraph(text) | Block::Warning(text) => filled(text, "  ", "  "),
+        Block::List(items) => items.iter().map(|item| filled(item, "  - ", "    ")).collect(),
+        Block::Steps(items) => {
+            items.iter().enumerate().map(|(i, item)| filled(item, &format!("  {}. ", i + 1), "     ")).collect()
         }
+        Block::Facts(facts) => {
+            let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + INDENT + GAP;
+            let fact = |(name, text): &(&str, Text)| {
+                filled(text, &format!("{:<width$}", format!("  {name}")), &" ".repeat(width))
+            };
+            facts.iter().map(fact).collect()
+        }
+        Block::Table(of) => table(of),
+        Block::Figure(_) => String::new(),
+        Block::Details { level: 3, summary, body, .. } => filled(summary, "", "  ") + &blocks(&body()),
+        Block::Details { summary, body, .. } => filled(summary, "  ", "    ") + &blocks(&body()),
+    }
+}
+
+/// A text in lines; what is code is not broken.
+fn filled(text: &Text, first: &str, others: &str) -> String {
+    let words = text.0.iter().map(|span| match span {
+        Span::Code(text) => printable(text).replace(' ', "\u{a0}"),
+        span => printable(span.words()),
+    });
+    wrapped(&words.collect::<String>(), first, others).replace('\u{a0}', " ")
+}
+
+/// A table under its caption. One that is too wide is several, each with the first column, as R prints its data
+/// frames.
+pub fn table(table: &Table) -> String {
+    let caption =
+        if table.caption.is_empty() { String::new() } else { filled(&table.caption.as_str().into(), "  ", "  ") };
+    let words = |cell: &Cell| cell.text.0.iter().map(|span| printable(span.words())).collect::<String>();
+    let cells: Vec<Vec<String>> = table.rows.iter().map(|row| row.iter().map(words).collect()).collect();
+    let columns: Vec<Shape> = (0..table.heads.len()).map(|i| Shape::of(table, i, &cells)).collect();
+    let piece = |(first, piece): (usize, Vec<usize>)| {
+        let mut painted = comfy_table::Table::new();
+        painted.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        painted.set_width((WIDTH - INDENT) as u16).set_header(piece.iter().map(|&i| &columns[i].head));
+        painted.add_rows(cells.iter().map(|row| piece.iter().map(|&i| &row[i])));
+        let widths = widths(&columns, first, &piece);
+        for (place, (column, width)) in painted.column_iter_mut().zip(widths).enumerate() {
+            let gap = if place + 1 == piece.len() { 0 } else { GAP as u16 };
+            column.set_padding((0, gap));
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width as u16 + gap)));
+            if columns[piece[place]].kind == Kind::Number {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        painted.lines().map(|line| format!("{}\n", format!("  {line}").trim_end())).collect::<String>()
+    };
+    let pieces: Vec<String> = split(&columns).into_iter().map(piece).collect();
+    caption + &pieces.join("\n").replace('\u{a0}', " ")
+}
+
+/// What a column needs, in columns of the terminal.
+struct Shape {
+    head: String,
+    /// So that no word is broken, and no figure.
+    least: usize,
+    /// So that nothing is broken.
+    most: usize,
+    kind: Kind,
+}
+
+impl Shape {
+    fn of(table: &Table, column: usize, cells: &[Vec<String>]) -> Self {
+        let width = textwrap::core::display_width;
+        let longest = |text: &str| text.split(' ').map(width).max().unwrap_or(0);
+        let most_of = |of: &dyn Fn(&str) -> usize| cells.iter().map(|row| of(&row[column])).max().unwrap_or(0);
+        let (head, kind) = (printable(&table.heads[column]).replace(" %", "\u{a0}%"), table.kind(column));
+        let content = most_of(&width);
+        let least = if kind == Kind::Text { most_of(&longest) } else { content };
+        let least = least.max(longest(&head)).min(WIDTH - INDENT - GAP - FIRST.start());
+        Shape { least, most: content.max(width(&head)), kind, head }
+    }
+
+    /// Where the table does not fit as it is.
+    fn usual(&self) -> usize {
+        if self.kind == Kind::Text { self.least.max(self.most.min(WORDS)) } else { self.least }
+    }
+}
+
+/// Which columns stand together, and how wide the first is, with which all begin: as few pieces as can be, then as
+/// wide a first; and no piece of a single column more, if that can be.
+fn split(columns: &[Shape]) -> Vec<(usize, Vec<usize>)> {
+    let room = WIDTH - INDENT;
+    let Some(head) = columns.first() else { return vec![] };
+    if columns.iter().map(|column| column.most + GAP).sum::<usize>() <= room + GAP {
+        return vec![(head.most, (0..columns.len()).collect())];
+    }
+    let with = |first: usize, room: usize| {
+        let mut pieces = vec![(first, vec![0])];
+        let mut used = first;
+        for (i, column) in columns.iter().enumerate().skip(1) {
+            used += GAP + column.usual();
+            if used > room && pieces.last().is_some_and(|piece| piece.1.len() > 1) {
+                pieces.push((first, vec![0]));
+                used = first + GAP + column.usual();
+            }
+            pieces.last_mut().into_iter().for_each(|piece| piece.1.push(i));
+        }
+        pieces
+    };
+    let widest = head.most.min(*FIRST.end());
+    let firsts = (head.least.max(*FIRST.start()).min(widest)..=widest).rev();
+    let Some(few) = firsts.map(|first| with(first, room)).min_by_key(Vec::len) else { return vec![] };
+    let whole = |pieces: &Vec<(usize, Vec<usize>)>| pieces.iter().all(|piece| piece.1.len() > 2);
+    let others = (room / 2..=room).rev().map(|room| with(few[0].0, room)).filter(|other| other.len() == few.len());
+    others.into_iter().find(whole).unwrap_or(few)
+}
+
+/// The room that a piece leaves goes to the first column, then to whatever else would be broken.
+fn widths(columns: &[Shape], first: usize, piece: &[usize]) -> Vec<usize> {
+    let mut widths: Vec<usize> = piece.iter().map(|&i| columns[i].usual()).collect();
+    widths[0] = first;
+    let mut left = (WIDTH - INDENT + GAP).saturating_sub(widths.iter().map(|width| width + GAP).sum());
+    for (width, &i) in widths.iter_mut().zip(piece) {
+        let more = columns[i].most.saturating_sub(*width).min(left);
+        *width += more;
+        left -= more;
+    }
+    widths
+}
+
+/// A line each: a file's name is as long as it is, and other programs may look for it.
+pub fn problems(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| printable(&problem.to_string()) + "\n").collect()
+}
+
+/// What `wattmul validate` prints.
+pub fn validation(validation: &Validation) -> String {
+    let Validation { files, good, problems: found } = validation;
+    problems(found) + &format!("{}: {good} good, {} not\n", counted(*files, "record"), files - good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::page::{code, figures, number, text};
+
+    #[test]
+    fn a_table_that_does_not_fit_is_several_that_begin_alike_and_no_word_is_broken() {
+        let row = |name: &str| -> Vec<Cell> {
+            let sure = figures("1.482 … 1.485");
+            let verdict = "unverified-sensor, power-capped".into();
+            vec![
+                name.into(),
+                number(Some(1.484), |of| of.to_string()),
+                sure,
+                verdict,
+                "NVML energy counter".into(),
+                "1".into(),
+            ]
+        };
+        let heads = ["GPU", "energy ratio", "95 % interval", "verdict", "sensor", "a heading of words"];
+        let painted =
+            table(&Table::new("", "", heads, ["NVIDIA A100-PCIE-40GB at 1410 MHz", "\u{1b}[31mMI210"].map(row)));
+        insta::assert_snapshot!(painted, @"
+          GPU                              energy  95 % interval  verdict
+                                            ratio
+          NVIDIA A100-PCIE-40GB at 1410     1.484  1.482 … 1.485  unverified-sensor,
+          MHz                                                     power-capped
+          [31mMI210                         1.484  1.482 … 1.485  unverified-sensor,
+                                                                  power-capped
+
+          GPU                                sensor               a heading of words
+          NVIDIA A100-PCIE-40GB at 1410 MHz  NVML energy counter  1
+          [31mMI210                          NVML energy counter  1
+        ");
+    }
+
+    #[test]
+    fn what_is_copied_is_whole_and_the_rest_is_wrapped() {
+        let file = "a file of a name with spaces that is longer than any terminal would be, and then some more.json";
+        let painted = blocks(&[
+            Block::List(vec![text![code(file), ": is no good"]]),
+            Block::Facts(vec![("power", "no sensor ".repeat(9).into()), ("a year", text!["\u{7}+800 kWh"])]),
+        ]);
+        insta::assert_snapshot!(painted, @"
+          - a file of a name with spaces that is longer than any terminal would be, and then some more.json:
+            is no good
+
+          power   no sensor no sensor no sensor no sensor no sensor no sensor no sensor
+                  no sensor no sensor
+          a year  +800 kWh
+        ");
     }
 }

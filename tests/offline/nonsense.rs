@@ -12,7 +12,7 @@ use wattmul::analysis::overview::Run;
 use wattmul::analysis::{compare, overview};
 use wattmul::archive::validate;
 use wattmul::record::Record;
-use wattmul::report::{csv, table};
+use wattmul::report::{content, csv, terminal};
 use wattmul::run::PlanOptions;
 use wattmul::simulate::Simulation;
 
@@ -88,12 +88,12 @@ fn digest(text: &[u8], base: &Record) {
     let Ok(record) = wattmul::record::read::parse(text) else { return };
     let path = Path::new("nonsense.json");
     let problems = validate::problems(path, &record, text, validate::Depth::Quick);
-    let _ = table::problems(&problems);
+    let _ = terminal::problems(&problems);
     if problems.iter().all(|problem| problem.what.starts_with("the name")) {
         let _ = compare::of(&record, base);
         let _ = compare::cautions(&record, base);
         let overview = overview::arrange(vec![Run { path: path.into(), record }], true, problems);
-        let _ = table::overview(&overview);
+        terminal::write(content::report(&overview, true), &mut Vec::new()).unwrap();
         csv::write(&overview, &mut Vec::new()).unwrap();
     }
 }

@@ -1,6 +1,7 @@
-//! A dot plot as Cleveland has it: points on a row of their own each, with the figures beside them.
+//! A dot plot as Cleveland has it: points on a row of their own each, with their figures.
 
-use super::canvas::{Axis, Drawn, Ink, Layout, Pen, Plot, SMALL, Shape, Sheet, Side, draw};
+use super::axis::Axis;
+use super::canvas::{Ink, Layout, Pen, Plot, SMALL, Shape, Sheet, Side, draw};
 
 /// By which a column of figures is narrower on a phone.
 pub const NARROWER: f64 = 0.85;
@@ -8,7 +9,8 @@ pub const NARROWER: f64 = 0.85;
 const NAME: Pen = Pen::new(Ink::Text, 13.0);
 const FIGURE: Pen = Pen::bold(Ink::Text, 13.0);
 
-/// Points on a row of their own each, with the figures beside them: a dot plot as Cleveland has it.
+/// Points on a row of their own each, with their figures: a dot plot as Cleveland has it.
+#[derive(Default)]
 pub struct Rows {
     pub title: String,
     pub description: String,
@@ -18,7 +20,7 @@ pub struct Rows {
     pub from_zero: bool,
     /// Values that are marked from top to bottom, and what they are.
     pub marks: Vec<(f64, String)>,
-    /// The figures beside a row: heading, ink, and width of the column.
+    /// The figures of a row: heading, ink, and width of the column.
     pub columns: Vec<(String, Ink, f64)>,
     pub rows: Vec<DotRow>,
 }
@@ -34,8 +36,11 @@ pub struct DotRow {
 }
 
 impl Rows {
-    /// Draws them.
+    /// Draws them. None where there are none.
     pub fn draw(&self, layout: Layout) -> Option<Plot> {
+        if self.rows.is_empty() {
+            return None;
+        }
         let values = || {
             let of_rows = self.rows.iter().flat_map(|row| {
                 row.points.iter().map(|point| point.0).chain(row.span.into_iter().flat_map(|span| [span.0, span.1]))
@@ -53,7 +58,7 @@ impl Rows {
         let axis = if self.from_zero { Axis::from_zero(values(), pixels) } else { Axis::around(values(), pixels) }?;
 
         let mark_lines = self.mark_lines(&axis, width);
-        // The headings of the columns stand beside the marks where there is room for both, else above them.
+        // The headings of the columns stand in the marks' line where there is room for both, else above them.
         let headings = 16.0;
         let top = headings + 16.0 * mark_lines.iter().map(|line| line.2 + 1).max().unwrap_or(0) as f64 + 8.0;
         let step = |row: &DotRow| match (layout, &row.note) {
@@ -62,45 +67,39 @@ impl Rows {
             (Layout::Narrow, Some(_)) => 58.0,
         };
         let bottom = top + self.rows.iter().map(step).sum::<f64>();
-        draw((width, bottom + 42.0), &self.title, &self.description, |sheet| {
+        Some(draw((width, bottom + 42.0), &self.title, &self.description, |sheet| {
             let ticks = axis.ticks(if narrow { 5 } else { 8 });
             // Where names stand in the way, what goes through is drawn row by row.
-            let through = |x: f64, ink: Ink, width: f64| {
-                let mut y = top;
+            let through = |sheet: &mut Sheet, x: f64, ink: Ink, width: f64| {
                 if !narrow {
                     return sheet.line((x, top), (x, bottom), ink, width);
                 }
-                self.rows.iter().try_for_each(|row| {
+                let mut y = top;
+                for row in &self.rows {
                     y += step(row);
-                    sheet.line((x, y - 24.0), (x, y - 2.0), ink, width)
-                })
+                    sheet.line((x, y - 24.0), (x, y - 2.0), ink, width);
+                }
             };
             for (x, text) in &ticks {
-                through(*x, Ink::Grid, 1.0)?;
-                sheet.label(*x, bottom + 13.0, width, SMALL, text)?;
+                through(sheet, *x, Ink::Grid, 1.0);
+                sheet.label(*x, bottom + 13.0, width, SMALL, text);
             }
             // A long title may reach under the names, but not beyond the sheet.
             let title = SMALL.fitted(&self.axis, width);
-            sheet.label((pixels.0 + pixels.1) / 2.0, bottom + 31.0, width, SMALL, &title)?;
+            sheet.label((pixels.0 + pixels.1) / 2.0, bottom + 31.0, width, SMALL, &title);
             for (mark, (middle, text, level)) in self.marks.iter().zip(&mark_lines) {
                 let y = headings + 8.0 + 16.0 * *level as f64;
                 let x = axis.at(mark.0);
-                sheet.line((x, y + 9.0), (x, top), Ink::Muted, 1.2)?;
-                through(x, Ink::Muted, 1.2)?;
-                sheet.text(*middle, y, Side::Middle, SMALL, text)?;
+                sheet.line((x, y + 9.0), (x, top), Ink::Muted, 1.2);
+                through(sheet, x, Ink::Muted, 1.2);
+                sheet.text(*middle, y, Side::Middle, SMALL, text);
             }
-            let columns = |each: &dyn Fn(usize, f64) -> Drawn| {
-                let mut right = width - 2.0;
-                self.columns.iter().enumerate().rev().try_for_each(|(i, column)| {
-                    each(i, right)?;
-                    right -= column_width(column);
-                    Ok(())
-                })
-            };
-            columns(&|i, x| {
-                let (heading, ink, _) = &self.columns[i];
-                sheet.text(x, 8.0, Side::Left, Pen { ink: *ink, bold: *ink != Ink::Muted, ..SMALL }, heading)
-            })?;
+            // Where each column ends.
+            let after = |i: usize| self.columns[i + 1..].iter().map(column_width).sum::<f64>();
+            let ends: Vec<f64> = (0..self.columns.len()).map(|i| width - 2.0 - after(i)).collect();
+            for ((heading, ink, _), x) in self.columns.iter().zip(&ends) {
+                sheet.text(*x, 8.0, Side::Left, Pen { ink: *ink, bold: *ink != Ink::Muted, ..SMALL }, heading);
+            }
             let mut end = top;
             for row in &self.rows {
                 let from = end;
@@ -112,21 +111,19 @@ impl Rows {
                     (if narrow { pixels.1 } else { pixels.1 + 6.0 }, y),
                     Ink::Grid,
                     1.0,
-                )?;
-                columns(&|column, x| {
-                    let ink = self.columns[column].1;
+                );
+                for ((&(_, ink, _), x), figure) in self.columns.iter().zip(&ends).zip(&row.figures) {
                     let pen = if ink == Ink::Muted { SMALL } else { Pen { ink, ..FIGURE } };
-                    sheet.text(x, text_y, Side::Left, pen, row.figures.get(column).map_or("", String::as_str))
-                })?;
+                    sheet.text(*x, text_y, Side::Left, pen, figure);
+                }
                 let room = if narrow { width - figures - 12.0 } else { names + 8.0 };
-                row.draw_name(sheet, text_y, room, layout)?;
-                row.draw_points(sheet, &axis, y)?;
+                row.draw_name(sheet, text_y, room, layout);
+                row.draw_points(sheet, &axis, y);
             }
-            Ok(())
-        })
+        }))
     }
 
-    /// The middle, the text and the line of every mark's label: on one line if they fit beside each other.
+    /// The middle, the text and the line of every mark's label: on one line if they fit.
     fn mark_lines(&self, axis: &Axis, width: f64) -> Vec<(f64, String, usize)> {
         let mut from = f64::NEG_INFINITY;
         let mut level = 0;
@@ -142,32 +139,31 @@ impl Rows {
 }
 
 impl DotRow {
-    fn draw_name(&self, sheet: &Sheet, y: f64, room: f64, layout: Layout) -> Drawn {
+    fn draw_name(&self, sheet: &mut Sheet, y: f64, room: f64, layout: Layout) {
         let name = NAME.fitted_name(&self.name, room);
         let Some(note) = &self.note else {
             return sheet.text(0.0, y, Side::Right, NAME, &name);
         };
         let (name_y, note_y) = if layout == Layout::Wide { (y - 7.0, y + 7.5) } else { (y, y + 15.0) };
-        sheet.text(0.0, name_y, Side::Right, NAME, &name)?;
-        sheet.text(0.0, note_y, Side::Right, SMALL, &SMALL.fitted(note, room))
+        sheet.text(0.0, name_y, Side::Right, NAME, &name);
+        sheet.text(0.0, note_y, Side::Right, SMALL, &SMALL.fitted(note, room));
     }
 
-    fn draw_points(&self, sheet: &Sheet, axis: &Axis, y: f64) -> Drawn {
+    fn draw_points(&self, sheet: &mut Sheet, axis: &Axis, y: f64) {
         if let Some((low, high)) = self.span {
             let (low, high) = (axis.at(low), axis.at(high));
-            sheet.line((low, y), (high, y), Ink::Muted, 2.0)?;
+            sheet.line((low, y), (high, y), Ink::Muted, 2.0);
             // An interval that its point hides needs no ends.
             if self.points.len() == 1 && high - low > 12.0 {
                 for x in [low, high] {
-                    sheet.line((x, y - 4.0), (x, y + 4.0), Ink::Muted, 2.0)?;
+                    sheet.line((x, y - 4.0), (x, y + 4.0), Ink::Muted, 2.0);
                 }
             }
         }
         for &(value, shape, ink) in &self.points {
             if value.is_finite() {
-                sheet.point(axis.at(value), y, shape, ink)?;
+                sheet.point(axis.at(value), y, shape, ink);
             }
         }
-        Ok(())
     }
 }

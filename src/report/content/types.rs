@@ -1,16 +1,17 @@
 //! What a joule does in each type, GPU by GPU.
 
-use super::units::{or_na, plain};
-use super::view;
 use crate::analysis::overview::{Overview, Run};
 use crate::operands::{Dtype, Init};
 use crate::record::Scope;
+use crate::report::lines;
+use crate::report::page::{Block, Cell, Table, figures};
+use crate::report::units::{or_na, plain};
 
 /// The title, in every format.
 pub const TITLE: &str = "GFLOP/J by GPU and type";
 /// What its cells are.
-pub const NOTE: &str = "On zeros → on Gaussian numbers, or on the reference → on the last init where these two were not both \
-                        measured; of i8, GOP/J. The newest run of each GPU and type.";
+pub const NOTE: &str = "On zeros → on Gaussian numbers, or on the reference → on the last init where these two were \
+                        not both measured; of i8, GOP/J. The newest run of each GPU and type.";
 
 /// A GPU whose watts are of one scope, and in each of [`Dtype::ALL`] the efficiency of the reference and of the init.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,21 @@ pub struct Row {
     pub gpu: String,
     pub scope: Scope,
     pub cells: [Option<(f64, f64)>; Dtype::ALL.len()],
+}
+
+/// The table, where there is one.
+pub(super) fn section<'a>(overview: &Overview, simulated: bool) -> Vec<Block<'a>> {
+    let rows = rows(overview, simulated);
+    if rows.is_empty() {
+        return vec![];
+    }
+    let row = |Row { gpu, scope, cells }| {
+        let head = [Cell::from(gpu), scope.to_string().into()];
+        head.into_iter().chain(cells.map(|both| figures(cell(both)))).collect()
+    };
+    let id = if simulated { "simulated-types" } else { "measured-types" };
+    let heads = ["GPU", "scope"].into_iter().chain(Dtype::ALL.map(Dtype::name));
+    vec![Block::heading(3, TITLE), Block::Table(Table::new(id, NOTE, heads, rows.into_iter().map(row)))]
 }
 
 /// "82.37 → 55.71"
@@ -35,7 +51,7 @@ pub fn rows(overview: &Overview, simulated: bool) -> Vec<Row> {
             continue;
         }
         let Some(scope) = run.record.scope() else { continue };
-        let gpu = view::gpu(&run.record);
+        let gpu = lines::gpu(&run.record);
         let row = match rows.iter().position(|row| row.gpu == gpu && row.scope == scope) {
             Some(known) => &mut rows[known],
             None => {

@@ -1,6 +1,7 @@
-//! The course of a run: power, clock and temperature over time.
+//! The timeline of a run: power, clock and temperature.
 
-use super::canvas::{Axis, Drawn, Ink, Layout, Pen, Plot, SMALL, Sheet, Side, draw, push_apart};
+use super::axis::{Axis, push_apart};
+use super::canvas::{Ink, Layout, Pen, Plot, SMALL, Sheet, Side, draw};
 use crate::operands::Init;
 use crate::record::text::printable;
 use crate::record::{Record, Trace};
@@ -18,42 +19,31 @@ struct Panel {
     label: &'static str,
     height: f64,
     from_zero: bool,
-    points: Vec<Option<(f64, f64)>>,
+    /// By time; None where the sensor was silent.
+    points: Vec<(f64, Option<f64>)>,
 }
 
-/// Power, clock and temperature during a run, coloured by init. The record is a whole one, with its trace.
-pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
-    let trace = &record.trace;
+impl Panel {
+    fn values(&self) -> impl Iterator<Item = f64> {
+        self.points.iter().filter_map(|point| point.1)
+    }
+}
+
+/// Power, clock and temperature of a run over time, coloured by init. The record is a whole one, with its trace.
+pub(crate) fn run(record: &Record, layout: Layout) -> Option<Plot> {
     let narrow = layout == Layout::Narrow;
-    let column = |values: &[Option<f64>]| -> Vec<Option<(f64, f64)>> {
-        trace.t_s.iter().zip(values).map(|(&t_s, &value)| Some((t_s, value?))).collect()
-    };
-    let polled = column(&trace.power_w);
-    let (label, power) = if polled.iter().any(Option::is_some) {
-        ("power, W", polled)
-    } else {
-        ("power, W, from the counter", power_of_counter(trace))
-    };
-    let panel = |label, height, from_zero, points| Panel { label, height, from_zero, points };
-    let panels: Vec<Panel> = [
-        panel(label, if narrow { 150.0 } else { 190.0 }, true, power),
-        panel("clock, MHz", 64.0, false, column(&trace.clock_mhz)),
-        panel("temperature, °C", 64.0, false, column(&trace.temperature_c)),
-    ]
-    .into_iter()
-    .filter(|panel| panel.points.iter().flatten().count() >= 2)
-    .collect();
+    let panels = panels(record, narrow);
     if panels.is_empty() {
         return None;
     }
     let width = layout.width();
     let pixels = (44.0, width - 8.0);
-    let end_s = trace.t_s.last().copied().unwrap_or(0.0);
+    let end_s = record.trace.t_s.last().copied().unwrap_or(0.0);
     let time = Axis::from_zero([end_s], pixels)?;
     let stretches = stretches(record);
 
     // A limit that the board does not come near says nothing.
-    let highest = panels[0].points.iter().flatten().map(|point| point.1).max_by(f64::total_cmp).unwrap_or(0.0);
+    let highest = panels[0].values().max_by(f64::total_cmp).unwrap_or(0.0);
     let limit_w = record.source.as_ref().and_then(|source| source.power_limit_w);
     let limit_w = limit_w.filter(|limit_w| (0.9 * highest..1.15 * highest).contains(limit_w));
 
@@ -62,66 +52,89 @@ pub fn run(record: &Record, layout: Layout) -> Option<Plot> {
     let bottom = TOP + panels.iter().map(|panel| panel.height + GAP).sum::<f64>();
     let name = printable(&record.adapter.name);
     let inits: Vec<String> = record.plan.inits.iter().map(ToString::to_string).collect();
-    let title = format!("RunInfo of a run on {name}");
+    let title = format!("Timeline of a run on {name}");
     let shown: Vec<&str> = panels.iter().map(|panel| panel.label).collect();
     let description = format!(
         "Over {end_s:.0} seconds: {}. Coloured within the windows of {}, grey outside of them.",
         shown.join("; "),
         inits.join(", ")
     );
-    draw((width, bottom + 30.0), &title, &description, |sheet| {
+    Some(draw((width, bottom + 30.0), &title, &description, |sheet| {
         for stretch in &stretches {
             if let Some(init) = stretch.init {
                 let (from, to) = (time.at(stretch.from_s), time.at(stretch.to_s));
-                sheet.band((from, TOP), (to, bottom - GAP + 6.0), Ink::of(init), 0.09)?;
+                sheet.band((from, TOP), (to, bottom - GAP + 6.0), Ink::of(init), 0.09);
             }
         }
-        label_stretches(sheet, record, &stretches, &time, pixels)?;
+        label_stretches(sheet, record, &stretches, &time, pixels);
         for (x, text) in time.ticks(if narrow { 5 } else { 10 }) {
-            sheet.line((x, bottom - GAP + 6.0), (x, bottom - GAP + 10.0), Ink::Muted, 1.0)?;
-            sheet.label(x, bottom - GAP + 19.0, width, SMALL, &text)?;
+            sheet.line((x, bottom - GAP + 6.0), (x, bottom - GAP + 10.0), Ink::Muted, 1.0);
+            sheet.label(x, bottom - GAP + 19.0, width, SMALL, &text);
         }
-        sheet.text(pixels.1, bottom - GAP + 36.0, Side::Left, SMALL, "seconds since the start")?;
+        sheet.text(pixels.1, bottom - GAP + 36.0, Side::Left, SMALL, "seconds since the start");
         let mut top = TOP;
         for panel in &panels {
             let bounds = (top + panel.height, top + 20.0);
             top += panel.height + GAP;
             let limit_w = limit_w.filter(|_| panel.from_zero);
-            let values = panel.points.iter().flatten().map(|point| point.1).chain(limit_w);
+            let values = panel.values().chain(limit_w);
             let Some(axis) =
                 (if panel.from_zero { Axis::from_zero(values, bounds) } else { Axis::around(values, bounds) })
             else {
                 continue;
             };
             for (y, text) in axis.ticks(if panel.from_zero { 5 } else { 3 }) {
-                sheet.line((pixels.0, y), (pixels.1, y), Ink::Grid, 1.0)?;
-                sheet.text(pixels.0 - 6.0, y, Side::Left, SMALL, &text)?;
+                sheet.line((pixels.0, y), (pixels.1, y), Ink::Grid, 1.0);
+                sheet.text(pixels.0 - 6.0, y, Side::Left, SMALL, &text);
             }
-            sheet.text(0.0, bounds.1 - 12.0, Side::Right, Pen { ink: Ink::Text, ..SMALL }, panel.label)?;
+            sheet.text(0.0, bounds.1 - 12.0, Side::Right, Pen { ink: Ink::Text, ..SMALL }, panel.label);
             if let Some(limit_w) = limit_w {
                 let y = axis.at(limit_w);
-                sheet.line((pixels.0, y), (pixels.1, y), Ink::Muted, 1.0)?;
+                sheet.line((pixels.0, y), (pixels.1, y), Ink::Muted, 1.0);
                 let text = format!("limit {limit_w:.0} W");
-                sheet.text(pixels.1, y - 8.0, Side::Left, SMALL, &text)?;
+                sheet.text(pixels.1, y - 8.0, Side::Left, SMALL, &text);
             }
-            for Piece { init, places } in pieces(&panel.points, &stretches, &time, &axis) {
-                let (ink, thick) = init.map_or((Ink::Muted, 1.0), |init| (Ink::of(init), 1.5));
-                sheet.path(&places, ink, thick)?;
+            for stretch in &stretches {
+                let (ink, thick) = stretch.init.map_or((Ink::Muted, 1.0), |init| (Ink::of(init), 1.5));
+                let paths = paths(&panel.points, stretch, &time, &axis);
+                paths.iter().for_each(|path| sheet.path(path, ink, thick));
             }
         }
-        Ok(())
-    })
+    }))
+}
+
+/// Is there anything to draw?
+pub(crate) fn has_something(record: &Record) -> bool {
+    !panels(record, false).is_empty()
+}
+
+fn panels(record: &Record, narrow: bool) -> Vec<Panel> {
+    let trace = &record.trace;
+    let column = |values: &[Option<f64>]| trace.t_s.iter().copied().zip(values.iter().copied()).collect::<Vec<_>>();
+    let (label, power) = match trace.power_w.iter().any(Option::is_some) {
+        true => ("power, W", column(&trace.power_w)),
+        false => ("power, W, from the counter", power_of_counter(trace)),
+    };
+    let panel = |label, height, from_zero, points| Panel { label, height, from_zero, points };
+    [
+        panel(label, if narrow { 150.0 } else { 190.0 }, true, power),
+        panel("clock, MHz", 64.0, false, column(&trace.clock_mhz)),
+        panel("temperature, °C", 64.0, false, column(&trace.temperature_c)),
+    ]
+    .into_iter()
+    .filter(|panel| panel.values().count() >= 2)
+    .collect()
 }
 
 /// A sensor that only counts has been drawing so much since it last moved.
-fn power_of_counter(trace: &Trace) -> Vec<Option<(f64, f64)>> {
+fn power_of_counter(trace: &Trace) -> Vec<(f64, Option<f64>)> {
     let counted: Vec<(f64, f64)> =
         trace.t_s.iter().zip(&trace.energy_j).filter_map(|(&t_s, &energy_j)| Some((t_s, energy_j?))).collect();
     let between = |pair: &[(f64, f64)]| {
         let [(from_s, from_j), (to_s, to_j)] = [pair[0], pair[1]];
         let watts = (to_j - from_j) / (to_s - from_s);
         // A step back is no power.
-        (watts.is_finite() && watts >= 0.0).then_some(((from_s + to_s) / 2.0, watts))
+        ((from_s + to_s) / 2.0, Some(watts).filter(|watts| watts.is_finite() && *watts >= 0.0))
     };
     counted.windows(2).map(between).collect()
 }
@@ -153,7 +166,7 @@ fn stretches(record: &Record) -> Vec<Stretch> {
 const MOST_NAMED: usize = 3;
 
 /// Names above the first window of each init, and above idle and warm-up where they fit.
-fn label_stretches(sheet: &Sheet, record: &Record, stretches: &[Stretch], time: &Axis, pixels: (f64, f64)) -> Drawn {
+fn label_stretches(sheet: &mut Sheet, record: &Record, stretches: &[Stretch], time: &Axis, pixels: (f64, f64)) {
     let middle = |from_s: f64, to_s: f64| (time.at(from_s) + time.at(to_s)) / 2.0;
     let mut labels: Vec<(f64, String, Pen)> = vec![];
     // The windows of many are narrower than their names.
@@ -177,58 +190,28 @@ fn label_stretches(sheet: &Sheet, record: &Record, stretches: &[Stretch], time: 
     let mut places: Vec<(f64, f64)> = labels.iter().map(|(x, text, pen)| (*x, pen.width(text))).collect();
     push_apart(&mut places, pixels, 6.0);
     for ((x, _), (_, text, pen)) in places.into_iter().zip(labels) {
-        sheet.text(x, 10.0, Side::Middle, pen, &text)?;
+        sheet.text(x, 10.0, Side::Middle, pen, &text);
     }
-    Ok(())
 }
 
-/// A piece of a panel's line, of one colour.
-#[derive(Clone, Debug, PartialEq)]
-struct Piece {
-    init: Option<Init>,
-    places: Vec<(f64, f64)>,
-}
-
-/// The line through the points, cut where it changes its colour and where the sensor was silent, and thinned out to what can
-/// be seen.
-fn pieces(points: &[Option<(f64, f64)>], stretches: &[Stretch], time: &Axis, axis: &Axis) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = vec![];
-    let mut joins = false;
-    let mut stretch = 0;
-    for point in points {
-        let Some((t_s, value)) = *point else {
-            joins = false;
-            continue;
-        };
-        if !(time.shows(t_s) && value.abs() < 1e9) {
-            continue;
-        }
-        let before = stretch;
-        while stretch + 1 < stretches.len() && t_s >= stretches[stretch].to_s {
-            stretch += 1;
-        }
-        let init = stretches[stretch].init;
-        let place = (time.at(t_s), axis.at(value));
-        match pieces.last_mut().filter(|_| joins) {
-            Some(piece) if stretch == before => piece.places.push(place),
-            Some(piece) => {
-                // What leads from a window to the next is neither's.
-                let from = piece.places.last().copied().filter(|_| init.is_none());
-                if piece.init.is_none() {
-                    piece.places.push(place);
-                }
-                pieces.push(Piece { init, places: from.into_iter().chain([place]).collect() });
-            }
-            None => pieces.push(Piece { init, places: vec![place] }),
-        }
-        joins = true;
+/// The line through the points of a stretch, cut where the sensor was silent, and thinned out to what can be seen.
+fn paths(points: &[(f64, Option<f64>)], stretch: &Stretch, time: &Axis, axis: &Axis) -> Vec<Vec<(f64, f64)>> {
+    let [mut from, mut to] = [stretch.from_s, stretch.to_s].map(|at_s| points.partition_point(|point| point.0 < at_s));
+    if stretch.init.is_none() {
+        // What leads from a window to the next is neither's.
+        (from, to) = (from.saturating_sub(1), (to + 1).min(points.len()));
     }
-    pieces.iter_mut().for_each(|piece| piece.places = thinned(&piece.places));
-    pieces.retain(|piece| piece.places.len() >= 2);
-    pieces
+    let place = |&(t_s, value): &(f64, Option<f64>)| {
+        let value = value.filter(|value| time.shows(t_s) && value.abs() < 1e9)?;
+        Some((time.at(t_s), axis.at(value)))
+    };
+    let places: Vec<Option<(f64, f64)>> = points[from.min(to)..to].iter().map(place).collect();
+    let path = |places: &[Option<(f64, f64)>]| thinned(&places.iter().flatten().copied().collect::<Vec<_>>());
+    places.split(Option::is_none).map(path).filter(|path| path.len() >= 2).collect()
 }
 
-/// Of all points within a few pixels' width, the least and the greatest, in their order; and of a level stretch, its ends.
+/// Of all points within a few pixels' width, the least and the greatest, in their order; and of a level stretch, its
+/// ends.
 fn thinned(path: &[(f64, f64)]) -> Vec<(f64, f64)> {
     const PIXELS: f64 = 2.5;
     let mut kept: Vec<(f64, f64)> = vec![];
@@ -256,8 +239,8 @@ fn thinned(path: &[(f64, f64)]) -> Vec<(f64, f64)> {
 mod tests {
     use super::*;
     use crate::record::Truth;
-    use crate::run::{PlanOptions, simulated};
-
+    use crate::run::PlanOptions;
+    use crate::run::simulated;
     use crate::simulate::{MODELS, Simulation};
 
     fn record(model: usize) -> Record {
@@ -279,14 +262,16 @@ mod tests {
         let stretch = |from_s, to_s, init| Stretch { from_s, to_s, init };
         let stretches =
             [stretch(0.0, 10.0, None), stretch(10.0, 20.0, Some(Init::Zeros)), stretch(20.0, f64::INFINITY, None)];
-        let points: Vec<Option<(f64, f64)>> =
-            (0..8).map(|i| (i != 2).then(|| (5.0 * f64::from(i), [50.0, 60.0][i as usize % 2]))).collect();
+        let points: Vec<(f64, Option<f64>)> =
+            (0..8).map(|i| (5.0 * f64::from(i), (i != 2).then_some([50.0, 60.0][i as usize % 2]))).collect();
         let time = Axis::from_zero([100.0], (0.0, 1040.0)).unwrap();
-        let pieces = pieces(&points, &stretches, &time, &Axis::from_zero([100.0], (104.0, 0.0)).unwrap());
-        let found: Vec<(Option<Init>, Vec<f64>)> = pieces
-            .into_iter()
-            .map(|piece| (piece.init, piece.places.into_iter().map(|place| (place.0 / 10.0).round()).collect()))
-            .collect();
+        let axis = Axis::from_zero([100.0], (104.0, 0.0)).unwrap();
+        let of = |stretch: &Stretch| {
+            let paths = paths(&points, stretch, &time, &axis);
+            let seconds = |path: Vec<(f64, f64)>| path.into_iter().map(|place| (place.0 / 10.0).round()).collect();
+            paths.into_iter().map(|path| (stretch.init, seconds(path))).collect::<Vec<(_, Vec<f64>)>>()
+        };
+        let found: Vec<_> = stretches.iter().flat_map(of).collect();
         // 10 s is missing: its window's line, of one point, is none.
         assert_eq!(found, [(None, vec![0.0, 5.0]), (None, vec![15.0, 20.0, 25.0, 30.0, 35.0])]);
     }
@@ -300,11 +285,11 @@ mod tests {
             temperature_c: vec![None; 4],
             clock_mhz: vec![None; 4],
         };
-        assert_eq!(power_of_counter(&trace), [Some((1.0, 10.0)), None, Some((5.0, 10.0))]);
+        assert_eq!(power_of_counter(&trace), [(1.0, Some(10.0)), (3.0, None), (5.0, Some(10.0))]);
     }
 
     #[test]
-    fn the_course_of_a_run_is_light_and_names_what_it_shows() {
+    fn the_timeline_of_a_run_is_light_and_names_what_it_shows() {
         for (number, model) in MODELS.iter().enumerate() {
             let svg = run(&record(number), Layout::Wide).unwrap().inline();
             assert!(svg.len() < 25_000, "{}: {} bytes", model.name, svg.len());
