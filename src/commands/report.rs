@@ -21,7 +21,7 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     }
     let paint = |output: &mut dyn Write, folder: &Path| -> anyhow::Result<()> {
         match args.format {
-            Format::Terminal => terminal::write(content::report(&overview, args.details), output)?,
+            Format::Terminal => terminal::write(content::report(&overview, args.details), args.details, output)?,
             Format::Csv => csv::write(&overview, output)?,
             Format::Html => html::write(content::report(&overview, true), output)?,
             Format::Markdown => {

@@ -18,6 +18,8 @@ pub struct Part<'a> {
     pub id: &'static str,
     pub title: &'static str,
     pub sections: Sections<'a>,
+    /// It says how to read the rest, the same whatever the records: a terminal shows it when asked.
+    pub guide: bool,
 }
 
 /// Some blocks at a time.

@@ -18,18 +18,23 @@ const FIRST: std::ops::RangeInclusive<usize> = 14..=30;
 /// Another column of words takes no more there, unless one of its words does.
 const WORDS: usize = 22;
 
-/// Writes a page.
+/// Writes a page; its guide, which is the same for all records, only with `details`.
 ///
 /// # Errors
 /// Only those of `out`.
-pub fn write(page: Page, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(page: Page, details: bool, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{}\n{}", page.title, blocks(&page.introduction))?;
-    for part in page.parts {
+    let (shown, folded): (Vec<_>, Vec<_>) = page.parts.into_iter().partition(|part| details || !part.guide);
+    for part in shown {
         write!(out, "\n\n{}\n{}\n", part.title, "─".repeat(part.title.chars().count()))?;
         for (i, section) in part.sections.enumerate() {
             let text = blocks(&section);
             write!(out, "{}{text}", if i > 0 && !text.is_empty() { "\n" } else { "" })?;
         }
+    }
+    let titles: Vec<&str> = folded.iter().map(|part| part.title).collect();
+    if !titles.is_empty() {
+        write!(out, "\n{}", wrapped(&format!("Also with --details: {}.", titles.join("; ")), "  ", "  "))?;
     }
     Ok(())
 }

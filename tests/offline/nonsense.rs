@@ -93,7 +93,7 @@ fn digest(text: &[u8], base: &Record) {
         let _ = compare::of(&record, base);
         let _ = compare::cautions(&record, base);
         let overview = overview::arrange(vec![Run { path: path.into(), record }], true, problems);
-        terminal::write(content::report(&overview, true), &mut Vec::new()).unwrap();
+        terminal::write(content::report(&overview, true), true, &mut Vec::new()).unwrap();
         csv::write(&overview, &mut Vec::new()).unwrap();
     }
 }

@@ -23,20 +23,22 @@ use std::path::PathBuf;
 
 /// So many runs are read and drawn at once.
 const CHUNK: usize = 64;
+/// The parts that are the same for all records.
+const GUIDE: [&str; 3] = ["reading", "published", "contributing"];
 /// So many files that are no good are named.
 const MOST_PROBLEMS: usize = 50;
 
 /// The report of many records; `details`: with every run's facts and windows.
 pub fn report(overview: &Overview, details: bool) -> Page<'_> {
-    let part = |id, title, sections| Some(Part { id, title, sections });
+    let part = |id, title, sections| Some(Part { id, title, sections, guide: GUIDE.contains(&id) });
     let LeftOut { superseded, invalid } = overview.left_out;
     let parts = [
         part("measured", "Measured", results(overview, false)).filter(|_| !runs(overview, false).is_empty()),
-        part("reading", "How to read it", Box::new(once_with(guide::reading))),
-        part("published", published::TITLE, Box::new(once_with(guide::published))),
         part("simulated", "Simulated", results(overview, true)).filter(|_| !runs(overview, true).is_empty()),
         part("left-out", "Left out", Box::new(once_with(|| left_out(overview))))
             .filter(|_| superseded + invalid + overview.problems.len() + overview.renamed.len() > 0),
+        part("reading", "How to read it", Box::new(once_with(guide::reading))),
+        part("published", published::TITLE, Box::new(once_with(guide::published))),
         part("runs", "Runs", all_runs(overview, details)).filter(|_| !overview.runs.is_empty()),
         part("contributing", "Contributing: add yours", Box::new(once_with(guide::contributing))),
     ];
