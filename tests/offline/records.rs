@@ -229,7 +229,7 @@ mod bad_input {
             ("no-json.json", "expected"),
             ("wrong-type.json", "plan.rounds: invalid type: string"),
             ("unknown-field.json", "tool.hostname: unknown field"),
-            ("version-7.json", "update wattmul; expected 1; found 7"),
+            ("version-7.json", "update wattmul; expected 2; found 7"),
             ("version-text.json", "schema: invalid type"),
             ("nan.json", "plan.window_s: expected"),
             ("1e999.json", "plan.window_s: number out of range"),
