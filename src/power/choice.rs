@@ -180,7 +180,7 @@ mod tests {
         assert_eq!("rapl".parse(), Ok(SensorChoice::Named(&rapl::INTERFACE, None)));
         for text in ["", "nvml:", "cuda", "auto:0", "none:1"] {
             assert!(
-                text.parse::<SensorChoice>().unwrap_err().contains("nvml, rocm-smi, hwmon, apple, rapl"),
+                text.parse::<SensorChoice>().unwrap_err().contains("nvml, rocm-smi, hwmon, jetson, apple, rapl"),
                 "{text}"
             );
         }

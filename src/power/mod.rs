@@ -30,6 +30,7 @@ interfaces! {
     nvml,
     rocm_smi,
     hwmon,
+    jetson,
     apple,
     rapl,
 }
