@@ -8,6 +8,7 @@ use super::intel_gt::Graphics;
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
 use crate::host::finding::{Finding, note};
 use crate::host::intel;
+use crate::host::sysfs;
 use crate::host::sysfs::{NumberFile, SYS, entries, pci_address, pci_device, read_number, read_text};
 use crate::host::visible::ListedGpu;
 use crate::protocol::{PowerError, Reading};
@@ -123,8 +124,13 @@ fn folders(sys: &Path) -> Vec<(PciAddress, PathBuf)> {
     folders
 }
 
+/// The driver's name: hwmon's own, or, where that cannot be read now, that of the device's driver.
 fn driver(folder: &Path) -> String {
-    read_text(&folder.join("name")).unwrap_or_default()
+    let of_device = || {
+        let driver = pci_device(folder)?.join("driver").canonicalize().ok()?;
+        sysfs::name(&driver).map(str::to_owned)
+    };
+    read_text(&folder.join("name")).or_else(of_device).unwrap_or_default()
 }
 
 /// What the sensors of a domain measure: 1 is the whole device, 2 its chip.
@@ -498,6 +504,11 @@ mod tests {
         for name in ["power1_average", "temp1_input", "freq1_input"] {
             std::fs::write(folder.join(name), "").unwrap();
         }
+        // Whatever cannot be read now, its driver is known.
+        std::fs::remove_file(folder.join("name")).unwrap();
+        let drivers = sys.path().join("bus/pci/drivers/amdgpu");
+        std::fs::create_dir_all(&drivers).unwrap();
+        std::os::unix::fs::symlink(&drivers, folder.join("../../driver")).unwrap();
         let mut reader = readers(sys.path()).unwrap().remove(0);
         assert_eq!(reader.source().power, Some(PowerKind::Average));
         let error = reader.read().unwrap_err().to_string();

@@ -66,8 +66,8 @@ fn library() -> Result<&'static Library, PowerError> {
     // Without a GPU of AMD's the library would complain on standard error, past any reporting of ours.
     if !has_gpu(Path::new(SYS)) {
         return Err(PowerError::Absent {
-            what: "a GPU with AMD's kernel driver".into(),
-            fix: "load it with `sudo modprobe amdgpu`",
+            what: "a GPU with AMD's kernel driver and its compute part (amdkfd)".into(),
+            fix: "load it with `sudo modprobe amdgpu`; hwmon reads AMD's GPUs without amdkfd",
         });
     }
     let init = call(&smi.rsmi_init, |init| {
@@ -84,10 +84,11 @@ fn library() -> Result<&'static Library, PowerError> {
     Ok(library)
 }
 
-/// Does the kernel drive a GPU of AMD's? The library looks for one in the same files.
+/// Does the kernel drive a GPU of AMD's, for computing too? The library looks for both in the same files.
 fn has_gpu(sys: &Path) -> bool {
     let is_amds = |card: &Path| read_text(&card.join("device/vendor")).is_some_and(|vendor| vendor == "0x1002");
-    entries(&sys.join("class/drm")).iter().any(|card| is_amds(card))
+    let computes = !entries(&sys.join("class/kfd/kfd/topology/nodes")).is_empty();
+    computes && entries(&sys.join("class/drm")).iter().any(|card| is_amds(card))
 }
 
 /// Until ROCm 6.2 a lock in shared memory guards each device. A program that dies while it holds one leaves it to the thread
@@ -729,12 +730,16 @@ mod tests {
     fn without_a_gpu_of_amds_the_library_is_not_asked() {
         let sys = tempfile::tempdir().unwrap();
         assert!(!has_gpu(sys.path()));
+        let nodes = sys.path().join("class/kfd/kfd/topology/nodes");
+        std::fs::create_dir_all(nodes.join("0")).unwrap();
         for (card, vendor, has) in [("card0", "0x8086\n", false), ("card1", "0x1002\n", true)] {
             let device = sys.path().join("class/drm").join(card).join("device");
             std::fs::create_dir_all(&device).unwrap();
             std::fs::write(device.join("vendor"), vendor).unwrap();
             assert_eq!(has_gpu(sys.path()), has, "{card}");
         }
+        std::fs::remove_dir_all(&nodes).unwrap();
+        assert!(!has_gpu(sys.path()), "without amdkfd it starts for no GPU");
     }
 
     fn metrics(revision: u8, status: u64) -> rsmi_gpu_metrics_start_t {
