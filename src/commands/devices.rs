@@ -136,7 +136,7 @@ impl Devices {
             };
         }
         if let Err(error) = &self.adapters {
-            text += &wrapped(&printable(&error.to_string().replace('\n', " ")), "     ", "     ");
+            text += &wrapped(&printable(&error.to_string().replace('\n', "; ")), "     ", "     ");
         }
         text += "sensors\n";
         for sensor in &self.sensors {

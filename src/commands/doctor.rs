@@ -157,7 +157,7 @@ pub fn text(findings: &[Finding]) -> String {
 fn drivers(adapters: &Result<Vec<AdapterInfo>, AdapterError>, sys: &Path) -> Vec<Finding> {
     let infos: &[AdapterInfo] = match adapters {
         Ok(infos) => infos,
-        Err(error) => return vec![bad("driver", error.to_string().replace('\n', " "), "sh setup.sh")],
+        Err(error) => return vec![bad("driver", error.to_string().replace('\n', "; "), "sh setup.sh")],
     };
     let of_adapter = |info: &AdapterInfo| {
         let driver = info.driver.as_deref().unwrap_or("driver n/a (the backend does not tell)");

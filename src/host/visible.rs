@@ -297,9 +297,16 @@ fn given(variables: &Variables, said: Option<Said>, gpus: &[ListedGpu]) -> Resul
         }
         (None, None, _) => return Ok(Given { said: String::new(), addresses: vec![] }),
     };
+    let twice = by.name == CUDA && places.is_empty() && names_twice(by.value);
+    let said = by.text() + if twice { " (a list that names a GPU twice gives none)" } else { "" };
     let silent = || by.wrong("names a GPU that does not answer", "ask for another, or have it reset");
     let addresses: Option<Vec<PciAddress>> = places.into_iter().map(|place| gpus[place].address).collect();
-    Ok(Given { said: by.text(), addresses: addresses.ok_or_else(silent)? })
+    Ok(Given { said, addresses: addresses.ok_or_else(silent)? })
+}
+
+fn names_twice(list: &str) -> bool {
+    let mut seen = BTreeSet::new();
+    !list.split(',').all(|item| seen.insert(item.trim().to_ascii_uppercase()))
 }
 
 fn named(gpu: &ListedGpu) -> String {
@@ -648,6 +655,18 @@ mod tests {
         ] {
             assert_eq!(given(value), expected, "'{value}'");
         }
+    }
+
+    #[test]
+    fn a_list_that_names_a_gpu_twice_says_why_it_gives_none() {
+        let shown = Shown { nvidia: gpus(2), ..Shown::default() };
+        let offered = [info("NVIDIA", Some(1)), info("NVIDIA", Some(2))];
+        let told = |value: &str| {
+            let grant = grant(&variables(&[(CUDA, value)]), &offered, &|vendor| shown.gpus_of(vendor)).unwrap();
+            grant.allowed(&offered).unwrap_err().to_string()
+        };
+        assert!(told("1, 1").contains("CUDA_VISIBLE_DEVICES=1, 1 (a list that names a GPU twice gives none)"));
+        assert!(!told("-1,0").contains("twice"));
     }
 
     #[test]
