@@ -119,6 +119,12 @@ impl Devices {
             if let Some(driver) = &info.driver {
                 let _ = writeln!(text, "     driver {}", printable(driver));
             }
+            let twin = self.infos()[..index]
+                .iter()
+                .position(|other| info.pci_address.is_some() && other.pci_address == info.pci_address);
+            if let Some(first) = twin {
+                let _ = writeln!(text, "     use    the GPU of adapter {first} by another driver; only if named");
+            }
             if let Some(why) = self.standing(info).and_then(|standing| standing.why()) {
                 text += &wrapped(&printable(&why), "     use    ", "            ");
             }
@@ -130,7 +136,7 @@ impl Devices {
             };
         }
         if let Err(error) = &self.adapters {
-            text += &wrapped(&printable(&error.to_string().replace('\n', " ")), "     ", "     ");
+            text += &wrapped(&printable(&error.to_string().replace('\n', "; ")), "     ", "     ");
         }
         text += "sensors\n";
         for sensor in &self.sensors {

@@ -10,7 +10,7 @@ use crate::host::sysfs;
 use crate::host::sysfs::{SYS, entries, read_number, read_text};
 use crate::host::unseen::unseen_gpus;
 use crate::power::INTERFACES;
-use crate::power::reader::{Interface, Serves};
+use crate::power::reader::{Interface, PowerReader, Serves};
 use crate::protocol::PowerError;
 use crate::record::text::printable;
 use crate::record::{AdapterInfo, AdapterType, PciAddress, Source};
@@ -20,13 +20,18 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Looks at this machine and says what it found.
+/// What a script learns of things to fix: the number with which a run ends that is not valid.
+const THINGS_TO_FIX: u8 = 3;
+
+/// Looks at this machine and says what it found. Ends with 3 where there is something to fix.
 ///
 /// # Errors
 /// Standard output is closed.
 pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    write!(std::io::stdout().lock(), "{}", text(&examine(args.backend)))?;
-    Ok(ExitCode::SUCCESS)
+    let findings = merged(examine(args.backend));
+    write!(std::io::stdout().lock(), "{}", text(&findings))?;
+    let bad = findings.iter().any(|finding| finding.state == State::Bad);
+    Ok(if bad { ExitCode::from(THINGS_TO_FIX) } else { ExitCode::SUCCESS })
 }
 
 /// Looks at this machine.
@@ -41,14 +46,23 @@ pub fn examine(backend: Backend) -> Vec<Finding> {
         let info = AdapterInfo::new("", gpu.vendor, AdapterType::Discrete, "");
         AdapterInfo { pci_address: Some(gpu.address), ..info }
     });
-    let here: Vec<AdapterInfo> = infos.iter().cloned().chain(unseen).collect();
+    findings.extend(adapter::hidden(backend).iter().map(|info| hidden(info, infos)));
+    let mut unmeasured: Vec<AdapterInfo> = infos.iter().cloned().chain(unseen).collect();
     let mut sources: Vec<(&Interface, Source)> = vec![];
+    let mut outcomes: Vec<Result<Vec<Source>, PowerError>> = vec![];
+    let mut silent = vec![];
     for interface in INTERFACES {
-        let outcome =
-            (interface.readers)().map(|readers| readers.iter().map(|reader| reader.source().clone()).collect());
-        findings.extend(availability(interface, &outcome, &here));
-        sources.extend(outcome.into_iter().flatten().map(|source| (*interface, source)));
+        let outcome = (interface.readers)().map(|mut readers| {
+            silent.extend(readers.iter_mut().filter_map(silence));
+            readers.iter().map(|reader| reader.source().clone()).collect::<Vec<_>>()
+        });
+        sources.extend(outcome.iter().flatten().map(|source| (*interface, source.clone())));
+        outcomes.push(outcome);
     }
+    unmeasured.retain(|info| measured_by(info, &sources).is_none());
+    let availabilities = INTERFACES.iter().zip(&outcomes);
+    findings.extend(availabilities.filter_map(|(interface, outcome)| availability(interface, outcome, &unmeasured)));
+    findings.extend(silent);
     findings.extend(infos.iter().map(|info| sensor(info, &sources)));
     findings.extend(sources.iter().filter_map(|(interface, source)| power_limit(interface, source)));
     findings.extend(INTERFACES.iter().flat_map(|interface| (interface.examine)()));
@@ -57,6 +71,67 @@ pub fn examine(backend: Backend) -> Vec<Finding> {
     findings.extend(root(Path::new("/proc")));
     findings.extend(battery(sys));
     findings
+}
+
+/// Equal findings are told once, with their number; those that differ in a PCI address alone, once with all addresses. A machine
+/// of eight GPUs has each fault eight times.
+fn merged(findings: Vec<Finding>) -> Vec<Finding> {
+    struct Group {
+        first: Finding,
+        count: usize,
+        addresses: Vec<String>,
+    }
+    const HERE: char = '\0';
+    let mut groups: Vec<(Finding, Group)> = vec![];
+    for finding in findings {
+        let (text, mut addresses) = addressless(&finding.text, HERE);
+        let fix = finding.fix.as_deref().map(|fix| addressless(fix, HERE).0);
+        let (text, fix) = match addresses.len() {
+            0 | 1 => (text, fix),
+            _ => (finding.text.clone(), finding.fix.clone()),
+        };
+        let pattern = Finding { text, fix, ..finding.clone() };
+        match groups.iter_mut().find(|(other, _)| *other == pattern) {
+            Some((_, group)) => {
+                group.count += 1;
+                group.addresses.append(&mut addresses);
+            }
+            None => groups.push((pattern, Group { first: finding, count: 1, addresses })),
+        }
+    }
+    let told = |(pattern, Group { first, count, addresses }): (Finding, Group)| {
+        if count == 1 {
+            return first;
+        }
+        let text = match pattern.text.contains(HERE) {
+            true => pattern.text.replace(HERE, &addresses.join(", ")),
+            false => format!("{} ({count} times)", first.text),
+        };
+        let likewise = pattern.fix.is_some_and(|fix| fix.contains(HERE));
+        let fix = first.fix.map(|fix| if likewise { format!("{fix} (and likewise for the others)") } else { fix });
+        Finding { text, fix, ..first }
+    };
+    groups.into_iter().map(told).collect()
+}
+
+/// The text with a mark for each PCI address, and the addresses.
+fn addressless(text: &str, mark: char) -> (String, Vec<String>) {
+    const LENGTH: usize = "0000:01:00.0".len();
+    let (mut rest, mut without, mut addresses) = (text, String::new(), vec![]);
+    while let Some(letter) = rest.chars().next() {
+        match rest.get(..LENGTH).filter(|part| part.parse::<PciAddress>().is_ok_and(|at| at.to_string() == **part)) {
+            Some(address) => {
+                addresses.push(address.to_owned());
+                without.push(mark);
+                rest = &rest[LENGTH..];
+            }
+            None => {
+                without.push(letter);
+                rest = &rest[letter.len_utf8()..];
+            }
+        }
+    }
+    (without, addresses)
 }
 
 /// For people, in 80 columns: what is bad first.
@@ -82,7 +157,7 @@ pub fn text(findings: &[Finding]) -> String {
 fn drivers(adapters: &Result<Vec<AdapterInfo>, AdapterError>, sys: &Path) -> Vec<Finding> {
     let infos: &[AdapterInfo] = match adapters {
         Ok(infos) => infos,
-        Err(error) => return vec![bad("driver", error.to_string().replace('\n', " "), "sh setup.sh")],
+        Err(error) => return vec![bad("driver", error.to_string().replace('\n', "; "), "sh setup.sh")],
     };
     let of_adapter = |info: &AdapterInfo| {
         let driver = info.driver.as_deref().unwrap_or("driver n/a (the backend does not tell)");
@@ -98,18 +173,46 @@ fn drivers(adapters: &Result<Vec<AdapterInfo>, AdapterError>, sys: &Path) -> Vec
     findings
 }
 
-/// A sensor library or kernel interface, where something here could be read through it.
+/// A driver that is here, and that wgpu does not show without being asked.
+fn hidden(info: &AdapterInfo, offered: &[AdapterInfo]) -> Finding {
+    let needed = offered.iter().all(|other| other.kind == AdapterType::Software);
+    let state = if needed { State::Bad } else { State::Note };
+    Finding { state, ..note("driver", adapter::is_hidden(info), adapter::SHOW_NONCONFORMANT) }
+}
+
+/// Why a sensor that is here gives nothing.
+fn silence(reader: &mut Box<dyn PowerReader>) -> Option<Finding> {
+    if reader.source().gives_something() {
+        return None;
+    }
+    let (wrong, fix) = reader.read().err()?.parts();
+    Some(note("sensor", wrong, fix))
+}
+
+/// A sensor library or kernel interface, where something here could be read through it. One that is not here is missed where an
+/// adapter that it serves has no other sensor.
 fn availability(
     interface: &Interface,
     outcome: &Result<Vec<Source>, PowerError>,
-    here: &[AdapterInfo],
+    unmeasured: &[AdapterInfo],
 ) -> Option<Finding> {
-    let wanted = here.iter().any(|info| (interface.serves)(info) == Serves::Yes);
+    let wanted = unmeasured.iter().any(|info| (interface.serves)(info) == Serves::Yes);
     match outcome {
         Ok(sources) => {
             let version = sources.iter().find_map(|source| source.api_version.clone());
             let version = version.map(|version| format!(" {version}")).unwrap_or_default();
-            let devices: Vec<&str> = sources.iter().map(|source| source.device.as_str()).collect();
+            let mut devices: Vec<(&str, usize)> = vec![];
+            for source in sources {
+                match devices.iter_mut().find(|(device, _)| *device == source.device) {
+                    Some((_, count)) => *count += 1,
+                    None => devices.push((&source.device, 1)),
+                }
+            }
+            let told = |(device, count): &(&str, usize)| match count {
+                1 => (*device).to_owned(),
+                _ => format!("{count} × {device}"),
+            };
+            let devices: Vec<String> = devices.iter().map(told).collect();
             Some(good("sensor", format!("{}{version}: {}", interface.name, devices.join(", "))))
         }
         Err(PowerError::Absent { .. }) if !wanted => None,
@@ -120,13 +223,24 @@ fn availability(
     }
 }
 
-/// Which sensor a run on this adapter would take.
+/// The sensor that a run on this adapter would take.
+fn measured_by<'a>(info: &AdapterInfo, sources: &'a [(&Interface, Source)]) -> Option<&'a (&'a Interface, Source)> {
+    sources.iter().find(|(interface, source)| (interface.belongs)(source, info) && source.gives_something())
+}
+
+/// What measures this adapter.
 fn sensor(info: &AdapterInfo, sources: &[(&Interface, Source)]) -> Finding {
-    let fits =
-        |(interface, source): &&(&Interface, Source)| (interface.belongs)(source, info) && source.gives_something();
-    match sources.iter().find(fits) {
+    match measured_by(info, sources) {
         Some((interface, source)) if source.shared_with.is_empty() => {
             good("sensor", format!("{} is measured by {} ({})", info.name, interface.name, source.kind()))
+        }
+        Some((interface, source)) if source.pci_address.is_some_and(|own| source.shared_with == [own]) => {
+            let text = format!("{} measures all slices of {} together", interface.name, info.name);
+            note(
+                "sensor",
+                text,
+                "keep the other slices idle, or undivide the GPU: sudo nvidia-smi --multi-instance-gpu=0",
+            )
         }
         Some((interface, source)) => {
             let others: Vec<String> = source.shared_with.iter().map(PciAddress::to_string).collect();
@@ -341,6 +455,53 @@ mod tests {
         assert_eq!(root(superuser.path()), None);
         let dev = tree(&[("dri/renderD128", ""), ("dri/card0", "")]);
         assert_eq!(render_nodes(dev.path()), None);
+    }
+
+    #[test]
+    fn a_fault_of_eight_gpus_is_told_once() {
+        let drivers = (1..=8).map(|_| note("driver", "H100 is not in persistence mode", "sudo nvidia-smi"));
+        let unseen =
+            (1..=2).map(|bus| bad("driver", format!("a GPU at 0000:{bus:02x}:00.0 is not offered"), "install it"));
+        let limits =
+            (1..=2).map(|bus| note("limit", "card is limited", format!("tee /sys/0000:{bus:02x}:00.0/power1_cap")));
+        let others = [bad("driver", "a GPU at 0000:03:00.0 is not offered", "another fix"), good("sensor", "works")];
+        let told: Vec<(String, Option<String>)> = merged(drivers.chain(unseen).chain(limits).chain(others).collect())
+            .into_iter()
+            .map(|f| (f.text, f.fix))
+            .collect();
+        let text = |text: &str| text.to_owned();
+        let expected = [
+            (text("H100 is not in persistence mode (8 times)"), Some(text("sudo nvidia-smi"))),
+            (text("a GPU at 0000:01:00.0, 0000:02:00.0 is not offered"), Some(text("install it"))),
+            (
+                text("card is limited (2 times)"),
+                Some(text("tee /sys/0000:01:00.0/power1_cap (and likewise for the others)")),
+            ),
+            (text("a GPU at 0000:03:00.0 is not offered"), Some(text("another fix"))),
+            (text("works"), None),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(
+            addressless("é 0000:81:00.0, 0000:81:00.9", '*'),
+            (text("é *, 0000:81:00.9"), vec![text("0000:81:00.0")])
+        );
+        let eight = vec![source("0000:01:00.0"); 8];
+        assert_eq!(availability(&nvml::INTERFACE, &Ok(eight), &[]).unwrap().text, "nvml 12.570: 8 × RTX");
+    }
+
+    #[test]
+    fn slices_of_one_gpu_and_hidden_drivers_are_told() {
+        let divided = [(
+            &nvml::INTERFACE,
+            Source { shared_with: vec!["0000:01:00.0".parse().unwrap()], ..source("0000:01:00.0") },
+        )];
+        let card = info(AdapterType::Discrete, "NVIDIA", Some("0000:01:00.0"));
+        let told = sensor(&card, &divided);
+        assert!(told.state == State::Note && told.text.contains("all slices of card together"), "{told:?}");
+        let software = [info(AdapterType::Software, "Mesa", None)];
+        let only = hidden(&card, &software);
+        assert!(only.state == State::Bad && only.fix.unwrap().contains("NONCOMPLIANT_ADAPTER=1"));
+        assert_eq!(hidden(&card, &[card.clone()]).state, State::Note);
     }
 
     #[test]

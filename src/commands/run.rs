@@ -102,6 +102,14 @@ impl Bench {
             (_, Some("all")) => anyhow::bail!("--adapter all is for a run: name one adapter here"),
             (_, Some(wanted)) => {
                 let chosen = adapter::choose(infos.iter(), wanted)?;
+                if wanted.parse::<usize>().is_err()
+                    && let [other, ..] = adapter::same_gpu(infos.iter(), chosen)[..]
+                {
+                    let driver = infos[chosen].driver.as_deref().unwrap_or("the first driver");
+                    let said =
+                        format!("two drivers offer this GPU: {driver} is measured; --adapter {other} is the other");
+                    eprint!("{}", notice(&printable(&said)));
+                }
                 // The CPU is no GPU: nobody gives it, and no other job is disturbed in what it was given.
                 if infos[chosen].kind != AdapterType::Software {
                     granted(&infos)?.check(&infos, chosen)?;

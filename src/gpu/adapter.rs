@@ -97,23 +97,70 @@ pub fn list(backend: Backend) -> Result<Vec<Adapter>, AdapterError> {
         let usable = if cfg!(target_os = "macos") { "metal" } else { "vulkan" };
         return Err(AdapterError::NoSuchBackend(format!("{backend:?}"), usable));
     }
+    let adapters = enumerate(backends, allows_nonconformant(std::env::var_os(NONCONFORMANT).as_deref()));
+    if adapters.is_empty() {
+        if backends == wgpu::Backends::VULKAN && !loads(VULKAN_LOADER) {
+            return Err(AdapterError::NoLoader(VULKAN_LOADER));
+        }
+        let unseen = unseen_gpus(Path::new(SYS), &[]).into_iter().map(|gpu| format!("\n{gpu}"));
+        let hidden = hidden(backend).into_iter().map(|info| format!("\n{}: {SHOW_NONCONFORMANT}", is_hidden(&info)));
+        return Err(AdapterError::None(title.into(), hidden.chain(unseen).collect()));
+    }
+    Ok(adapters)
+}
+
+/// Asks wgpu for adapters whose driver does not claim to conform to its specification, such as Mesa's dzn on WSL. wgpu's own name.
+const NONCONFORMANT: &str = "WGPU_ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER";
+/// How to get a hidden adapter.
+pub const SHOW_NONCONFORMANT: &str =
+    "set WGPU_ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER=1 to use it; products are verified all the same";
+
+/// Anything but "0" is yes, as for wgpu.
+fn allows_nonconformant(value: Option<&std::ffi::OsStr>) -> bool {
+    value.is_some_and(|value| value != "0")
+}
+
+fn enumerate(backends: wgpu::Backends, nonconformant: bool) -> Vec<Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
-    descriptor.flags = wgpu::InstanceFlags::empty(); // no validation layers: they cost time in the measurement
+    // No validation layers: they cost time in the measurement.
+    descriptor.flags = wgpu::InstanceFlags::empty();
+    descriptor.flags.set(wgpu::InstanceFlags::ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER, nonconformant);
     let instance = wgpu::Instance::new(descriptor);
     let mut adapters: Vec<Adapter> = pollster::block_on(instance.enumerate_adapters(backends))
         .into_iter()
         .map(|wgpu| Adapter { info: info_of(&wgpu.get_info()), wgpu })
         .collect();
     adapters.sort_by_key(|adapter| adapter.info.kind); // stable
-    if adapters.is_empty() {
-        if backends == wgpu::Backends::VULKAN && !loads(VULKAN_LOADER) {
-            return Err(AdapterError::NoLoader(VULKAN_LOADER));
-        }
-        let unseen: String = unseen_gpus(Path::new(SYS), &[]).iter().map(|gpu| format!("\n{gpu}")).collect();
-        return Err(AdapterError::None(title.into(), unseen));
+    adapters
+}
+
+/// Adapters that [`list`] leaves out, because their driver does not claim to conform to its specification.
+pub fn hidden(backend: Backend) -> Vec<AdapterInfo> {
+    let backends = backend.wgpu();
+    if !wgpu::Instance::enabled_backend_features().contains(backends)
+        || allows_nonconformant(std::env::var_os(NONCONFORMANT).as_deref())
+    {
+        return vec![];
     }
-    Ok(adapters)
+    let infos = |nonconformant| enumerate(backends, nonconformant).into_iter().map(|adapter| adapter.info).collect();
+    without(infos(true), infos(false))
+}
+
+/// All that are not among the others, each of those counted once.
+fn without(mut all: Vec<AdapterInfo>, others: Vec<AdapterInfo>) -> Vec<AdapterInfo> {
+    for other in others {
+        if let Some(place) = all.iter().position(|info| *info == other) {
+            all.remove(place);
+        }
+    }
+    all
+}
+
+/// What is wrong with a hidden adapter.
+pub fn is_hidden(info: &AdapterInfo) -> String {
+    let driver = info.driver.as_deref().unwrap_or("its driver");
+    format!("{} is hidden: {driver} does not claim to conform to {}", info.name, info.backend_title())
 }
 
 const VULKAN_LOADER: &str = if cfg!(windows) { "vulkan-1.dll" } else { "libvulkan.so.1" };
@@ -124,7 +171,8 @@ fn loads(library: &str) -> bool {
     unsafe { libloading::Library::new(library) }.is_ok()
 }
 
-/// The adapter that was named: by an index into the list, a PCI address or a part of the name.
+/// The adapter that was named: by an index into the list, a PCI address or a part of the name. Where one GPU is offered by two
+/// drivers, the first of them ([`same_gpu`] names the others).
 ///
 /// # Errors
 /// None or several fit.
@@ -151,9 +199,17 @@ pub fn choose<'a>(infos: impl Iterator<Item = &'a AdapterInfo> + Clone, wanted: 
     };
     match fitting[..] {
         [one] => Ok(one),
+        [first, ..] if fitting[1..] == same_gpu(infos.clone(), first)[..] => Ok(first),
         [] => Err(AdapterError::Unknown { wanted: wanted.into(), list: list() }),
         _ => Err(AdapterError::Ambiguous { wanted: wanted.into(), count: fitting.len(), list: list() }),
     }
+}
+
+/// The later adapters that are the same GPU as this one, by another driver (RADV and AMDVLK, NVK and NVIDIA's own).
+pub fn same_gpu<'a>(infos: impl Iterator<Item = &'a AdapterInfo> + Clone, index: usize) -> Vec<usize> {
+    let address = infos.clone().nth(index).and_then(|info| info.pci_address);
+    let is_same = |info: &AdapterInfo| address.is_some() && info.pci_address == address;
+    infos.enumerate().skip(index + 1).filter(|(_, info)| is_same(info)).map(|(index, _)| index).collect()
 }
 
 /// An open device with its queue. Errors that a driver raises at any time end in [`Gpu::check`].
@@ -255,6 +311,17 @@ mod tests {
     }
 
     #[test]
+    fn what_wgpu_hides_is_what_it_shows_when_asked() {
+        let (one, other) = (info("Microsoft Direct3D12 (RTX)", None), info("llvmpipe", None));
+        assert_eq!(without(vec![one.clone(), other.clone()], vec![other.clone()]), [one.clone()]);
+        assert_eq!(without(vec![other.clone(), other.clone()], vec![other.clone()]), [other.clone()], "twins are two");
+        assert_eq!(without(vec![other.clone()], vec![other]), []);
+        assert!(is_hidden(&one).contains("Direct3D12 (RTX) is hidden") && is_hidden(&one).ends_with("Vulkan"));
+        let allows = |value: &str| allows_nonconformant(Some(value.as_ref()));
+        assert_eq!([allows("1"), allows("0"), allows_nonconformant(None)], [true, false, false]);
+    }
+
+    #[test]
     fn an_adapter_is_named_by_index_name_or_address() {
         let all = [
             info("NVIDIA RTX A6000", Some("0000:01:00.0")),
@@ -271,6 +338,13 @@ mod tests {
         for wanted in ["3", "RTX 4090", "0000:02:00.0", "", " "] {
             assert!(matches!(choose(wanted), Err(AdapterError::Unknown { .. })), "{wanted}");
         }
+        // One GPU by two drivers is no choice between GPUs.
+        let twice = [all[0].clone(), all[2].clone(), all[0].clone(), all[1].clone()];
+        assert_eq!(super::choose(twice.iter(), "01:00.0").unwrap(), 0);
+        assert_eq!(super::choose(twice[..3].iter(), "a6000").unwrap(), 0);
+        assert!(matches!(super::choose(twice.iter(), "a6000"), Err(AdapterError::Ambiguous { count: 3, .. })));
+        assert_eq!((same_gpu(twice.iter(), 0), same_gpu(twice.iter(), 2)), (vec![2], vec![]));
+        assert_eq!(same_gpu([all[2].clone(), all[2].clone()].iter(), 0), [0; 0], "no address, no telling");
         // "6000" is no index, but a part of a name
         assert!(matches!(choose("6000"), Err(AdapterError::Ambiguous { .. })));
     }

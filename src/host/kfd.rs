@@ -10,6 +10,16 @@ use std::path::Path;
 /// The GPUs under `<sys>/class/kfd`, in order. A node that a device cgroup keeps from this process cannot be read, and the
 /// runtime does not count it either.
 pub fn gpus(sys: &Path) -> Vec<ListedGpu> {
+    nodes(sys).into_iter().map(|(gpu, _)| gpu).collect()
+}
+
+/// The version of the instruction set of the GPU at this address: 100300 is 10.3.0 (RDNA 2), 90010 is 9.0.10 (MI200). None where
+/// the driver does not tell.
+pub fn target_version(sys: &Path, address: PciAddress) -> Option<u32> {
+    nodes(sys).into_iter().find(|(gpu, _)| gpu.address == Some(address))?.1
+}
+
+fn nodes(sys: &Path) -> Vec<(ListedGpu, Option<u32>)> {
     let nodes = sys.join("class/kfd/kfd/topology/nodes");
     let paths = entries(&nodes);
     let mut numbers: Vec<u32> = paths.iter().filter_map(|path| sysfs::name(path)?.parse().ok()).collect();
@@ -32,7 +42,8 @@ pub fn gpus(sys: &Path) -> Vec<ListedGpu> {
             function: (location & 7) as u8,
         };
         let uuid = property("unique_id").filter(|&id| id != 0).map(|id| format!("GPU-{id:016x}"));
-        Some(ListedGpu { address, uuid, model: read_text(&node.join("name")) })
+        let version = property("gfx_target_version").and_then(|version| version.try_into().ok());
+        Some((ListedGpu { uuid, model: read_text(&node.join("name")), ..ListedGpu::at(address) }, version))
     };
     numbers.into_iter().filter_map(gpu).collect()
 }
@@ -59,9 +70,11 @@ mod tests {
             Some(&format!("simd_count 480\nlocation_id 33536\ndomain 0\nunique_id {}\n", 0xdbab_eb25_bba3_114e_u64)),
         );
         node(3, "4711\n", None); // another job's
-        node(10, "2\n", Some("location_id 49931\ndomain 1\nunique_id 0\n"));
+        node(10, "2\n", Some("location_id 49931\ndomain 1\nunique_id 0\ngfx_target_version 90402\n"));
+        assert_eq!(target_version(sys.path(), "0001:c3:01.3".parse().unwrap()), Some(90_402));
+        assert_eq!(target_version(sys.path(), "0000:83:00.0".parse().unwrap()), None, "not told");
         let gpus = gpus(sys.path());
-        let seen: Vec<_> = gpus.iter().map(|gpu| (gpu.address.to_string(), gpu.uuid.as_deref())).collect();
+        let seen: Vec<_> = gpus.iter().map(|gpu| (gpu.address.unwrap().to_string(), gpu.uuid.as_deref())).collect();
         assert_eq!(
             seen,
             [("0000:83:00.0".into(), Some("GPU-dbabeb25bba3114e")), ("0001:c3:01.3".to_string(), None)],

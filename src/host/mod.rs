@@ -1,12 +1,13 @@
 //! The machine on which the program runs.
 //!
 //! - [`machine`]: what it is. [`sysfs`]: how Linux shows its devices; [`unseen`]: GPUs that no driver offers; [`kfd`]: AMD's, as
-//!   ROCm counts them. [`finding`]: what spoils a run there.
+//!   ROCm counts them; [`intel`]: Intel's, as Level Zero does. [`finding`]: what spoils a run there.
 //! - [`visible`]: which GPUs a scheduler gave to this process; [`slurm`]: its job; [`claim`]: a GPU is measured by one run at a time.
 //! - [`interrupt`]: how a run is ended.
 
 pub mod claim;
 pub mod finding;
+pub mod intel;
 pub mod interrupt;
 pub mod kfd;
 pub mod machine;

@@ -21,11 +21,15 @@ impl NumberFile {
     /// The number now.
     ///
     /// # Errors
-    /// The device is gone, does not answer, or says something that is no number.
+    /// The device is gone, does not answer, says nothing ([`io::ErrorKind::UnexpectedEof`]), or something that is no number
+    /// ([`io::ErrorKind::InvalidData`]).
     pub fn read(&mut self) -> io::Result<i64> {
         self.0.rewind()?;
         let mut buffer = [0; 32]; // i64 takes 20
         let length = self.0.read(&mut buffer)?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         number(&buffer[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
@@ -65,10 +69,17 @@ pub fn name(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()
 }
 
+/// The folder of the PCI device to which a file or folder belongs, links followed: of `…/0000:03:00.0/hwmon/hwmon4`, the one of
+/// `0000:03:00.0`. None for what belongs to no PCI device.
+pub fn pci_device(path: &Path) -> Option<PathBuf> {
+    let real = path.canonicalize().ok()?;
+    let is_device = |folder: &&Path| name(folder).is_some_and(|name| name.parse::<PciAddress>().is_ok());
+    real.ancestors().find(is_device).map(Path::to_path_buf)
+}
+
 /// The address of the device that a link leads to: of `…/0000:00:01.0/0000:03:00.0/hwmon/hwmon4`, the last.
 pub fn pci_address(path: &Path) -> Option<PciAddress> {
-    let real = path.canonicalize().ok()?;
-    real.iter().rev().find_map(|part| part.to_str()?.parse().ok())
+    name(&pci_device(path)?)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -86,7 +97,9 @@ mod tests {
         assert_eq!(file.read_unsigned().unwrap(), 0, "a true zero stays");
         std::fs::write(&path, "-5000").unwrap();
         assert_eq!(file.read().unwrap(), -5000);
-        for garbage in ["-1", "", "N/A", "1e6", "99999999999999999999", "\u{fffd}"] {
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(file.read().unwrap_err().kind(), io::ErrorKind::UnexpectedEof, "nothing is not nonsense");
+        for garbage in ["-1", "\n", "N/A", "1e6", "99999999999999999999", "\u{fffd}"] {
             std::fs::write(&path, garbage).unwrap();
             assert_eq!(file.read_unsigned().unwrap_err().kind(), io::ErrorKind::InvalidData, "{garbage}");
         }

@@ -7,36 +7,59 @@
 //! | `ROCR_VISIBLE_DEVICES` | AMD | indices as ROCm's runtime counts, UUIDs or the beginning of one |
 //! | `HIP_VISIBLE_DEVICES` | AMD | indices into what `ROCR_VISIBLE_DEVICES` left |
 //! | `GPU_DEVICE_ORDINAL`, `CUDA_VISIBLE_DEVICES` | AMD | as HIP's, where neither of the above is set |
+//! | `ZE_AFFINITY_MASK` | Intel | indices by PCI address, `0.1` for a part of a GPU; with `ZE_FLAT_DEVICE_HIERARCHY` other than `COMPOSITE`, parts are counted |
 //! | `SLURM_STEP_GPUS`, `SLURM_JOB_GPUS` | Slurm | indices by PCI address among all GPUs of the node |
 //!
 //! A list ends at the first item that names no GPU: `0,2,-1,1` is 0 and 2, and `-1`, `NoDevFiles` and the empty list are
-//! none (CUDA's Programming Guide, "Environment Variables"; ROCR-Runtime, amd_filter_device.cpp).
+//! none (CUDA's Programming Guide, "Environment Variables"; ROCR-Runtime, amd_filter_device.cpp). For CUDA, and PyTorch with it, a
+//! list is of indices or of UUIDs, ends at the first item of the other kind, and is none as soon as it names a GPU twice. An
+//! empty `ZE_AFFINITY_MASK` is no mask (Level Zero's Programming Guide, "Affinity Mask").
 //!
 //! A vendor's variable counts what the process can see: where Slurm keeps other jobs' GPUs away (`ConstrainDevices`), the
 //! vendor's library shows fewer and numbers them anew, and Slurm writes the variable in those numbers. Slurm's own lists stay
 //! those of the node (sbatch(1)), so that they are translated.
 
 use crate::record::{AdapterInfo, AdapterType, PciAddress};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// A GPU in the list of its vendor's runtime; its place there is its index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListedGpu {
-    pub address: PciAddress,
+    /// None for one that does not answer: it has its place all the same.
+    pub address: Option<PciAddress>,
     pub uuid: Option<String>,
     pub model: Option<String>,
+    /// Parts of it that its runtime can give apart, at least 1.
+    pub parts: usize,
+}
+
+impl ListedGpu {
+    /// One of which nothing is known.
+    pub fn unknown() -> Self {
+        ListedGpu { address: None, uuid: None, model: None, parts: 1 }
+    }
+
+    /// One of which the address alone is known.
+    pub fn at(address: PciAddress) -> Self {
+        ListedGpu { address: Some(address), ..Self::unknown() }
+    }
 }
 
 /// A vendor's GPUs in the order in which its runtime counts them, or why there are none.
 pub type GpusOf<'a> = &'a dyn Fn(&str) -> Result<Vec<ListedGpu>, String>;
 
-const NAMES: [&str; 8] =
-    [CUDA, "CUDA_DEVICE_ORDER", ROCR, HIP, ORDINAL, "SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "SLURM_JOB_ID"];
+const NAMES: [&str; 11] = [
+    CUDA, "CUDA_DEVICE_ORDER", ROCR, HIP, ORDINAL, MASK, MASK_ORDER, HIERARCHY, "SLURM_STEP_GPUS", "SLURM_JOB_GPUS",
+    "SLURM_JOB_ID",
+];
 const CUDA: &str = "CUDA_VISIBLE_DEVICES";
 const ROCR: &str = "ROCR_VISIBLE_DEVICES";
 const HIP: &str = "HIP_VISIBLE_DEVICES";
 const ORDINAL: &str = "GPU_DEVICE_ORDINAL";
+const MASK: &str = "ZE_AFFINITY_MASK";
+const MASK_ORDER: &str = "ZE_ENABLE_PCI_ID_DEVICE_ORDER";
+const HIERARCHY: &str = "ZE_FLAT_DEVICE_HIERARCHY";
 
 /// The variables that speak of GPUs.
 #[derive(Clone, Debug, Default)]
@@ -104,6 +127,7 @@ pub struct Grant {
     /// Of each vendor; None where no variable speaks of it.
     nvidia: Option<Given>,
     amd: Option<Given>,
+    intel: Option<Given>,
     /// Slurm's list, if there is one: then what it does not give is another's.
     slurm: Option<String>,
     in_job: bool,
@@ -208,8 +232,19 @@ pub fn grant(variables: &Variables, adapters: &[AdapterInfo], gpus_of: GpusOf) -
             _ => outer,
         });
     }
+    let mask = variables.get(MASK).filter(|said| !said.value.trim().is_empty());
+    let others = grant.nvidia.is_some() || grant.amd.is_some();
+    let echo = grant.in_job
+        && others
+        && mask.is_none_or(|mask| slurm.is_some() || cuda.is_some_and(|c| c.value == mask.value));
+    if !echo
+        && (mask.is_some() || slurm.is_some())
+        && let Some(gpus) = shown(intels(adapters, gpus_of), mask.filter(|_| offered("Intel")), "Intel")?
+    {
+        grant.intel = Some(given(variables, mask, &gpus)?);
+    }
     match slurm {
-        Some(said) if grant.nvidia.is_none() && grant.amd.is_none() => {
+        Some(said) if grant.nvidia.is_none() && grant.amd.is_none() && grant.intel.is_none() => {
             Err(said.wrong(format!("cannot be told from other GPUs ({})", absent.join("; ")), LOOK))
         }
         _ => Ok(grant),
@@ -220,6 +255,21 @@ const LOOK: &str = "`wattmul doctor` says what is missing; without a GPU of its 
                     --adapter llvmpipe";
 const LIST: &str = "`wattmul devices` lists what is here; unset the variable if the whole machine is yours";
 
+/// Intel's GPUs by PCI address: those that the kernel shows this process, and those that are offered.
+fn intels(adapters: &[AdapterInfo], gpus_of: GpusOf) -> Result<Vec<ListedGpu>, String> {
+    let listed = gpus_of("Intel");
+    let mut gpus = listed.as_deref().unwrap_or_default().to_vec();
+    for address in
+        adapters.iter().filter(|info| info.vendor == "Intel" && is_gpu(info)).filter_map(|info| info.pci_address)
+    {
+        if gpus.iter().all(|gpu| gpu.address != Some(address)) {
+            gpus.push(ListedGpu::at(address));
+        }
+    }
+    gpus.sort_by_key(|gpu| gpu.address);
+    if gpus.is_empty() { listed } else { Ok(gpus) }
+}
+
 fn is_gpu(info: &AdapterInfo) -> bool {
     info.kind != AdapterType::Software
 }
@@ -227,64 +277,135 @@ fn is_gpu(info: &AdapterInfo) -> bool {
 /// The GPUs of one vendor that the vendor's variable gives, else Slurm's list, and never one that Slurm's list does not give.
 fn given(variables: &Variables, said: Option<Said>, gpus: &[ListedGpu]) -> Result<Given, VisibleError> {
     let by_slurm = slurm_places(variables, gpus.len())?;
-    let places = match (said, variables.slurm(), &by_slurm) {
-        (Some(said), slurm, _) => {
+    let (places, by) = match (said, variables.slurm(), by_slurm) {
+        (Some(said), slurm, by_slurm) => {
             check_order(variables, said, gpus)?;
-            let places = places(said, gpus)?;
-            if let (Some(slurm), Some(by_slurm)) = (slurm, &by_slurm)
+            let places = if said.name == MASK { masked(variables, said, gpus)? } else { places(said, gpus)? };
+            if let (Some(slurm), Some(by_slurm)) = (slurm, by_slurm)
                 && let Some(&foreign) = places.iter().find(|place| !by_slurm.contains(place))
             {
-                let wrong = format!("is {}, which {} does not give", gpus[foreign].address, slurm.text());
+                let wrong = format!("is {}, which {} does not give", named(&gpus[foreign]), slurm.text());
                 return Err(said.wrong(wrong, "unset it, and take what Slurm gives"));
             }
-            places
+            (places, said)
         }
-        (None, Some(_), Some(by_slurm)) => by_slurm.clone(),
+        (None, Some(slurm), Some(by_slurm)) => (by_slurm, slurm),
         (None, Some(slurm), None) => {
             let count = gpus.len();
             let wrong = format!("counts the node's GPUs, of which {count} are shown here, and not these alone");
             return Err(slurm.wrong(wrong, "set CUDA_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES to the GPU's UUID"));
         }
-        (None, None, _) => vec![],
+        (None, None, _) => return Ok(Given { said: String::new(), addresses: vec![] }),
     };
-    let said = said.or(variables.slurm()).map(|said| said.text()).unwrap_or_default();
-    Ok(Given { said, addresses: places.into_iter().map(|place| gpus[place].address).collect() })
+    let twice = by.name == CUDA && places.is_empty() && names_twice(by.value);
+    let said = by.text() + if twice { " (a list that names a GPU twice gives none)" } else { "" };
+    let silent = || by.wrong("names a GPU that does not answer", "ask for another, or have it reset");
+    let addresses: Option<Vec<PciAddress>> = places.into_iter().map(|place| gpus[place].address).collect();
+    Ok(Given { said, addresses: addresses.ok_or_else(silent)? })
+}
+
+fn names_twice(list: &str) -> bool {
+    let mut seen = BTreeSet::new();
+    !list.split(',').all(|item| seen.insert(item.trim().to_ascii_uppercase()))
+}
+
+fn named(gpu: &ListedGpu) -> String {
+    gpu.address.map_or("a GPU that does not answer".into(), |address| address.to_string())
 }
 
 /// What a second variable leaves of what the first one gives.
 fn within(outer: &Given, said: Said, gpus: &[ListedGpu]) -> Result<Given, VisibleError> {
-    let left = outer.addresses.iter().filter_map(|address| gpus.iter().find(|gpu| gpu.address == *address)).cloned();
-    let left: Vec<ListedGpu> = left.collect();
-    let places = places(said, &left)?;
-    let addresses = places.into_iter().map(|place| left[place].address).collect();
+    let of = |address: &PciAddress| gpus.iter().find(|gpu| gpu.address == Some(*address)).cloned();
+    let left: Vec<ListedGpu> = outer.addresses.iter().filter_map(of).collect();
+    let addresses = places(said, &left)?.into_iter().filter_map(|place| left[place].address).collect();
     Ok(Given { said: format!("{} and {}", outer.said, said.text()), addresses })
 }
 
 /// CUDA counts the fastest GPU first unless `CUDA_DEVICE_ORDER` says otherwise; NVML and Slurm count by PCI address. Among
-/// GPUs of one model the two agree.
+/// GPUs of one model the two agree. Level Zero puts cards before the GPU of the processor, which has the lowest address of all.
 fn check_order(variables: &Variables, said: Said, gpus: &[ListedGpu]) -> Result<(), VisibleError> {
-    let by_address = variables.get("CUDA_DEVICE_ORDER").is_some_and(|order| order.value == "PCI_BUS_ID");
+    let is = |name, value: &str| variables.get(name).is_some_and(|order| order.value.trim() == value);
+    if variables.in_job() {
+        return Ok(());
+    }
+    if said.name == MASK {
+        let processors = gpus.iter().filter(|gpu| gpu.address == Some(PROCESSORS)).count();
+        if processors == 0 || processors == gpus.len() || is(MASK_ORDER, "1") {
+            return Ok(());
+        }
+        let wrong = "counts the processor's GPU among cards, whose order Level Zero may choose";
+        return Err(said.wrong(wrong, "set ZE_ENABLE_PCI_ID_DEVICE_ORDER=1 where it is read, too"));
+    }
     let by_index = said.value.split(',').any(|item| item.trim().parse::<u32>().is_ok());
-    let one_model = gpus.iter().all(|gpu| gpu.model == gpus[0].model);
-    if said.name != CUDA || by_address || variables.in_job() || !by_index || one_model {
+    let mut models = gpus.iter().filter(|gpu| gpu.address.is_some()).map(|gpu| &gpu.model);
+    let first = models.next();
+    if said.name != CUDA
+        || is("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+        || !by_index
+        || models.all(|model| Some(model) == first)
+    {
         return Ok(());
     }
     let wrong = "is an index among GPUs of several models, which CUDA counts by speed and NVML by PCI address";
     Err(said.wrong(wrong, "set CUDA_DEVICE_ORDER=PCI_BUS_ID, or use the GPU's UUID (nvidia-smi -L)"))
 }
 
+/// Where the GPU of an Intel processor sits, in all of them.
+const PROCESSORS: PciAddress = PciAddress { domain: 0, bus: 0, device: 2, function: 0 };
+
 /// Indices into `gpus` that a vendor's variable names.
 fn places(said: Said, gpus: &[ListedGpu]) -> Result<Vec<usize>, VisibleError> {
+    let is_uuid = |item: &str| item.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("GPU-"));
+    let items: Vec<&str> = said.value.split(',').map(str::trim).collect();
+    let cuda = said.name == CUDA;
     let mut places = vec![];
-    for item in said.value.split(',').map(str::trim) {
+    for item in &items {
+        if cuda && is_uuid(item) != is_uuid(items[0]) && !places.is_empty() {
+            break;
+        }
         match place(item, gpus) {
             Ok(Some(place)) if !places.contains(&place) => places.push(place),
-            // An item that ends the list, or one that is in it already, which does so too.
+            // CUDA takes a list that names a GPU twice for none.
+            Ok(Some(_)) if cuda => return Ok(vec![]),
+            // An item that ends the list, or, for ROCm, one that is in it already, which does so too.
             Ok(_) => break,
             // What stands before nonsense counts; nonsense alone gives nothing, and is more likely a mistake.
             Err(_) if !places.is_empty() => break,
             Err(wrong) => return Err(said.wrong(wrong, LIST)),
         }
+    }
+    Ok(places)
+}
+
+/// Indices into `gpus` that Level Zero's mask names. A GPU of which it names some parts only cannot be had: Vulkan has the whole.
+fn masked(variables: &Variables, said: Said, gpus: &[ListedGpu]) -> Result<Vec<usize>, VisibleError> {
+    let composite = variables.get(HIERARCHY).is_some_and(|said| said.value.trim().eq_ignore_ascii_case("COMPOSITE"));
+    let parts = || (0..gpus.len()).flat_map(|gpu| (0..gpus[gpu].parts).map(move |part| (gpu, part)));
+    let of = |item: &str| -> Result<Vec<(usize, usize)>, String> {
+        let (device, part) = item.split_once('.').map_or((item, None), |(device, part)| (device, Some(part)));
+        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| "is no list of indices such as 0,1 or 0.1");
+        let device = number(device)?;
+        let mut named: Vec<(usize, usize)> = match composite {
+            true => parts().filter(|(gpu, _)| *gpu == device).collect(),
+            false => parts().nth(device).into_iter().collect(),
+        };
+        if named.is_empty() {
+            return Err(format!("names GPU {device}, and {} are shown here, counted from 0", gpus.len()));
+        }
+        if let Some(part) = part.map(number).transpose()? {
+            named =
+                named.get(part).map(|&one| vec![one]).ok_or(format!("names a part of GPU {device} that it has not"))?;
+        }
+        Ok(named)
+    };
+    let items: Result<Vec<_>, String> = said.value.split(',').map(of).collect();
+    let mut named: Vec<(usize, usize)> = items.map_err(|wrong| said.wrong(wrong, LIST))?.concat();
+    named.sort_unstable();
+    named.dedup();
+    let mut places: Vec<usize> = named.iter().map(|(gpu, _)| *gpu).collect();
+    places.dedup();
+    if named.len() < places.iter().map(|&gpu| gpus[gpu].parts).sum() {
+        return Err(said.wrong("gives a part of a GPU, and Vulkan has the whole alone", LIST));
     }
     Ok(places)
 }
@@ -310,6 +431,10 @@ fn place(item: &str, gpus: &[ListedGpu]) -> Result<Option<usize>, String> {
         };
     }
     match item.parse::<usize>() {
+        Ok(_) if gpus.iter().any(|gpu| gpu.address.is_none()) => {
+            Err("is an index, and a GPU here does not answer: only a UUID (nvidia-smi -L) tells the others apart"
+                .into())
+        }
         Ok(index) if index < gpus.len() => Ok(Some(index)),
         Ok(index) => Err(format!("names GPU {index}, and {} are shown here, counted from 0", gpus.len())),
         Err(_) => Err("is no list of indices or UUIDs".into()),
@@ -359,6 +484,7 @@ impl Grant {
         let given = match info.vendor.as_str() {
             "NVIDIA" => &self.nvidia,
             "AMD" => &self.amd,
+            "Intel" => &self.intel,
             _ => &None,
         };
         match given {
@@ -376,11 +502,11 @@ impl Grant {
 
     /// What variables give, vendor by vendor.
     fn speaks(&self) -> impl Iterator<Item = &Given> {
-        self.nvidia.iter().chain(&self.amd)
+        self.nvidia.iter().chain(&self.amd).chain(&self.intel)
     }
 
-    /// Every adapter that may be measured without being named, given ones before free ones: GPUs, or, where there is no GPU
-    /// at all, the software adapter.
+    /// Every adapter that may be measured without being named, given ones before free ones: GPUs, each once, however many
+    /// drivers offer it, or, where there is no GPU at all, the software adapter.
     ///
     /// # Errors
     /// A GPU was given that is not offered, or none may be measured.
@@ -400,7 +526,9 @@ impl Grant {
             let addresses = given.addresses.iter().map(|address| address.to_string()).collect::<Vec<_>>().join(", ");
             return Err(GrantError::NotOffered { said: given.said.clone(), addresses });
         }
-        let allowed: Vec<usize> = named.into_iter().chain(at(false)).collect();
+        let mut allowed: Vec<usize> = named.into_iter().chain(at(false)).collect();
+        let mut seen = BTreeSet::new();
+        allowed.retain(|&index| adapters[index].pci_address.is_none_or(|address| seen.insert(address)));
         if !allowed.is_empty() {
             return Ok(allowed);
         }
@@ -427,14 +555,20 @@ impl Grant {
 mod tests {
     use super::*;
 
+    #[derive(Default)]
     struct Shown {
         nvidia: Vec<ListedGpu>,
         amd: Vec<ListedGpu>,
+        intel: Vec<ListedGpu>,
     }
 
     impl Shown {
         fn gpus_of(&self, vendor: &str) -> Result<Vec<ListedGpu>, String> {
-            let (gpus, library) = if vendor == "NVIDIA" { (&self.nvidia, "NVML") } else { (&self.amd, "amdkfd") };
+            let (gpus, library) = match vendor {
+                "NVIDIA" => (&self.nvidia, "NVML"),
+                "AMD" => (&self.amd, "amdkfd"),
+                _ => (&self.intel, "i915"),
+            };
             if gpus.is_empty() { Err(format!("{library} is not here")) } else { Ok(gpus.clone()) }
         }
     }
@@ -454,9 +588,9 @@ mod tests {
     fn gpus(count: u8) -> Vec<ListedGpu> {
         let model = Some("card".to_owned());
         let gpu = |i: u8| ListedGpu {
-            address: address(i + 1),
             uuid: UUIDS.get(usize::from(i)).map(|&u| u.into()),
             model: model.clone(),
+            ..ListedGpu::at(address(i + 1))
         };
         (0..count).map(gpu).collect()
     }
@@ -477,8 +611,11 @@ mod tests {
     /// On a machine with so many GPUs of one vendor, all offered: the buses of those that are given.
     fn buses(vendor: &str, count: u8, said: &[(&'static str, &str)]) -> Result<Vec<u8>, String> {
         let offered: Vec<AdapterInfo> = (1..=count).map(|bus| info(vendor, Some(bus))).collect();
-        let (nvidia, amd) = if vendor == "AMD" { (vec![], gpus(count)) } else { (gpus(count), vec![]) };
-        let shown = Shown { nvidia, amd };
+        let shown = match vendor {
+            "NVIDIA" => Shown { nvidia: gpus(count), ..Shown::default() },
+            "AMD" => Shown { amd: gpus(count), ..Shown::default() },
+            _ => Shown { intel: gpus(count), ..Shown::default() },
+        };
         let grant =
             grant(&variables(said), &offered, &|vendor| shown.gpus_of(vendor)).map_err(|error| error.to_string())?;
         let given = |info: &&AdapterInfo| matches!(grant.standing(info), Standing::Given(_));
@@ -497,7 +634,10 @@ mod tests {
             ("0,9,1", vec![1]),
             ("0,x,1", vec![1]),
             ("0,", vec![1]),
-            ("1,1,2", vec![2]),
+            ("1,1,2", vec![]),
+            ("0,1,0", vec![]),
+            ("0,-1,0", vec![1]),
+            ("GPU-1a2b,gpu-1a2b3c4d", vec![]),
             ("", vec![]),
             (" ", vec![]),
             ("-1", vec![]),
@@ -507,13 +647,26 @@ mod tests {
             ("gpu-1A2B", vec![3]),
             ("GPU-1", vec![3]),
             ("GPU-8932f937-0", vec![2]),
-            ("GPU-1a2b3c4d,0", vec![1, 3]),
+            ("GPU-1a2b3c4d,0", vec![3]),
+            ("GPU-1a2b3c4d,GPU-8932f937-d", vec![1, 3]),
             ("0,GPU-8932f937", vec![1]),
             ("0,GPU-77", vec![1]),
             ("0,MIG-1", vec![1]),
         ] {
             assert_eq!(given(value), expected, "'{value}'");
         }
+    }
+
+    #[test]
+    fn a_list_that_names_a_gpu_twice_says_why_it_gives_none() {
+        let shown = Shown { nvidia: gpus(2), ..Shown::default() };
+        let offered = [info("NVIDIA", Some(1)), info("NVIDIA", Some(2))];
+        let told = |value: &str| {
+            let grant = grant(&variables(&[(CUDA, value)]), &offered, &|vendor| shown.gpus_of(vendor)).unwrap();
+            grant.allowed(&offered).unwrap_err().to_string()
+        };
+        assert!(told("1, 1").contains("CUDA_VISIBLE_DEVICES=1, 1 (a list that names a GPU twice gives none)"));
+        assert!(!told("-1,0").contains("twice"));
     }
 
     #[test]
@@ -543,7 +696,7 @@ mod tests {
     fn an_index_among_several_models_needs_an_order() {
         let mut mixed = gpus(2);
         mixed[1].model = Some("other card".into());
-        let shown = Shown { nvidia: mixed, amd: vec![] };
+        let shown = Shown { nvidia: mixed, ..Shown::default() };
         let offered = [info("NVIDIA", Some(1)), info("NVIDIA", Some(2))];
         let grant = |said: &[(&'static str, &str)]| grant(&variables(said), &offered, &|vendor| shown.gpus_of(vendor));
         let error = grant(&[(CUDA, "0")]).unwrap_err().to_string();
@@ -573,6 +726,86 @@ mod tests {
         assert_eq!(given(&[(ROCR, "")]), Vec::<u8>::new());
         let error = buses("AMD", 3, &[(ROCR, "1"), (HIP, "1")]).unwrap_err();
         assert!(error.starts_with("HIP_VISIBLE_DEVICES=1 names GPU 1, and 1 are shown"), "{error}");
+    }
+
+    #[test]
+    fn a_gpu_that_does_not_answer_keeps_its_place_and_spoils_only_what_counts() {
+        let mut nvidia = gpus(3);
+        nvidia[0] = ListedGpu::unknown();
+        let shown = Shown { nvidia, ..Shown::default() };
+        let offered = [info("NVIDIA", Some(2)), info("NVIDIA", Some(3))];
+        let allowed = |said: &[(&'static str, &str)]| {
+            let grant =
+                grant(&variables(said), &offered, &|vendor| shown.gpus_of(vendor)).map_err(|e| e.to_string())?;
+            grant.allowed(&offered).map_err(|error| error.to_string())
+        };
+        assert_eq!(allowed(&[(CUDA, UUIDS[2])]), Ok(vec![1]), "who names another by its UUID");
+        assert!(allowed(&[(CUDA, "1")]).unwrap_err().contains("only a UUID"));
+        assert_eq!(allowed(&[("SLURM_JOB_GPUS", "2")]), Ok(vec![1]), "Slurm counts the node's");
+        assert!(allowed(&[("SLURM_JOB_GPUS", "0")]).unwrap_err().contains("a GPU that does not answer"));
+        assert_eq!(allowed(&[]), Ok(vec![0, 1]));
+    }
+
+    #[test]
+    fn level_zeros_mask_is_obeyed_or_refused() {
+        let given = |count: u8, said: &[(&'static str, &str)]| buses("Intel", count, said);
+        assert_eq!(given(2, &[(MASK, "1")]), Ok(vec![2]));
+        assert_eq!(given(3, &[(MASK, "2, 0,2")]), Ok(vec![1, 3]));
+        assert_eq!(given(2, &[(MASK, "0.0")]), Ok(vec![1]), "the whole of a GPU of one part");
+        assert_eq!(given(2, &[(MASK, "")]), Ok(vec![]), "no mask");
+        let refused = |value: &str, wrong: &str| {
+            let error = given(2, &[(MASK, value)]).unwrap_err();
+            assert!(error.starts_with(&format!("ZE_AFFINITY_MASK={value} ")) && error.contains(wrong), "{error}");
+        };
+        for (value, wrong) in [
+            ("2", "names GPU 2, and 2"),
+            ("0.1", "a part"),
+            ("x", "no list"),
+            ("0,", "no list"),
+            ("-1", "no list"),
+            ("0.0.0", "no list"),
+        ] {
+            refused(value, wrong);
+        }
+        assert_eq!(given(2, &[("SLURM_JOB_ID", "1"), ("SLURM_JOB_GPUS", "1"), (MASK, "1")]), Ok(vec![2]));
+        assert_eq!(given(2, &[("SLURM_JOB_ID", "1"), ("SLURM_JOB_GPUS", "1")]), Ok(vec![2]));
+        assert!(given(2, &[("SLURM_JOB_GPUS", "1"), (MASK, "0")]).unwrap_err().contains("does not give"));
+
+        // Cards of two parts: some parts of one are no GPU of Vulkan's.
+        let mut tiled = gpus(2);
+        tiled.iter_mut().for_each(|gpu| gpu.parts = 2);
+        let shown = Shown { intel: tiled, ..Shown::default() };
+        let offered = [info("Intel", Some(1)), info("Intel", Some(2))];
+        let allowed = |said: &[(&'static str, &str)]| {
+            let grant =
+                grant(&variables(said), &offered, &|vendor| shown.gpus_of(vendor)).map_err(|e| e.to_string())?;
+            grant.allowed(&offered).map_err(|error| error.to_string())
+        };
+        assert_eq!(allowed(&[(MASK, "1"), (HIERARCHY, "COMPOSITE")]), Ok(vec![1]));
+        assert_eq!(allowed(&[(MASK, "1.0,1.1"), (HIERARCHY, "COMPOSITE")]), Ok(vec![1]));
+        assert!(allowed(&[(MASK, "1.1"), (HIERARCHY, "COMPOSITE")]).unwrap_err().contains("gives a part"));
+        assert_eq!(allowed(&[(MASK, "2,3")]), Ok(vec![1]), "parts are counted");
+        assert!(allowed(&[(MASK, "1")]).unwrap_err().contains("gives a part"));
+
+        // The processor's GPU comes first on the bus, and not in Level Zero's list.
+        let mixed = [info("Intel", Some(3)), AdapterInfo { pci_address: Some(PROCESSORS), ..info("Intel", None) }];
+        let nothing = Shown::default();
+        let grant = |said: &[(&'static str, &str)]| grant(&variables(said), &mixed, &|vendor| nothing.gpus_of(vendor));
+        assert!(grant(&[(MASK, "0")]).unwrap_err().to_string().contains("ZE_ENABLE_PCI_ID_DEVICE_ORDER=1"));
+        assert_eq!(grant(&[(MASK, "0"), (MASK_ORDER, "1")]).unwrap().allowed(&mixed).unwrap(), [1]);
+    }
+
+    #[test]
+    fn a_gpu_that_two_drivers_offer_is_measured_once() {
+        let offered = [
+            info("AMD", Some(1)),
+            info("AMD", Some(2)),
+            info("AMD", Some(1)),
+            info("Apple", None),
+            info("Apple", None),
+        ];
+        let grant = grant(&variables(&[]), &offered, &|_| Err("nothing".into())).unwrap();
+        assert_eq!(grant.allowed(&offered).unwrap(), [0, 1, 3, 4], "without an address nobody knows");
     }
 
     #[test]
@@ -618,9 +851,9 @@ mod tests {
         let said =
             variables(&[("SLURM_JOB_ID", "7"), ("SLURM_JOB_GPUS", "1"), (CUDA, "1"), (ROCR, "1"), (ORDINAL, "1")]);
         let offered = [info("NVIDIA", Some(1)), info("NVIDIA", Some(2)), info("AMD", Some(9)), info("Mesa", None)];
-        let processor = ListedGpu { address: address(9), uuid: None, model: None };
+        let processor = ListedGpu::at(address(9));
         for amd in [vec![], vec![processor]] {
-            let shown = Shown { nvidia: gpus(2), amd };
+            let shown = Shown { nvidia: gpus(2), amd, ..Shown::default() };
             let grant = grant(&said, &offered, &|vendor| shown.gpus_of(vendor)).unwrap();
             assert_eq!(grant.allowed(&offered).unwrap(), [1]);
             assert_eq!(grant.standing(&offered[2]), Standing::Forbidden("SLURM_JOB_GPUS=1".into()));
@@ -630,13 +863,14 @@ mod tests {
             grant.check(&offered, 3).unwrap();
         }
         let offered = [info("AMD", Some(1)), info("AMD", Some(2))];
-        let grant = grant(&said, &offered, &|vendor| (Shown { nvidia: vec![], amd: gpus(2) }).gpus_of(vendor)).unwrap();
+        let grant =
+            grant(&said, &offered, &|vendor| (Shown { amd: gpus(2), ..Shown::default() }).gpus_of(vendor)).unwrap();
         assert_eq!(grant.allowed(&offered).unwrap(), [1]);
     }
 
     #[test]
     fn without_a_word_everything_is_allowed_and_in_a_job_without_gpus_nothing_is_taken() {
-        let nothing = Shown { nvidia: vec![], amd: vec![] };
+        let nothing = Shown::default();
         let offered = [info("NVIDIA", Some(1)), info("Intel", Some(2)), info("Mesa", None)];
         let free = grant(&variables(&[]), &offered, &|vendor| nothing.gpus_of(vendor)).unwrap();
         assert_eq!(free.allowed(&offered).unwrap(), [0, 1], "the CPU is no GPU");
@@ -650,7 +884,7 @@ mod tests {
 
         // A variable of NVIDIA's says nothing of Intel's GPU.
         let hidden = grant(&variables(&[(CUDA, "")]), &offered, &|vendor| {
-            (Shown { nvidia: gpus(1), amd: vec![] }).gpus_of(vendor)
+            (Shown { nvidia: gpus(1), ..Shown::default() }).gpus_of(vendor)
         })
         .unwrap();
         assert_eq!(hidden.allowed(&offered).unwrap(), [1]);
@@ -660,7 +894,7 @@ mod tests {
 
     #[test]
     fn a_gpu_that_cannot_be_found_is_an_error_and_never_another() {
-        let nothing = Shown { nvidia: vec![], amd: vec![] };
+        let nothing = Shown::default();
         let offered = [info("NVIDIA", Some(1)), info("Mesa", None)];
         let refused = |said: &[(&'static str, &str)], offered: &[AdapterInfo]| {
             grant(&variables(said), offered, &|vendor| nothing.gpus_of(vendor)).unwrap_err().to_string()
@@ -676,7 +910,7 @@ mod tests {
         );
 
         // Known to NVML, and not offered by Vulkan: not a reason to take another, nor the CPU.
-        let shown = Shown { nvidia: gpus(2), amd: vec![] };
+        let shown = Shown { nvidia: gpus(2), ..Shown::default() };
         let grant = grant(&variables(&[(CUDA, "1")]), &offered, &|vendor| shown.gpus_of(vendor)).unwrap();
         for adapters in [&offered[..], &offered[1..]] {
             let error = grant.allowed(adapters).unwrap_err().to_string();

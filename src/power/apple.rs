@@ -34,8 +34,8 @@ mod reports {
     use crate::protocol::{PowerError, Reading};
     use crate::record::{Counter, Scope, Source};
     use macmon::Sampler;
-    use std::sync::{Arc, Mutex, PoisonError};
     use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+    use std::sync::{Arc, Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
     const FIX: &str = "see that `macmon` or Activity Monitor shows the GPU; virtual machines have no such reports";

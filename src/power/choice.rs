@@ -3,7 +3,7 @@
 use super::INTERFACES;
 use super::reader::{Interface, PowerReader, Serves};
 use crate::protocol::PowerError;
-use crate::record::{AdapterInfo, PciAddress};
+use crate::record::{AdapterInfo, PciAddress, Source};
 use std::str::FromStr;
 
 /// `--power`: which sensor to use.
@@ -64,12 +64,9 @@ fn find(adapter: &AdapterInfo) -> Chosen {
     for interface in INTERFACES.iter().filter(|interface| (interface.serves)(adapter) != Serves::No) {
         let name = interface.name;
         match (interface.readers)() {
-            Ok(readers) => match readers.into_iter().find(|reader| (interface.belongs)(reader.source(), adapter)) {
-                Some(reader) if reader.source().gives_something() => return Ok(reader),
-                Some(reader) => reasons.push(format!(
-                    "{name} gives neither power nor energy for {}; on a card of two dies the first one may report for both",
-                    reader.source().device
-                )),
+            Ok(mut readers) => match readers.iter().position(|reader| (interface.belongs)(reader.source(), adapter)) {
+                Some(place) if readers[place].source().gives_something() => return Ok(readers.swap_remove(place)),
+                Some(place) => reasons.push(silence(interface, &mut readers, place)),
                 None => reasons.push(match adapter.pci_address {
                     Some(address) => format!("{name} shows no device at {address}"),
                     None => {
@@ -84,6 +81,23 @@ fn find(adapter: &AdapterInfo) -> Chosen {
         return Err(format!("no interface to a sensor of {} is known; --power names one", adapter.name));
     }
     Err(reasons.join("; "))
+}
+
+/// Why the reader at this place gives nothing to measure by.
+fn silence(interface: &Interface, readers: &mut [Box<dyn PowerReader>], place: usize) -> String {
+    let Source { device, pci_address, .. } = readers[place].source().clone();
+    let name = interface.name;
+    let reports_for_it = |source: &Source| pci_address.is_some_and(|address| source.shared_with.contains(&address));
+    let other = readers.iter().position(|reader| reports_for_it(reader.source()));
+    match (other, readers[place].read()) {
+        (Some(other), _) => {
+            format!(
+                "{name} measures {device} together with another die: --power {name}:{other} names the sensor of both"
+            )
+        }
+        (None, Err(error)) => error.to_string(),
+        (None, Ok(_)) => format!("{name} gives neither power nor energy for {device}"),
+    }
 }
 
 /// The reader meant by `device` (an index or a PCI address), or by the adapter's address, or the only one.
@@ -132,6 +146,7 @@ fn absent(interface: &Interface, device: Option<&str>, list: &[String]) -> Power
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::power::reader::Silent;
     use crate::power::{apple, hwmon, nvml, rapl, rocm_smi};
     use crate::protocol::Reading;
     use crate::record::{AdapterType, Scope, Source};
@@ -164,7 +179,10 @@ mod tests {
         assert_eq!("rocm-smi:1".parse(), Ok(SensorChoice::Named(&rocm_smi::INTERFACE, Some("1".into()))));
         assert_eq!("rapl".parse(), Ok(SensorChoice::Named(&rapl::INTERFACE, None)));
         for text in ["", "nvml:", "cuda", "auto:0", "none:1"] {
-            assert!(text.parse::<SensorChoice>().unwrap_err().contains("nvml, rocm-smi, hwmon, apple, rapl"), "{text}");
+            assert!(
+                text.parse::<SensorChoice>().unwrap_err().contains("nvml, rocm-smi, hwmon, jetson, apple, rapl"),
+                "{text}"
+            );
         }
     }
 
@@ -185,6 +203,26 @@ mod tests {
         }
         assert!(pick(&nvml::INTERFACE, vec![reader(None)], None, None).is_ok(), "the only one");
         assert!(pick(&nvml::INTERFACE, vec![], None, None).is_err());
+    }
+
+    #[test]
+    fn a_sensor_that_gives_nothing_says_why_and_not_that_another_die_does_where_there_is_none() {
+        let unsupported = PowerError::Unsupported { what: "reading power".into(), fix: "update the driver" };
+        let silent = |address: &str| -> Box<dyn PowerReader> {
+            let source = reader(Some(address)).source().clone();
+            Box::new(Silent::new(source, unsupported.clone()))
+        };
+        let mut alone = [silent("0000:01:00.0")];
+        assert_eq!(silence(&nvml::INTERFACE, &mut alone, 0), "reading power is not supported: update the driver");
+        let both = Source {
+            shared_with: vec!["0000:01:00.0".parse().unwrap()],
+            ..reader(Some("0000:02:00.0")).source().clone()
+        };
+        let mut dies: [Box<dyn PowerReader>; 2] = [silent("0000:01:00.0"), Box::new(Fixed(both))];
+        let told = silence(&rocm_smi::INTERFACE, &mut dies, 0);
+        assert!(told.contains("together with another die") && told.contains("--power rocm-smi:1"), "{told}");
+        let mut nothing = [reader(Some("0000:01:00.0"))];
+        assert!(silence(&nvml::INTERFACE, &mut nothing, 0).contains("neither power nor energy for card"));
     }
 
     #[test]

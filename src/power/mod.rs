@@ -4,11 +4,14 @@
 //! - [`reader`]: the trait, and what such a file tells. [`choice`]: which sensor belongs to which adapter.
 //! - [`inventory`]: which GPUs the vendors' libraries show. [`sampling_thread`]: reads a sensor
 //!   while the protocol is busy.
+//! - `gpu_metrics`, `intel_gt`: what AMD's and Intel's drivers tell beside power.
 //! - [`clock_lock`]: a clock that is held and freed again; [`clock_guard`]: freed even for a program that was killed.
 
 pub mod choice;
 pub mod clock_guard;
 pub mod clock_lock;
+mod gpu_metrics;
+mod intel_gt;
 pub mod inventory;
 pub mod reader;
 pub mod sampling_thread;
@@ -27,6 +30,7 @@ interfaces! {
     nvml,
     rocm_smi,
     hwmon,
+    jetson,
     apple,
     rapl,
 }

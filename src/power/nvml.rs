@@ -3,23 +3,40 @@
 //! The library is opened at run time, so that the program starts where there is none. Update periods and averaging of its
 //! figures by GPU generation: Yang, Adamek, Armour, "Accurate and Convenient Energy Measurements for GPUs" (SC24).
 
+use super::clock_guard::Guard;
+use super::clock_lock::ClockLock;
+use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
 use crate::host::finding::{Finding, bad, display_finding, note};
 use crate::host::visible::ListedGpu;
 use crate::protocol::{PowerError, Reading};
 use crate::record::{Counter, Limiter, Limiters, PowerKind, Scope, Source};
-use super::clock_guard::Guard;
-use super::clock_lock::ClockLock;
-use super::reader::{Interface, PowerReader, Readers, Serves};
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::DeviceArchitecture;
 use nvml_wrapper::error::{NvmlError, nvml_try};
 use nvml_wrapper::{Device, Nvml};
-use nvml_wrapper_sys::bindings::{field_id, nvmlFieldValue_t};
+use nvml_wrapper_sys::bindings::{NVML_POWER_SCOPE_GPU, NVML_POWER_SCOPE_MODULE, field_id, nvmlFieldValue_t};
 use std::ffi::OsStr;
 use std::sync::{Mutex, OnceLock};
 
-const FIX: &str = "install NVIDIA's driver, and see that nvidia-smi works";
+const FIX: &str = if cfg!(windows) {
+    "install NVIDIA's driver, and see that nvidia-smi works"
+} else {
+    "install NVIDIA's driver, and see that nvidia-smi works; where it does, let LD_LIBRARY_PATH name the folder of \
+     libnvidia-ml.so.1"
+};
+/// Drivers install the versioned name; NixOS and WSL keep it in folders that the loader does not search. The plain one comes with
+/// development packages.
+const NAMES: &[&str] = if cfg!(windows) {
+    &["nvml.dll"]
+} else {
+    &[
+        "libnvidia-ml.so.1",
+        "/run/opengl-driver/lib/libnvidia-ml.so.1",
+        "/usr/lib/wsl/lib/libnvidia-ml.so.1",
+        "libnvidia-ml.so",
+    ]
+};
 
 /// The one NVML of this process. Readers borrow from it for as long as the program runs.
 fn library() -> Result<&'static Nvml, PowerError> {
@@ -29,10 +46,8 @@ fn library() -> Result<&'static Nvml, PowerError> {
     if let Some(nvml) = NVML.get() {
         return Ok(nvml);
     }
-    // Drivers install the versioned name; the plain one comes with development packages.
-    let names: &[&str] = if cfg!(windows) { &["nvml.dll"] } else { &["libnvidia-ml.so.1", "libnvidia-ml.so"] };
     let mut result = Err(NvmlError::LibraryNotFound);
-    for name in names {
+    for name in NAMES {
         result = Nvml::builder().lib_path(OsStr::new(name)).init();
         if !matches!(result, Err(NvmlError::LibloadingError(_))) {
             break;
@@ -88,28 +103,36 @@ const VENDOR: &str = "NVIDIA";
 /// There is no NVML here, or it shows no GPU.
 pub fn readers() -> Readers {
     let (nvml, count) = counted()?;
-    // A GPU that fell off the bus must not hide the others.
-    let readers = (0..count).filter_map(|index| NvmlReader::open(nvml, index).ok());
-    Ok(readers.map(|reader| Box::new(reader) as Box<dyn PowerReader>).collect())
+    // A GPU that fell off the bus must neither hide the others nor count them anew; one of another job's is not counted at all.
+    let reader = |index| match NvmlReader::open(nvml, index) {
+        Ok(reader) => Some(Box::new(reader) as Box<dyn PowerReader>),
+        Err(NvmlError::NoPermission) => None,
+        Err(error) => {
+            let source = Source::new("NVML", format!("GPU {index} (does not answer)"), Scope::Board);
+            let why = failure(&format!("asking for GPU {index} through NVML"), error);
+            Some(Box::new(Silent::new(source, why)) as Box<dyn PowerReader>)
+        }
+    };
+    Ok((0..count).filter_map(reader).collect())
 }
 
 /// The GPUs that the driver shows this process, in its order, which is that of PCI addresses. One that is kept from the
 /// process is not counted.
 ///
 /// # Errors
-/// There is no NVML here, or a GPU does not answer: whoever left it out would count the others wrongly.
+/// There is no NVML here.
 pub fn gpus() -> Result<Vec<ListedGpu>, PowerError> {
     let (nvml, count) = counted()?;
     let gpu = |index: u32| {
         let device = match nvml.device_by_index(index) {
-            Err(NvmlError::NoPermission) => return Ok(None),
-            device => device?,
+            Err(NvmlError::NoPermission) => return None,
+            Err(_) => return Some(ListedGpu::unknown()), // it keeps its place: whoever left it out would count the others wrongly
+            Ok(device) => device,
         };
-        let address = device.pci_info()?.bus_id.parse().map_err(|_| NvmlError::UnexpectedVariant(index))?;
-        Ok(Some(ListedGpu { address, uuid: device.uuid().ok(), model: device.name().ok() }))
+        let address = device.pci_info().ok().and_then(|pci| pci.bus_id.parse().ok());
+        Some(ListedGpu { address, uuid: device.uuid().ok(), model: device.name().ok(), ..ListedGpu::unknown() })
     };
-    let gpus: Result<Vec<Option<ListedGpu>>, NvmlError> = (0..count).map(gpu).collect();
-    Ok(gpus.map_err(|error| failure("telling GPUs apart through NVML", error))?.into_iter().flatten().collect())
+    Ok((0..count).filter_map(gpu).collect())
 }
 
 /// What the driver tells of a GPU besides power. None where it does not tell.
@@ -178,14 +201,24 @@ struct NvmlReader {
     source: Source,
     device: Device<'static>,
     nvml: &'static Nvml,
-    /// Field 186: the power now. Without it (older drivers and GPUs), `nvmlDeviceGetPowerUsage` stands in.
-    instant_power: bool,
+    /// How the power is asked for; None where nothing gives it.
+    power: Option<Power>,
     /// What a first read gave. What is not there is not asked for a hundred times a second.
     gives: Gives,
+    /// Why there is neither power nor energy, where that is so.
+    silence: Option<PowerError>,
+}
+
+/// Where the power is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Power {
+    /// Field 186: the power now, of a board, or of a module of GPU and CPU (NVML_POWER_SCOPE_*).
+    Field(u32),
+    /// `nvmlDeviceGetPowerUsage`, for older drivers and GPUs.
+    Usage,
 }
 
 struct Gives {
-    power: bool,
     energy: bool,
     temperature: bool,
     clock: bool,
@@ -195,30 +228,70 @@ struct Gives {
 impl NvmlReader {
     fn open(nvml: &'static Nvml, index: u32) -> Result<Self, NvmlError> {
         let device = nvml.device_by_index(index)?;
-        let instant_power = instant_power_mw(nvml, &device).is_ok();
+        let name = device.name().unwrap_or_else(|_| format!("GPU {index}"));
+        let field = |scope| field_mw(nvml, &device, field_id::NVML_FI_DEV_POWER_INSTANT, scope);
+        let usage = device.power_usage();
+        let power = match (field(NVML_POWER_SCOPE_GPU), &usage) {
+            (Ok(_), _) => Some(Power::Field(NVML_POWER_SCOPE_GPU)),
+            (Err(_), Ok(_)) => Some(Power::Usage),
+            // Asked last: drivers that do not know of scopes answer for the board.
+            (Err(_), Err(_)) => field(NVML_POWER_SCOPE_MODULE).ok().map(|_| Power::Field(NVML_POWER_SCOPE_MODULE)),
+        };
+        // A superchip's counter is that of its module, whatever its power is: it is not read beside the board's power.
+        let foreign = is_superchip(&name) && matches!(power, Some(Power::Usage | Power::Field(NVML_POWER_SCOPE_GPU)));
+        let module = power == Some(Power::Field(NVML_POWER_SCOPE_MODULE)) || (power.is_none() && is_superchip(&name));
         let gives = Gives {
-            power: instant_power || device.power_usage().is_ok(),
-            energy: device.total_energy_consumption().is_ok(),
+            energy: device.total_energy_consumption().is_ok() && !foreign,
             temperature: device.temperature(TemperatureSensor::Gpu).is_ok(),
             clock: device.clock_info(Clock::SM).is_ok(),
             throttle_reasons: device.current_throttle_reasons().is_ok(),
         };
-        let watts = |milliwatts: Result<u32, NvmlError>| milliwatts.ok().map(|mw| f64::from(mw) / 1000.0);
+        let silence = usage.err().filter(|_| power.is_none() && !gives.energy);
+        let pci_address = device.pci_info().ok().and_then(|pci| pci.bus_id.parse().ok());
+        let divided = device.mig_mode().is_ok_and(|mode| mode.current == NVML_DEVICE_MIG_ENABLE);
+        let (power_limit_w, default_power_limit_w) = limits_w(nvml, &device, module);
         let source = Source {
             api_version: nvml.sys_nvml_version().ok(),
-            pci_address: device.pci_info().ok().and_then(|pci| pci.bus_id.parse().ok()),
+            pci_address,
             counter: gives.energy.then_some(Counter { resolution_uj: Some(1000.0), wraps_at_uj: None }),
-            power: gives.power.then(|| if instant_power { PowerKind::Instant } else { power_usage_kind(&device) }),
-            power_limit_w: watts(device.enforced_power_limit().or_else(|_| device.power_management_limit())),
-            default_power_limit_w: watts(device.power_management_limit_default()),
-            ..Source::new("NVML", device.name().unwrap_or_else(|_| format!("GPU {index}")), Scope::Board)
+            power: power.map(|power| match power {
+                Power::Field(_) => PowerKind::Instant,
+                Power::Usage => power_usage_kind(&device, &name),
+            }),
+            power_limit_w,
+            default_power_limit_w,
+            shared_with: pci_address.filter(|_| divided).into_iter().collect(),
+            ..Source::new("NVML", name, if module { Scope::Module } else { Scope::Board })
         };
-        Ok(NvmlReader { source, device, nvml, instant_power, gives })
+        let silence =
+            silence.map(|error| failure(&format!("reading the power of {} through NVML", source.device), error));
+        Ok(NvmlReader { source, device, nvml, power, gives, silence })
     }
 }
 
-/// What `nvmlDeviceGetPowerUsage` is: the power now up to Turing and on GA100 (A100, A30), a mean of 1 s on the others.
-fn power_usage_kind(device: &Device) -> PowerKind {
+/// Grace Hopper, Grace Blackwell: GH200, GB200, GB300.
+fn is_superchip(name: &str) -> bool {
+    let mut words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
+    words.any(|word| {
+        let number = word.strip_prefix("GH").or_else(|| word.strip_prefix("GB"));
+        number.is_some_and(|number| number.len() == 3 && number.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
+/// The limit of power and its default, in watts.
+fn limits_w(nvml: &Nvml, device: &Device, module: bool) -> (Option<f64>, Option<f64>) {
+    let watts = |milliwatts: Option<u64>| milliwatts.filter(|&mw| mw > 0).map(|mw| mw as f64 / 1000.0);
+    if module {
+        let field = |id| watts(field_mw(nvml, device, id, NVML_POWER_SCOPE_MODULE).ok());
+        return (field(field_id::NVML_FI_DEV_POWER_CURRENT_LIMIT), field(field_id::NVML_FI_DEV_POWER_DEFAULT_LIMIT));
+    }
+    let limit = device.enforced_power_limit().or_else(|_| device.power_management_limit());
+    (watts(limit.ok().map(u64::from)), watts(device.power_management_limit_default().ok().map(u64::from)))
+}
+
+/// What `nvmlDeviceGetPowerUsage` is: the power now up to Turing and on GA100, a mean of 1 s on the others.
+fn power_usage_kind(device: &Device, name: &str) -> PowerKind {
+    let capability = device.cuda_compute_capability().ok().map(|capability| (capability.major, capability.minor));
     match device.architecture() {
         Ok(
             DeviceArchitecture::Kepler
@@ -227,26 +300,32 @@ fn power_usage_kind(device: &Device) -> PowerKind {
             | DeviceArchitecture::Volta
             | DeviceArchitecture::Turing,
         ) => PowerKind::Instant,
-        Ok(DeviceArchitecture::Ampere)
-            if device.name().is_ok_and(|name| name.contains("A100") || name.contains("A30")) =>
-        {
-            PowerKind::Instant
-        }
+        Ok(DeviceArchitecture::Ampere) if is_ga100(capability, name) => PowerKind::Instant,
         Ok(_) => PowerKind::AverageMs(1000),
         Err(_) => PowerKind::Unknown,
     }
 }
 
-/// Field 186, through the raw call: the wrapper's `field_values_for` allocates at each call.
+/// Of Ampere's chips only GA100 (A100, A800, A30) has compute capability 8.0. Its cards are known by whole words: an RTX A1000 or
+/// A3000 is none.
+fn is_ga100(capability: Option<(i32, i32)>, name: &str) -> bool {
+    let mut words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
+    match capability {
+        Some(capability) => capability == (8, 0),
+        None => words.any(|word| ["A100", "A100X", "A800", "A30", "A30X"].contains(&word)),
+    }
+}
+
+/// A field in mW, through the raw call: the wrapper's `field_values_for` allocates at each call.
 #[expect(unsafe_code, reason = "a C call with an array of one element")]
-fn instant_power_mw(nvml: &Nvml, device: &Device) -> Result<u64, NvmlError> {
+fn field_mw(nvml: &Nvml, device: &Device, field: u32, scope: u32) -> Result<u64, NvmlError> {
     let get = match &nvml.lib().nvmlDeviceGetFieldValues {
         Ok(get) => get,
         Err(_) => return Err(NvmlError::FunctionNotFound),
     };
     // SAFETY: nvmlFieldValue_t is plain C data, for which all zeros is a value.
     let mut value: nvmlFieldValue_t = unsafe { std::mem::zeroed() };
-    value.fieldId = field_id::NVML_FI_DEV_POWER_INSTANT;
+    (value.fieldId, value.scopeId) = (field, scope);
     // SAFETY: the handle belongs to `device`, whose NVML is alive, and the array has the one element that is announced.
     let (code, milliwatts) = unsafe { (get(device.handle(), 1, &mut value), value.value.uiVal) };
     nvml_try(code)?;
@@ -261,16 +340,20 @@ impl PowerReader for NvmlReader {
 
     fn read(&mut self) -> Result<Reading, PowerError> {
         let device = &self.device;
-        let power = || match self.instant_power {
-            true => instant_power_mw(self.nvml, device),
-            false => device.power_usage().map(u64::from),
+        let power = |power| match power {
+            Power::Field(scope) => field_mw(self.nvml, device, field_id::NVML_FI_DEV_POWER_INSTANT, scope),
+            Power::Usage => device.power_usage().map(u64::from),
         };
-        let power_mw = self.gives.power.then(power).transpose();
+        let power_mw = self.power.map(power).transpose();
         let energy_mj = self.gives.energy.then(|| device.total_energy_consumption()).transpose();
         let (power_mw, energy_mj) = match (power_mw, energy_mj) {
             // All silent: the device is gone, or the right to read it.
             (Err(error), Err(_) | Ok(None)) | (Ok(None), Err(error)) => {
                 return Err(failure("reading power through NVML", error));
+            }
+            (Ok(None), Ok(None)) => {
+                let unsupported = || failure("reading power through NVML", NvmlError::NotSupported);
+                return Err(self.silence.clone().unwrap_or_else(unsupported));
             }
             (power_mw, energy_mj) => (power_mw.unwrap_or(None), energy_mj.unwrap_or(None)),
         };
@@ -325,6 +408,8 @@ impl PowerReader for NvmlReader {
     }
 }
 
+/// NVML_DEVICE_MIG_ENABLE.
+const NVML_DEVICE_MIG_ENABLE: u32 = 1;
 const FREEING: &str = "freeing the clock through NVML (nvidia-smi --reset-gpu-clocks does the same)";
 
 fn ask<T>(given: bool, call: impl FnOnce() -> Result<T, NvmlError>) -> Option<T> {
@@ -357,6 +442,38 @@ fn limiters(reasons: ThrottleReasons) -> Limiters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_only_contains_another_cards_is_not_that_card() {
+        for name in
+            ["NVIDIA A100-SXM4-80GB", "NVIDIA A100 80GB PCIe", "NVIDIA A30", "NVIDIA A800-SXM4-80GB", "A100-PG509-200"]
+        {
+            assert!(is_ga100(None, name) && is_ga100(Some((8, 0)), name), "{name}");
+            assert!(!is_ga100(Some((8, 6)), name), "the chip tells better");
+        }
+        for name in ["NVIDIA RTX A1000", "NVIDIA RTX A3000 Laptop GPU", "NVIDIA A10", "NVIDIA RTX A30000"] {
+            assert!(!is_ga100(None, name), "{name}");
+        }
+        for (name, superchip) in [
+            ("NVIDIA GH200 480GB", true),
+            ("NVIDIA GB200", true),
+            ("NVIDIA GeForce GTX 1080", false),
+            ("NVIDIA GB10", false),
+            ("NVIDIA H100", false),
+        ] {
+            assert_eq!(is_superchip(name), superchip, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_library_is_looked_for_where_the_loader_does_not_look() {
+        if cfg!(unix) {
+            assert_eq!(NAMES[0], "libnvidia-ml.so.1", "the loader's own choice comes first");
+            for folder in ["/run/opengl-driver/lib/", "/usr/lib/wsl/lib/"] {
+                assert!(NAMES.iter().any(|name| name.starts_with(folder)), "{folder}");
+            }
+        }
+    }
 
     #[test]
     fn what_nvml_tells_is_judged() {

@@ -3,16 +3,17 @@
 //!
 //! Documentation/power/powercap/powercap.rst of the kernel. Counters move every millisecond or so.
 
+use super::reader::{Interface, PowerReader, Readers, Serves};
 use crate::host::sysfs;
 use crate::host::sysfs::{NumberFile, SYS, entries, read_number, read_text};
 use crate::protocol::{PowerError, Reading};
 use crate::record::{AdapterInfo, AdapterType, Counter, Scope, Source};
 use std::io;
 use std::path::{Path, PathBuf};
-use super::reader::{Interface, PowerReader, Readers, Serves};
 
 /// Since Linux 5.10 the files are root's alone, because the counter leaks what the CPU computes (CVE-2020-8694).
-const PERMISSION_FIX: &str = "run as root, or: sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj";
+const PERMISSION_FIX: &str = "run as root, or: sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj \
+                              /sys/class/powercap/intel-rapl:*/max_energy_range_uj";
 
 /// The CPU: of software adapters, and of GPUs that sit in it.
 pub static INTERFACE: Interface = Interface {
@@ -41,8 +42,8 @@ pub fn readers(sys: &Path) -> Readers {
             fix: "try `sudo modprobe intel_rapl_msr`; virtual machines and containers often have none",
         });
     }
-    let packages: io::Result<Vec<Package>> = folders.iter().map(|folder| Package::open(folder)).collect();
-    let packages = packages.map_err(|error| failure("reading the CPU's energy through RAPL", &error))?;
+    let packages: Result<Vec<Package>, PowerError> = folders.iter().map(|folder| Package::open(folder)).collect();
+    let packages = packages?;
     let names: Vec<String> = folders.iter().filter_map(|folder| read_text(&folder.join("name"))).collect();
     let watts = |name: &str| -> Option<f64> {
         folders.iter().map(|folder| Some(read_number(&folder.join(name))? as f64 * 1e-6)).sum()
@@ -81,11 +82,17 @@ struct Package {
 }
 
 impl Package {
-    fn open(folder: &Path) -> io::Result<Self> {
-        let mut energy_uj = NumberFile::open(&folder.join("energy_uj"))?;
-        let last_uj = energy_uj.read_unsigned()?;
-        let range = read_number(&folder.join("max_energy_range_uj"));
-        let range_uj = range.and_then(|range| u64::try_from(range).ok()).ok_or(io::ErrorKind::InvalidData)?;
+    fn open(folder: &Path) -> Result<Self, PowerError> {
+        // Each file has rights of its own: a chmod of the counter alone leaves the other one root's.
+        let open = |name: &str| -> Result<(NumberFile, u64), PowerError> {
+            let opened = NumberFile::open(&folder.join(name)).and_then(|mut file| {
+                let number = file.read_unsigned()?;
+                Ok((file, number))
+            });
+            opened.map_err(|error| failure(&format!("{READING} ({name})"), &error))
+        };
+        let (energy_uj, last_uj) = open("energy_uj")?;
+        let (_, range_uj) = open("max_energy_range_uj")?;
         Ok(Package { energy_uj, range_uj, last_uj, wrapped_uj: 0 })
     }
 
@@ -109,16 +116,18 @@ impl PowerReader for RaplReader {
     fn read(&mut self) -> Result<Reading, PowerError> {
         // A sum without one of its parts would be a step back: none without all.
         let energy: io::Result<u64> = self.packages.iter_mut().map(Package::read).sum();
-        let energy_uj = energy.map_err(|error| failure("reading the CPU's energy through RAPL", &error))?;
+        let energy_uj = energy.map_err(|error| failure(READING, &error))?;
         Ok(Reading { energy_uj: Some(energy_uj), ..Reading::default() })
     }
 }
+
+const READING: &str = "reading the CPU's energy through RAPL";
 
 fn failure(what: &str, error: &io::Error) -> PowerError {
     let what = what.to_owned();
     match error.kind() {
         io::ErrorKind::PermissionDenied => PowerError::NoPermission { what, fix: PERMISSION_FIX },
-        io::ErrorKind::InvalidData => PowerError::Failed {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => PowerError::Failed {
             what,
             why: "what the file holds is no number".into(),
             fix: "update the kernel; some virtual machines show empty counters",
@@ -188,5 +197,26 @@ mod tests {
         assert!(matches!(readers(no_range.path()), Err(PowerError::Failed { .. })));
         let error = failure("reading", &io::ErrorKind::PermissionDenied.into()).to_string();
         assert!(error.contains("sudo chmod a+r /sys/class/powercap"), "{error}");
+    }
+
+    #[test]
+    fn each_of_the_two_files_may_be_the_one_that_is_not_permitted() {
+        use std::os::unix::fs::PermissionsExt;
+        for name in ["energy_uj", "max_energy_range_uj"] {
+            let sys = sys(&[("intel-rapl:0", "package-0", "900", "1000")]);
+            let path = sys.path().join("class/powercap/intel-rapl:0").join(name);
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+            if std::fs::File::open(&path).is_ok() {
+                eprintln!("skipped: root may read everything");
+                continue;
+            }
+            let error = readers(sys.path()).map(drop).unwrap_err();
+            assert!(matches!(error, PowerError::NoPermission { .. }), "{error}");
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("({name})")) && text.ends_with("intel-rapl:*/max_energy_range_uj"),
+                "{text}"
+            );
+        }
     }
 }

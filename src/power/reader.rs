@@ -53,6 +53,33 @@ pub trait PowerReader: Send {
     }
 }
 
+/// A device that measures nothing now, such as a GPU that fell off the bus. It keeps its place in the list, so that the indices
+/// of the others stay, and says at each read why it is silent.
+pub struct Silent {
+    source: Source,
+    why: PowerError,
+}
+
+impl Silent {
+    /// Of `source`, which gives neither power nor energy, and why.
+    pub fn new(source: Source, why: PowerError) -> Self {
+        Silent { source: Source { power: None, counter: None, ..source }, why }
+    }
+}
+
+impl PowerReader for Silent {
+    fn source(&self) -> &Source {
+        &self.source
+    }
+
+    fn read(&mut self) -> Result<Reading, PowerError> {
+        Err(self.why.clone())
+    }
+}
+
+/// Lists a vendor's GPUs, or says why there are none.
+pub type Counts = fn() -> Result<Vec<ListedGpu>, String>;
+
 /// What reads every device that an interface shows, or why none can be read.
 pub type Readers = Result<Vec<Box<dyn PowerReader>>, PowerError>;
 
@@ -72,7 +99,7 @@ pub struct Interface {
     /// The command that sets a device's power limit back to so many watts.
     pub restore_limit: Option<fn(&Source, f64) -> String>,
     /// A vendor, and its GPUs in the order in which its runtime counts them: schedulers name GPUs by these numbers.
-    pub counts: Option<(&'static str, fn() -> Result<Vec<ListedGpu>, String>)>,
+    pub counts: Option<(&'static str, Counts)>,
 }
 
 /// How an interface can serve an adapter.

@@ -4,16 +4,16 @@
 //! figure that is not given. Calls come from one thread, that which reads: counters were seen to go back when several read.
 //! Setting the clock free at the end is the exception.
 
-use crate::host::{kfd, sysfs};
-use crate::host::finding::{Finding, bad};
-use crate::host::sysfs::{SYS, entries};
-use crate::host::visible::ListedGpu;
-use crate::protocol::{PowerError, Reading};
-use crate::record::{Counter, Limiter, Limiters, PciAddress, PowerKind, Scope, Source};
-use super::hwmon;
 use super::clock_guard::Guard;
 use super::clock_lock::ClockLock;
-use super::reader::{Interface, PowerReader, Readers, Serves};
+use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
+use super::{gpu_metrics, hwmon};
+use crate::host::finding::{Finding, bad};
+use crate::host::sysfs::{SYS, entries, read_text};
+use crate::host::visible::ListedGpu;
+use crate::host::{kfd, sysfs};
+use crate::protocol::{PowerError, Reading};
+use crate::record::{Counter, Limiters, PciAddress, PowerKind, Scope, Source};
 use bindings::{RocmSmi, rsmi_frequencies_any_t, rsmi_gpu_metrics_start_t, rsmi_status_t, rsmi_version_t};
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
@@ -62,11 +62,11 @@ fn library() -> Result<&'static Library, PowerError> {
         return Ok(library);
     }
     let smi = open()?;
-    // Without a graphics driver the library would complain on standard error, past any reporting of ours.
-    if !Path::new(SYS).join("class/drm").exists() {
+    // Without a GPU of AMD's the library would complain on standard error, past any reporting of ours.
+    if !has_gpu(Path::new(SYS)) {
         return Err(PowerError::Absent {
-            what: "a GPU with AMD's kernel driver".into(),
-            fix: "load it with `sudo modprobe amdgpu`",
+            what: "a GPU with AMD's kernel driver and its compute part (amdkfd)".into(),
+            fix: "load it with `sudo modprobe amdgpu`; hwmon reads AMD's GPUs without amdkfd",
         });
     }
     let init = call(&smi.rsmi_init, |init| {
@@ -81,6 +81,13 @@ fn library() -> Result<&'static Library, PowerError> {
     let version = version(&smi);
     let library = LIBRARY.get_or_init(|| Library { smi, version, since_6 });
     Ok(library)
+}
+
+/// Does the kernel drive a GPU of AMD's, for computing too? The library looks for both in the same files.
+fn has_gpu(sys: &Path) -> bool {
+    let is_amds = |card: &Path| read_text(&card.join("device/vendor")).is_some_and(|vendor| vendor == "0x1002");
+    let computes = !entries(&sys.join("class/kfd/kfd/topology/nodes")).is_empty();
+    computes && entries(&sys.join("class/drm")).iter().any(|card| is_amds(card))
 }
 
 /// Until ROCm 6.2 a lock in shared memory guards each device. A program that dies while it holds one leaves it to the thread
@@ -180,8 +187,8 @@ fn failure(what: &str, status: rsmi_status_t) -> PowerError {
         },
         bindings::RSMI_STATUS_BUSY => PowerError::Failed {
             what,
-            why: "the device is held by another program".into(),
-            fix: "end what else reads the GPU",
+            why: "the GPU sleeps, is being reset, or is held by another program".into(),
+            fix: "it wakes with the work that it gets; else end what else reads it",
         },
         status => PowerError::Failed { what, why: format!("status {status}"), fix: FIX },
     }
@@ -251,7 +258,17 @@ pub fn readers() -> Readers {
             reader.source.scope = Scope::Board;
         }
     }
-    Ok(readers.into_iter().map(|reader| Box::new(reader) as Box<dyn PowerReader>).collect())
+    Ok(readers.into_iter().zip(&first).map(|(reader, first)| believed(reader, first)).collect())
+}
+
+/// The reader, or a silent one where its power cannot be true.
+fn believed(reader: RocmReader, first: &Reading) -> Box<dyn PowerReader> {
+    match (first.power_mw, first.energy_uj) {
+        (Some(power_mw), None) if !hwmon::is_believable(reader.source.scope, power_mw) => {
+            Box::new(Silent::new(reader.source, hwmon::absurd("the power that ROCm SMI shows", power_mw)))
+        }
+        _ => Box::new(reader),
+    }
 }
 
 /// Is the power of device `j` in the figures of device `i` too? On a card of two dies both may show one counter; on the MI250
@@ -323,27 +340,10 @@ fn counter(resolution_uj: f64, metrics: Option<&rsmi_gpu_metrics_start_t>) -> Co
     Counter { resolution_uj: Some(resolution_uj), wraps_at_uj: narrow.then(|| (2f64.powi(32) * resolution_uj) as u64) }
 }
 
-/// Throttlers as the kernel numbers them for all cards alike (SMU_THROTTLER_*_BIT in its amdgpu_smu.h); in metrics of
-/// version 1.3 alone, which most cards of RDNA 2 and 3, and MI100 and MI200 have.
+/// What holds the clock down, in metrics of version 1.3 alone, which most cards of RDNA 2 and 3, and MI100 and MI200 have.
 fn limiters(metrics: &rsmi_gpu_metrics_start_t) -> Option<Limiters> {
-    let status = metrics.indep_throttle_status;
-    if metrics.format_revision != 1 || metrics.content_revision != 3 || status == u64::MAX {
-        return None;
-    }
-    let table = [
-        (0..=7, Limiter::PowerCap),   // package power, fast and slow
-        (16..=23, Limiter::PowerCap), // current
-        (32..=45, Limiter::Thermal),  // chip, memory, voltage regulators
-        (46..=47, Limiter::Hardware), // a signal from the board
-        (48..=63, Limiter::Other),
-    ];
-    let mut set = Limiters::NONE;
-    for (bits, limiter) in table {
-        if bits.into_iter().any(|bit: u32| status >> bit & 1 != 0) {
-            set = set.with(limiter);
-        }
-    }
-    Some(set)
+    let tells = (metrics.format_revision, metrics.content_revision) == (1, 3);
+    if tells { gpu_metrics::of_status(metrics.indep_throttle_status) } else { None }
 }
 
 /// domain<<32 | partition<<28 | bus<<8 | device<<3 | function.
@@ -391,15 +391,23 @@ fn level_at(clocks: &Clocks, mhz: u32) -> Option<usize> {
     (levels.len() > 3 || level == 0 || level == levels.len() - 1).then_some(level)
 }
 
-/// The clocks in MHz at which a card can be held: its levels, or anything between the ends of one that steps finely.
-fn can_hold(clocks: &Clocks) -> Vec<u32> {
+/// The clocks in MHz at which a card can be held: its levels; between the ends of one that steps finely, anything where the card
+/// takes a limit for its clock (`any_mhz`), and nothing where it does not.
+fn can_hold(clocks: &Clocks, any_mhz: bool) -> Vec<u32> {
     let levels = &clocks.hertz[usize::from(clocks.sleeps).min(clocks.hertz.len())..];
     let mut mhz: Vec<u32> = levels.iter().map(|hertz| (hertz / 1_000_000) as u32).collect();
     mhz.sort_unstable();
     match mhz[..] {
-        [least, _, most] => (least..=most).collect(),
+        [least, _, most] if any_mhz => (least..=most).collect(),
+        [least, _, most] => vec![least, most],
         _ => mhz,
     }
+}
+
+/// Does a card take a limit for its clock? MI200 and later do (gfx 9); RDNA (gfx 10 and later) lists three levels as well, and
+/// refuses. Where the compute driver does not tell, it is tried.
+fn takes_a_limit(sys: &Path, address: Option<PciAddress>) -> bool {
+    address.and_then(|address| kfd::target_version(sys, address)).is_none_or(|version| version < 100_000)
 }
 
 /// One GPU's calls, each with the status that the library gave instead of a value.
@@ -600,7 +608,8 @@ impl PowerReader for RocmReader {
         let device = self.device;
         let frequencies =
             device.frequencies().map_err(|status| failure("listing the clocks through ROCm SMI", status))?;
-        Ok(can_hold(&clocks(&frequencies, device.library.since_6)))
+        let any_mhz = takes_a_limit(Path::new(SYS), self.source.pci_address);
+        Ok(can_hold(&clocks(&frequencies, device.library.since_6), any_mhz))
     }
 
     fn lock_clock(&mut self, mhz: u32) -> Result<ClockLock, PowerError> {
@@ -626,6 +635,12 @@ impl PowerReader for RocmReader {
         // An exact level where the card lists one; else a limit that its load will run into.
         let frequencies = device.frequencies().map_err(failed)?;
         let level = level_at(&clocks(&frequencies, device.library.since_6), mhz);
+        if level.is_none() && !takes_a_limit(Path::new(SYS), self.source.pci_address) {
+            return Err(PowerError::Unsupported {
+                what,
+                fix: "this card holds its lowest and its highest clock alone (`rocm-smi --showclkfrq`): name one of these",
+            });
+        }
         // From here on something may have been changed, even where a call fails half-way.
         let guard = self.source.pci_address.and_then(|address| Guard::start(&format!("rocm-smi:{address}")));
         let lock = ClockLock::new(guard, move || free(device));
@@ -644,8 +659,9 @@ impl PowerReader for RocmReader {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::bindings::{rsmi_frequencies_5_t, rsmi_frequencies_6_t};
+    use super::*;
+    use crate::record::Limiter;
 
     #[test]
     fn addresses_are_taken_apart() {
@@ -686,10 +702,43 @@ mod tests {
         let coarse = [19_000_000, 300_000_000, 800_000_000, 1_200_000_000, 1_500_000_000];
         assert_eq!([300, 1200, 19].map(|mhz| at(&coarse, true, mhz)), [Some(0), Some(2), None]);
         assert_eq!(at(&[], true, 0), None);
-        let held = |hertz: &[u64], sleeps| can_hold(&Clocks { hertz, current: 1, sleeps });
-        assert_eq!(held(&fine, false), (500..=2575).collect::<Vec<_>>());
-        assert_eq!(held(&coarse, true), [300, 800, 1200, 1500]);
-        assert_eq!(held(&[], true), [0; 0]);
+        let held = |hertz: &[u64], sleeps, any_mhz| can_hold(&Clocks { hertz, current: 1, sleeps }, any_mhz);
+        assert_eq!(held(&fine, false, true), (500..=2575).collect::<Vec<_>>());
+        assert_eq!(held(&fine, false, false), [500, 2575], "RDNA holds its ends alone");
+        assert_eq!(held(&coarse, true, false), [300, 800, 1200, 1500]);
+        assert_eq!(held(&[], true, true), [0; 0]);
+    }
+
+    #[test]
+    fn only_cards_that_refuse_are_not_asked_for_any_clock() {
+        let sys = tempfile::tempdir().unwrap();
+        for (number, bus, version) in [(1, 3, "100300"), (2, 4, "90010"), (3, 5, "110000")] {
+            let node = sys.path().join(format!("class/kfd/kfd/topology/nodes/{number}"));
+            std::fs::create_dir_all(&node).unwrap();
+            std::fs::write(node.join("gpu_id"), "7\n").unwrap();
+            let location = bus << 8;
+            let text = format!("location_id {location}\ngfx_target_version {version}\n");
+            std::fs::write(node.join("properties"), text).unwrap();
+        }
+        let takes = |address: &str| takes_a_limit(sys.path(), Some(address.parse().unwrap()));
+        assert_eq!(["03:00.0", "04:00.0", "05:00.0", "06:00.0"].map(takes), [false, true, false, true]);
+        assert!(takes_a_limit(sys.path(), None));
+    }
+
+    #[test]
+    fn without_a_gpu_of_amds_the_library_is_not_asked() {
+        let sys = tempfile::tempdir().unwrap();
+        assert!(!has_gpu(sys.path()));
+        let nodes = sys.path().join("class/kfd/kfd/topology/nodes");
+        std::fs::create_dir_all(nodes.join("0")).unwrap();
+        for (card, vendor, has) in [("card0", "0x8086\n", false), ("card1", "0x1002\n", true)] {
+            let device = sys.path().join("class/drm").join(card).join("device");
+            std::fs::create_dir_all(&device).unwrap();
+            std::fs::write(device.join("vendor"), vendor).unwrap();
+            assert_eq!(has_gpu(sys.path()), has, "{card}");
+        }
+        std::fs::remove_dir_all(&nodes).unwrap();
+        assert!(!has_gpu(sys.path()), "without amdkfd it starts for no GPU");
     }
 
     fn metrics(revision: u8, status: u64) -> rsmi_gpu_metrics_start_t {

@@ -49,6 +49,8 @@ pub enum Scope {
     Package,
     /// A system on chip.
     Soc,
+    /// A module of a GPU and a CPU with their memories, such as NVIDIA's Grace Hopper.
+    Module,
 }
 
 impl fmt::Display for Scope {
@@ -58,6 +60,7 @@ impl fmt::Display for Scope {
             Scope::Gpu => "gpu",
             Scope::Package => "package",
             Scope::Soc => "soc",
+            Scope::Module => "module",
         })
     }
 }
@@ -79,7 +82,8 @@ pub struct Source {
     pub power: Option<PowerKind>,
     pub power_limit_w: Option<f64>,
     pub default_power_limit_w: Option<f64>,
-    /// Other devices whose power is in the same figures, as with two dies on one card.
+    /// Other devices whose power is in the same figures, as with two dies on one card. The sensor's own address stands for the
+    /// other slices of a GPU that is divided (MIG): the figures are those of all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared_with: Vec<PciAddress>,
 }

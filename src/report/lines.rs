@@ -151,8 +151,9 @@ pub(crate) fn scope_title(scope: Scope) -> &'static str {
         Scope::Gpu => "GPU chips alone",
         Scope::Package => "processor packages",
         Scope::Soc => "systems on chip",
+        Scope::Module => "modules of GPU and CPU",
     }
 }
 
 /// Every scope, in the order in which they are shown.
-pub(crate) const SCOPES: [Scope; 4] = [Scope::Board, Scope::Gpu, Scope::Package, Scope::Soc];
+pub(crate) const SCOPES: [Scope; 5] = [Scope::Board, Scope::Gpu, Scope::Package, Scope::Soc, Scope::Module];

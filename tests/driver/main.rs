@@ -18,6 +18,8 @@ mod products;
 mod readers;
 mod rocm_smi;
 mod run;
+#[cfg(target_os = "linux")]
+mod sensors;
 mod types;
 mod visible;
 mod whole_runs;

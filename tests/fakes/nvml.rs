@@ -12,13 +12,16 @@
 //!                      5 s, and every other call waits for it
 //!   no-counter, no-power, no-permission, step-back, frozen, zero-power, broken-init
 //!   thermal, power-cap the reasons that hold the clock down
+//!   dead=N             the GPU of index N fell off the bus: nobody gets a handle of it
+//!   module             GPU and CPU on one module: what asks for the board is not supported, and the module answers
+//!   mig                the GPU is divided
 //!   not-persistent, display, programs=N (others on the GPU)
 #![cfg(unix)] // which counts a process's CPU time as this needs it
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 #![expect(unsafe_code, reason = "a C library")]
 
 use nvml_wrapper_sys::bindings::{
-    field_id, nvmlDevice_t, nvmlFieldValue_t, nvmlPciInfo_t, nvmlProcessInfo_t, nvmlReturn_t,
+    NVML_POWER_SCOPE_MODULE, field_id, nvmlDevice_t, nvmlFieldValue_t, nvmlPciInfo_t, nvmlProcessInfo_t, nvmlReturn_t,
 };
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong};
@@ -214,7 +217,9 @@ pub extern "C" fn nvmlDeviceGetCount_v2(count: *mut c_uint) -> nvmlReturn_t {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, device: *mut nvmlDevice_t) -> nvmlReturn_t {
-    match sensor().shown().get(index as usize) {
+    let sensor = sensor();
+    match sensor.shown().get(index as usize) {
+        Some(&gpu) if sensor.number("dead") == Some(gpu as u64) => GPU_IS_LOST,
         Some(gpu) => give(device, (gpu + 1) as nvmlDevice_t),
         None => INVALID_ARGUMENT,
     }
@@ -319,6 +324,9 @@ fn power_mw(device: nvmlDevice_t) -> Result<c_uint, nvmlReturn_t> {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetPowerUsage(device: nvmlDevice_t, milliwatts: *mut c_uint) -> nvmlReturn_t {
+    if sensor().has("module") {
+        return NOT_SUPPORTED;
+    }
     match power_mw(device) {
         Ok(power_mw) => give(milliwatts, power_mw),
         Err(error) => error,
@@ -333,8 +341,14 @@ pub unsafe extern "C" fn nvmlDeviceGetFieldValues(
 ) -> nvmlReturn_t {
     // SAFETY: the caller's array has `count` elements.
     for field in unsafe { std::slice::from_raw_parts_mut(values, count as usize) } {
+        let average = sensor().has("average");
+        let module = sensor().has("module");
         let given = match field.fieldId {
-            field_id::NVML_FI_DEV_POWER_INSTANT if !sensor().has("average") => power_mw(device),
+            _ if module && field.scopeId != NVML_POWER_SCOPE_MODULE => Err(NOT_SUPPORTED),
+            field_id::NVML_FI_DEV_POWER_CURRENT_LIMIT | field_id::NVML_FI_DEV_POWER_DEFAULT_LIMIT if module => {
+                Ok(900_000)
+            }
+            field_id::NVML_FI_DEV_POWER_INSTANT if !average => power_mw(device),
             _ => Err(NOT_SUPPORTED),
         };
         field.nvmlReturn = given.err().unwrap_or(OK);
@@ -422,6 +436,17 @@ pub extern "C" fn nvmlDeviceSetGpuLockedClocks(_device: nvmlDevice_t, least: c_u
 pub extern "C" fn nvmlDeviceResetGpuLockedClocks(_device: nvmlDevice_t) -> nvmlReturn_t {
     sensor().note("unlocked");
     OK
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetMigMode(
+    _device: nvmlDevice_t,
+    current: *mut c_uint,
+    pending: *mut c_uint,
+) -> nvmlReturn_t {
+    let divided = c_uint::from(sensor().has("mig"));
+    give(current, divided);
+    give(pending, divided)
 }
 
 #[unsafe(no_mangle)]
