@@ -4,11 +4,13 @@
 mod common;
 
 mod atlas;
+mod earlier;
 mod help;
 mod inits;
 mod matrices;
 mod nonsense;
 mod order;
+mod plan;
 mod records;
 mod rooms;
 mod simulate;
