@@ -239,7 +239,8 @@ pub fn grant(variables: &Variables, adapters: &[AdapterInfo], gpus_of: GpusOf) -
         && mask.is_none_or(|mask| slurm.is_some() || cuda.is_some_and(|c| c.value == mask.value));
     if !echo
         && (mask.is_some() || slurm.is_some())
-        && let Some(gpus) = shown(intels(adapters, gpus_of), mask.filter(|_| offered("Intel")), "Intel")?
+        && let Some(gpus) =
+            shown(intels(adapters, gpus_of, slurm.is_some()), mask.filter(|_| offered("Intel")), "Intel")?
     {
         grant.intel = Some(given(variables, mask, &gpus)?);
     }
@@ -255,8 +256,9 @@ const LOOK: &str = "`wattmul doctor` says what is missing; without a GPU of its 
                     --adapter llvmpipe";
 const LIST: &str = "`wattmul devices` lists what is here; unset the variable if the whole machine is yours";
 
-/// Intel's GPUs by PCI address: those that the kernel shows this process, and those that are offered.
-fn intels(adapters: &[AdapterInfo], gpus_of: GpusOf) -> Result<Vec<ListedGpu>, String> {
+/// Intel's GPUs by PCI address: those that the kernel shows this process, and those that are offered. A scheduler's are `cards`:
+/// the GPU of a node's processor is not counted with them, and never given in the place of one that cannot be found.
+fn intels(adapters: &[AdapterInfo], gpus_of: GpusOf, cards: bool) -> Result<Vec<ListedGpu>, String> {
     let listed = gpus_of("Intel");
     let mut gpus = listed.as_deref().unwrap_or_default().to_vec();
     for address in
@@ -267,7 +269,8 @@ fn intels(adapters: &[AdapterInfo], gpus_of: GpusOf) -> Result<Vec<ListedGpu>, S
         }
     }
     gpus.sort_by_key(|gpu| gpu.address);
-    if gpus.is_empty() { listed } else { Ok(gpus) }
+    gpus.retain(|gpu| !cards || gpu.address != Some(PROCESSORS));
+    if gpus.is_empty() { listed.and(Ok(gpus)) } else { Ok(gpus) }
 }
 
 fn is_gpu(info: &AdapterInfo) -> bool {
@@ -793,6 +796,10 @@ mod tests {
         let grant = |said: &[(&'static str, &str)]| grant(&variables(said), &mixed, &|vendor| nothing.gpus_of(vendor));
         assert!(grant(&[(MASK, "0")]).unwrap_err().to_string().contains("ZE_ENABLE_PCI_ID_DEVICE_ORDER=1"));
         assert_eq!(grant(&[(MASK, "0"), (MASK_ORDER, "1")]).unwrap().allowed(&mixed).unwrap(), [1]);
+        let job = [("SLURM_JOB_ID", "1"), ("SLURM_JOB_GPUS", "0"), (MASK, "0")];
+        assert_eq!(grant(&job).unwrap().allowed(&mixed).unwrap(), [0], "a scheduler gives cards");
+        let lost = super::grant(&variables(&job[..2]), &mixed[1..], &|vendor| nothing.gpus_of(vendor)).unwrap_err();
+        assert!(lost.to_string().starts_with("SLURM_JOB_GPUS=0 cannot be told"), "no other in its place: {lost}");
     }
 
     #[test]

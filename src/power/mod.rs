@@ -4,7 +4,7 @@
 //! - [`reader`]: the trait, and what such a file tells. [`choice`]: which sensor belongs to which adapter.
 //! - [`inventory`]: which GPUs the vendors' libraries show. [`sampling_thread`]: reads a sensor
 //!   while the protocol is busy.
-//! - `gpu_metrics`, `intel_gt`: what AMD's and Intel's drivers tell beside power.
+//! - `gpu_metrics`, `intel_gt`: what AMD's and Intel's drivers tell besides power.
 //! - [`clock_lock`]: a clock that is held and freed again; [`clock_guard`]: freed even for a program that was killed.
 
 pub mod choice;

@@ -237,7 +237,7 @@ impl NvmlReader {
             // Asked last: drivers that do not know of scopes answer for the board.
             (Err(_), Err(_)) => field(NVML_POWER_SCOPE_MODULE).ok().map(|_| Power::Field(NVML_POWER_SCOPE_MODULE)),
         };
-        // A superchip's counter is that of its module, whatever its power is: it is not read beside the board's power.
+        // A superchip's counter is that of its module, whatever its power is: it does not go together with the board's power.
         let foreign = is_superchip(&name) && matches!(power, Some(Power::Usage | Power::Field(NVML_POWER_SCOPE_GPU)));
         let module = power == Some(Power::Field(NVML_POWER_SCOPE_MODULE)) || (power.is_none() && is_superchip(&name));
         let gives = Gives {
