@@ -4,6 +4,7 @@ use crate::analysis::year::GridIntensity;
 use crate::gpu::adapter::Backend;
 use crate::gpu::kernel::Kernel;
 use crate::operands::Dtype;
+use crate::power::INTERFACES;
 use crate::power::choice::SensorChoice;
 use crate::record::file;
 use crate::run::{Clocks, PlanOptions};
@@ -97,9 +98,7 @@ pub struct RunArgs {
     /// Kernel by name, instead of the fastest: see `wattmul kernel --list`
     #[arg(long, value_name = "auto|NAME", default_value = "auto", value_parser = parse_kernel)]
     pub kernel: KernelOption,
-    /// Power sensor: auto (the adapter's own), none, nvml, rocm-smi, hwmon, rapl, apple; NAME:INDEX or NAME:PCI for one of
-    /// several, as `wattmul devices` lists them
-    #[arg(long, value_name = "SENSOR", default_value = "auto")]
+    #[arg(long, value_name = "SENSOR", default_value = "auto", help = power_help())]
     pub power: SensorChoice,
     /// Where the record is saved [default: results; nowhere with --simulate]
     #[arg(long, value_name = "FOLDER")]
@@ -139,6 +138,15 @@ impl RunArgs {
         let usual = if self.simulate.is_none() { Some(Path::new("results")) } else { None };
         self.results.as_deref().or(usual).filter(|_| !self.no_save)
     }
+}
+
+fn power_help() -> String {
+    let names: Vec<&str> = INTERFACES.iter().map(|interface| interface.name).collect();
+    format!(
+        "Power sensor: auto (the adapter's own), none, {}; NAME:INDEX or NAME:PCI for one of several, as `wattmul devices` \
+         lists them",
+        names.join(", ")
+    )
 }
 
 /// `--kernel`: None for the fastest.

@@ -1,13 +1,13 @@
 //! The joules that one matrix product costs a GPU depend on the numbers in it. This crate measures by how much.
 //!
-//! Data flows one way; an arrow is an import, and there is no other:
+//! Data flows one way; an arrow is an import (those that reach further down the same way are not drawn):
 //!
 //! ```text
 //! commands ─→ report ─→ archive ─→ analysis ─→ record ─→ operands
-//!     │                               ↑
-//!     └─────→ run ───→ protocol ──────┘
+//!     │          └─→ protocol ───────┘↑ ↑
+//!     └─→ run ─┬────────↑─────────────┘ │
 //!              ├─→ gpu, power, simulate: devices, sensors and models for the protocol's traits
-//!              └─→ host: what all of these stand on
+//!              └─→ host: the machine, in the record's types
 //! ```
 //!
 //! - [`cli`]: the arguments. [`commands`]: one file a command.

@@ -2,8 +2,8 @@
 
 use crate::record::{Job, Record};
 
-/// What is known of which card it was: a record names neither machine nor serial number. What a label does not tell apart, the
-/// place among the tasks of a job does; without a label the job itself counts.
+/// What is known of which card it was: a record names neither machine nor serial number. Cards with one label
+/// are told apart by their task's number, cards without a label by their job's as well.
 pub fn name(record: &Record) -> String {
     let numbers = |job: &Job| {
         let whose = Some(job.job).filter(|_| record.run.label.is_none());

@@ -1,6 +1,6 @@
 //! Power sensors behind one trait.
 //!
-//! - One file a vendor's interface, each a line of the table below; all that is known of it stands in its file.
+//! - One file a vendor's interface, each a line of the table below; all that is known of the vendor stands there.
 //! - [`reader`]: the trait, and what such a file tells. [`choice`]: which sensor belongs to which adapter.
 //! - [`inventory`]: which GPUs the vendors' libraries show. [`sampling_thread`]: reads a sensor
 //!   while the protocol is busy.

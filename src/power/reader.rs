@@ -122,7 +122,7 @@ impl Serves {
 
 impl Interface {
     /// An interface that serves no adapter by itself, and whose sensors belong to the adapter at their PCI address: a base for
-    /// `Interface { name: …, ..Interface::new(readers) }`.
+    /// `Interface { serves: …, ..Interface::new(name, readers) }`.
     pub const fn new(name: &'static str, readers: fn() -> Readers) -> Self {
         Interface {
             name,

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 /// Samples that the thread may be ahead: over ten minutes. The channel takes its memory at the start.
 const CAPACITY: usize = 1 << 16;
 /// A read that does not come back (a driver that hangs) must not keep the program from ending.
-const FAREWELL: Duration = Duration::from_millis(500);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What a read says that took longer is of no known time.
+/// A slower read is discarded: its time is not known.
 const LONGEST_READ_S: f64 = 1.0;
 
 /// A sensor that is read by a thread until this is dropped.
@@ -110,7 +110,7 @@ impl Drop for SamplingThread {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         // The thread ends by dropping its end of the channel.
-        let until = Instant::now() + FAREWELL;
+        let until = Instant::now() + SHUTDOWN_TIMEOUT;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             if let Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) = self.samples.recv_timeout(left) {
                 break;

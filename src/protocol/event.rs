@@ -16,7 +16,7 @@ pub enum Event {
     WindowDone(Window),
 }
 
-/// What the sensor said last. None of what it did not say, or is no number.
+/// What the sensor said last. A field without a finite value is None.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Latest {
     pub power_w: Option<f64>,

@@ -2,8 +2,8 @@
 
 /// The order of round `round` of `inits` inits: the rows of a Williams design, alternately as they are and reversed.
 ///
-/// Of the reversed pairs each init has the same mean place, so that what grows from place to place (a warmer chip) drops out
-/// of the mean of two rounds; and after `inits` rounds (2 · `inits` of an odd number) each has had each place, and has come
+/// In a round and its reverse together, each init has the same mean place, so that what grows from place to place (a warmer
+/// chip) drops out of the mean of two rounds; and after `inits` rounds (2 · `inits` of an odd number) each has had each place, and has come
 /// next after each other one, equally often. Of two inits that is ABBA. See Williams, "Experimental designs balanced for the
 /// estimation of residual effects of treatments" (1949).
 pub fn of_round(inits: usize, round: u32) -> Vec<usize> {

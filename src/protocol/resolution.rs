@@ -6,12 +6,12 @@ use crate::record::{Plan, Timing};
 const ROWS_WITHIN: f64 = 1800.0;
 const ROWS_BETWEEN: f64 = 150.0;
 const ROWS_OUTSIDE: f64 = 450.0;
-/// But a window has room for so many: it takes 20 to judge one, and a row is up to an update longer than it need be, so that less
-/// than half would be left of the updates of some sensors.
+/// A window has at least so many: it takes 20 to judge one, and rows can be one update too long; with fewer rows, over half of some
+/// sensors' updates would be lost.
 const LEAST_ROWS: f64 = 45.0;
-/// And a turn of the warm-up for so many, however long it may last: coarser rows than turns would never be seen to be steady.
+/// A turn of the warm-up has at least so many, however long it lasts: rows coarser than turns would never be seen to be steady.
 const LEAST_ROWS_OF_TURN: f64 = 8.0;
-/// But none need be finer than this for it.
+/// The finest row of a warm-up, in seconds.
 const FINE_ROW_S: f64 = 0.05;
 /// What the sensor's period is taken to be, for pauses, before it is known: that of most boards.
 pub(super) const USUAL_PERIOD_S: f64 = 0.1;

@@ -26,8 +26,8 @@ pub trait Workload {
     /// The device fails.
     fn device_spans(&mut self) -> Result<Vec<Option<DeviceSpan>>, GpuError>;
 
-    /// Is what was computed since the last call the verified product of that init? Spoils C, so that the next answer does
-    /// not rest on this one's work. Called while nothing is in flight.
+    /// Is what was computed since the last call the verified product of that init? Overwrites C with invalid values, so
+    /// that the next check cannot pass on old results. Called while nothing is in flight.
     ///
     /// # Errors
     /// The device fails.

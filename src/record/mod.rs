@@ -1,7 +1,7 @@
 //! The record of a run: one JSON file.
 
 //!
-//! Plain types, in the order in which they stand in the file: [`verdict`], [`machine`], [`adapter`], [`sensor`], [`plan`],
+//! Plain types, one idea a file: [`verdict`], [`machine`], [`adapter`], [`sensor`], [`plan`],
 //! [`window`], [`summary`], [`trace`]. [`file`] saves a record, [`read`] reads one that anybody may have written, and [`text`]
 //! makes what strangers call their devices fit to be shown.
 

@@ -17,13 +17,13 @@ pub struct Prepared {
     pub kernel: KernelChoice,
 }
 
-/// With what a plan is run.
+/// Everything that [`run`] needs besides the plan.
 pub struct Setup<'a> {
     pub adapter: AdapterInfo,
     pub clock: &'a dyn Clock,
-    /// Or why there is none.
+    /// The sensor, or why there is none.
     pub sensor: Result<Box<dyn Sampler + 'a>, String>,
-    /// Opens the device. The plain function first, so that idle power can be measured with it open.
+    /// Opens the device. Called before `prepare`, so that idle power can be measured with the device open.
     pub open: &'a mut dyn FnMut() -> Result<(), GpuError>,
     /// Makes the operands, chooses the kernel and verifies its products.
     pub prepare: &'a mut dyn FnMut() -> Result<Prepared, GpuError>,

@@ -24,7 +24,7 @@ pub struct Measurement<'a> {
     /// None: the fastest.
     kernel: Option<Kernel>,
     clock: HostClock,
-    /// Or why there is none.
+    /// The sensor, or why there is none.
     sensor: Result<SamplingThread, String>,
     _clock_lock: Option<ClockLock>,
 }
