@@ -1,14 +1,18 @@
 //! The joules that one matrix product costs a GPU depend on the numbers in it. This crate measures by how much.
 //!
-//! Data flows one way; an arrow is an import (those that reach further down the same way are not drawn):
+//! Data flows one way. An arrow is an import:
 //!
 //! ```text
 //! commands ─→ report ─→ archive ─→ analysis ─→ record ─→ operands
-//!     │          └─→ protocol ───────┘↑ ↑
-//!     └─→ run ─┬────────↑─────────────┘ │
-//!              ├─→ gpu, power, simulate: devices, sensors and models for the protocol's traits
-//!              └─→ host: the machine, in the record's types
+//!     │          │                    ↑          ↑
+//!     │          └─────┐              │          │
+//!     │                ↓              │          │
+//!     └─→ run ─→ protocol ────────────┘          │
+//!          │        ↑                            │
+//!          └─→ gpu, power, simulate ─→ host ─────┘
 //! ```
+//!
+//! A room may also import what lies further down its arrows, and nothing else (`tests/offline/rooms.rs` holds it to that).
 //!
 //! - [`cli`]: the arguments. [`commands`]: one file a command.
 //! - [`run`]: a plan run on a device, real or simulated, and the record of it.
