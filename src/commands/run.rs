@@ -20,6 +20,7 @@ use crate::report::wrap::notice;
 use crate::report::{all_adapters, sweep as painted, terminal};
 use crate::run::measure::Measurement;
 use crate::run::{PlanError, clocks, earlier, plan, simulated};
+use crate::say;
 use crate::simulate::{Model, Simulation};
 use std::io::Write;
 use std::path::Path;
@@ -35,7 +36,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if bench.is_all(args) {
         return bench.measure_each(args);
     }
-    Ok(exit_code(&bench.measure_at(args, bench.choose(args)?, &[args.plan.lock_clock])?))
+    let records = bench.measure_at(args, bench.choose(args)?, &[args.plan.lock_clock])?;
+    save::lost()?;
+    Ok(exit_code(&records))
 }
 
 /// A run at each clock. What was measured before one fails, or before somebody stops it, is saved.
@@ -51,6 +54,7 @@ pub fn sweep(args: &SweepArgs) -> anyhow::Result<ExitCode> {
     let clocks: Vec<Option<u32>> = args.clocks.of(&device, has)?.into_iter().map(Some).collect();
     run.plan.sweep = Some(clocks::new_id());
     let records = bench.measure_at(&run, chosen, &clocks)?;
+    save::lost()?;
     if !run.json {
         write!(std::io::stdout().lock(), "{}", painted::table(&records))?;
     }
@@ -152,9 +156,10 @@ impl Bench {
             anyhow::bail!("--power {name}:{device} is one GPU's sensor: with --adapter all, say --power {name}");
         }
         let rows = each(&allowed, |index| infos[index].clone(), interrupt::stopped, |index| self.measure(args, index));
+        save::lost()?;
         let text = all_adapters::summary(&rows);
         if args.json {
-            eprint!("{text}");
+            say::text(&text);
         } else {
             write!(std::io::stdout().lock(), "{text}")?;
         }
@@ -188,7 +193,7 @@ fn each(
         }
         let row = Row { adapter: info(index), outcome: measure(index) };
         if let Err(error) = &row.outcome {
-            eprintln!("wattmul: {}: {}", printable(&row.adapter.name), printable(&format!("{error:#}")));
+            say::line(format_args!("wattmul: {}: {}", printable(&row.adapter.name), printable(&format!("{error:#}"))));
         }
         rows.push(row);
     }
@@ -215,7 +220,7 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
         let adapter = (args.adapter.as_deref() == Some("all")).then_some(&adapter.info);
         let earlier = slurm::this_job().and_then(|job| earlier::record_of(&job, folder, adapter, &plan));
         if let Some(path) = earlier {
-            eprintln!("wattmul: Slurm started this job again, and its record is there: {}", path.display());
+            say::line(format_args!("wattmul: Slurm started this job again, and its record is there: {}", path.display()));
             return Ok(None);
         }
     }
@@ -236,7 +241,7 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
     }
     let measurement = Measurement::new(adapter, plan, args.kernel.0, &args.power)?;
     let plan = measurement.plan().clone();
-    save::show_heading(args, &(terminal::heading(&adapter.info, &plan, measurement.source()) + &notices))?;
+    save::show_heading(args, &(terminal::heading(&adapter.info, &plan, measurement.source()) + &notices));
     let progress = Progress::new(&plan, measurement.source().ok());
     let tried = |trial: &Trial| progress.note(&format!("tried kernel {}", trial.kernel));
     let result = measurement.run(&interrupt::stopped, &|event| progress.event(&plan, event), &tried);
@@ -259,7 +264,7 @@ fn simulated(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     let simulation = Simulation::new(*model, plan.clone(), args.real_time);
     let source = simulation.source();
     let sensor = no_sensor.map_or(Ok(&source), Err);
-    save::show_heading(args, &terminal::heading(&simulation.adapter(), &plan, sensor))?;
+    save::show_heading(args, &terminal::heading(&simulation.adapter(), &plan, sensor));
     let progress = Progress::new(&plan, sensor.ok());
     let watch = |event| progress.event(&plan, event);
     let result = simulated::simulated(&simulation, truth, no_sensor, &interrupt::stopped, &watch);

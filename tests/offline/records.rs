@@ -224,7 +224,7 @@ mod bad_input {
         vec![
             ("truncated.json", "ends in the middle"),
             ("empty.json", "ends in the middle"),
-            ("deep.json", "invalid type"),
+            ("deep.json", "is a list of records"),
             ("latin1.json", "not UTF-8"),
             ("no-json.json", "expected"),
             ("wrong-type.json", "plan.rounds: invalid type: string"),
