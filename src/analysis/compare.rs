@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_an_interval_says() {
-        let difference = |low, high| Estimate { estimate: 0.0, low, high };
+        let difference = |low, high| Estimate { estimate: 0.0, low, high, combined: None };
         for (low, high, expected) in [
             (Some(-0.009), Some(0.009), Conclusion::Same),
             (Some(0.001), Some(0.009), Conclusion::Same),

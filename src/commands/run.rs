@@ -220,7 +220,10 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
         let adapter = (args.adapter.as_deref() == Some("all")).then_some(&adapter.info);
         let earlier = slurm::this_job().and_then(|job| earlier::record_of(&job, folder, adapter, &plan));
         if let Some(path) = earlier {
-            say::line(format_args!("wattmul: Slurm started this job again, and its record is there: {}", path.display()));
+            say::line(format_args!(
+                "wattmul: Slurm started this job again, and its record is there: {}",
+                path.display()
+            ));
             return Ok(None);
         }
     }

@@ -6,7 +6,7 @@
 use super::reader::{Interface, PowerReader, Readers, Serves};
 use crate::host::sysfs::{NumberFile, SYS, entries, pci_address, read_number, read_text};
 use crate::protocol::{PowerError, Reading};
-use crate::record::{AdapterType, Counter, PciAddress, PowerKind, Scope, Source};
+use crate::record::{AdapterType, Counter, LimitKind, PciAddress, PowerKind, Scope, Source};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -115,6 +115,11 @@ impl HwmonReader {
             counter: energy_uj.as_ref().map(|_| Counter { resolution_uj: None, wraps_at_uj: None }),
             power: power_uw.as_ref().map(|_| kind),
             power_limit_w: watts("power1_cap").or_else(|| watts("power1_max")),
+            // Of Intel's drivers power1_max is PL1, and power1_cap what is not exceeded.
+            power_limit_kind: match watts("power1_cap") {
+                None if driver != "amdgpu" => LimitKind::Sustained,
+                _ => LimitKind::Enforced,
+            },
             default_power_limit_w: watts("power1_cap_default").or_else(|| watts("power1_rated_max")),
             ..Source::new("hwmon", format!("{vendor} GPU ({driver})"), scope(folder))
         };
@@ -144,7 +149,7 @@ impl PowerReader for HwmonReader {
             power_mw: power_uw.map(|microwatts| microwatts / 1000),
             temperature_c: number(&mut self.temperature_mc).map(|millidegrees| millidegrees as f64 / 1000.0),
             clock_mhz: number(&mut self.clock_hz).map(|hertz| hertz as f64 * 1e-6),
-            limiters: None,
+            ..Reading::default()
         })
     }
 }

@@ -182,7 +182,11 @@ struct NvmlReader {
     instant_power: bool,
     /// What a first read gave. What is not there is not asked for a hundred times a second.
     gives: Gives,
+    reads: u32,
 }
+
+/// Laptops move the limit between CPU and GPU (Dynamic Boost) within seconds: it is asked for once in so many reads.
+const LIMIT_EVERY: u32 = 50;
 
 struct Gives {
     power: bool,
@@ -213,7 +217,7 @@ impl NvmlReader {
             default_power_limit_w: watts(device.power_management_limit_default()),
             ..Source::new("NVML", device.name().unwrap_or_else(|_| format!("GPU {index}")), Scope::Board)
         };
-        Ok(NvmlReader { source, device, nvml, instant_power, gives })
+        Ok(NvmlReader { source, device, nvml, instant_power, gives, reads: 0 })
     }
 }
 
@@ -260,6 +264,8 @@ impl PowerReader for NvmlReader {
     }
 
     fn read(&mut self) -> Result<Reading, PowerError> {
+        self.reads = self.reads.wrapping_add(1);
+        let asks_limit = self.source.power_limit_w.is_some() && self.reads % LIMIT_EVERY == 1;
         let device = &self.device;
         let power = || match self.instant_power {
             true => instant_power_mw(self.nvml, device),
@@ -280,6 +286,7 @@ impl PowerReader for NvmlReader {
             temperature_c: ask(self.gives.temperature, || device.temperature(TemperatureSensor::Gpu)).map(f64::from),
             clock_mhz: ask(self.gives.clock, || device.clock_info(Clock::SM)).map(f64::from),
             limiters: ask(self.gives.throttle_reasons, || device.current_throttle_reasons()).map(limiters),
+            power_limit_w: ask(asks_limit, || device.enforced_power_limit()).map(|mw| f64::from(mw) / 1000.0),
         })
     }
 

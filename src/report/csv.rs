@@ -6,12 +6,51 @@ use crate::record::text::printable;
 use crate::record::{Estimate, Ratios};
 use std::io::{self, Write};
 
-const COLUMNS: [&str; 39] = [
-    "file", "started", "status", "judged", "flags", "gpu", "vendor", "backend", "driver", "sensor", "scope",
-    "protocol", "dtype", "n", "seed", "lock_clock_mhz", "rounds", "init", "reference", "time_s", "power_w", "energy_j",
-    "gflop_per_s", "gflop_per_j", "clock_mhz", "temperature_c", "idle_w", "time_ratio", "power_ratio", "energy_ratio",
-    "energy_ratio_low", "energy_ratio_high", "above_idle_ratio", "time_ratio_low", "time_ratio_high", "power_limit_w",
-    "year_kwh", "wattmul", "label",
+const COLUMNS: [&str; 44] = [
+    "file",
+    "started",
+    "status",
+    "judged",
+    "flags",
+    "gpu",
+    "vendor",
+    "backend",
+    "driver",
+    "sensor",
+    "scope",
+    "protocol",
+    "dtype",
+    "n",
+    "seed",
+    "lock_clock_mhz",
+    "rounds",
+    "init",
+    "reference",
+    "time_s",
+    "power_w",
+    "energy_j",
+    "gflop_per_s",
+    "gflop_per_j",
+    "clock_mhz",
+    "temperature_c",
+    "idle_w",
+    "time_ratio",
+    "power_ratio",
+    "energy_ratio",
+    "energy_ratio_low",
+    "energy_ratio_high",
+    "above_idle_ratio",
+    "time_ratio_low",
+    "time_ratio_high",
+    "power_limit_w",
+    "year_kwh",
+    "wattmul",
+    "label",
+    "energy_ratio_combined_low",
+    "energy_ratio_combined_high",
+    "energy_ratio_per_offset_w",
+    "above_idle_ratio_low",
+    "above_idle_ratio_high",
 ];
 
 /// Writes a heading and a row for every init of every run. What was not measured is an empty cell; the reference has no ratios.
@@ -44,7 +83,7 @@ fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
     record.plan.inits.iter().filter_map(move |init| {
         let summary = record.summary.inits.get(init)?;
         let ratios = record.summary.ratios.get(init).copied().unwrap_or_default();
-        let Ratios { time, power, energy, above_idle } = ratios;
+        let Ratios { time, power, energy, above_idle, .. } = ratios;
         let (source, verdict, plan) = (record.source.as_ref(), &record.verdict, &record.plan);
         let flags = verdict.flags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         let estimate = |ratio: Option<Estimate>| number(ratio.map(|ratio| ratio.estimate));
@@ -90,6 +129,11 @@ fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
             number(years.iter().find(|(other, _)| other == init).map(|year| year.1)),
             text(&record.tool.version),
             text(record.run.label.as_deref().unwrap_or_default()),
+            number(energy.and_then(|energy| Some(energy.combined?.low))),
+            number(energy.and_then(|energy| Some(energy.combined?.high))),
+            number(ratios.energy_per_offset_w),
+            low(above_idle),
+            high(above_idle),
         ])
     })
 }

@@ -90,7 +90,11 @@ impl Progress {
                     let watts = watts.unwrap_or_default();
                     let time = units::time(window.duration_s / window.products);
                     let (init, width) = (window.init, name_width(plan));
-                    say::line(format_args!("  round {}/{}  {init:<width$} {time}{watts}", window.round.saturating_add(1), plan.rounds));
+                    say::line(format_args!(
+                        "  round {}/{}  {init:<width$} {time}{watts}",
+                        window.round.saturating_add(1),
+                        plan.rounds
+                    ));
                 }
             }
         }

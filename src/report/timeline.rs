@@ -299,6 +299,7 @@ mod tests {
             energy_j: vec![Some(0.0), Some(20.0), Some(10.0), Some(30.0)],
             temperature_c: vec![None; 4],
             clock_mhz: vec![None; 4],
+            ..Trace::default()
         };
         assert_eq!(power_of_counter(&trace), [Some((1.0, 10.0)), None, Some((5.0, 10.0))]);
     }
