@@ -372,7 +372,7 @@ mod tests {
             window_power(&trace, None, 1.0, 11.0).polled_u.unwrap()
         };
         assert!((coarse(&|_| 290.0) - 0.288_675).abs() < 1e-6);
-        let jumps = coarse(&|t| if (t * 10.0).round() as u32 % 2 == 0 { 290.0 } else { 291.0 });
+        let jumps = coarse(&|t| if ((t * 10.0).round() as u32).is_multiple_of(2) { 290.0 } else { 291.0 });
         assert!((jumps - 0.05).abs() < 0.002, "{jumps}");
     }
 

@@ -48,7 +48,7 @@ pub fn of(record: &Record) -> Summary {
         .collect();
 
     let reference = record.plan.inits[0];
-    let watts_of = |init: Init| Some(inits.get(&init)?.power_w?);
+    let watts_of = |init: Init| inits.get(&init)?.power_w;
     let band = record.source.as_ref().zip(watts_of(reference).filter(|_| lead.is_some()));
     let band = band.map(|(source, watts)| type_b::calibration(source).of_run(watts, idle_w));
     let rounding_w = |init: Init| {

@@ -56,6 +56,9 @@ pub trait PowerReader: Send {
 /// What reads every device that an interface shows, or why none can be read.
 pub type Readers = Result<Vec<Box<dyn PowerReader>>, PowerError>;
 
+/// A vendor's GPUs in its runtime's order, or why they cannot be told.
+pub type CountedGpus = fn() -> Result<Vec<ListedGpu>, String>;
+
 /// All that the program knows of one interface to sensors. Its file exports one as `INTERFACE`.
 #[derive(Clone, Copy)]
 pub struct Interface {
@@ -72,7 +75,7 @@ pub struct Interface {
     /// The command that sets a device's power limit back to so many watts.
     pub restore_limit: Option<fn(&Source, f64) -> String>,
     /// A vendor, and its GPUs in the order in which its runtime counts them: schedulers name GPUs by these numbers.
-    pub counts: Option<(&'static str, fn() -> Result<Vec<ListedGpu>, String>)>,
+    pub counts: Option<(&'static str, CountedGpus)>,
 }
 
 /// How an interface can serve an adapter.

@@ -237,7 +237,7 @@ pub fn comparison(a: &Run, b: &Run, comparisons: &[Comparison]) -> String {
 }
 
 fn one(comparison: &Comparison, record: &Record) -> String {
-    let Comparison { reference, init, quantity, a, b, difference, conclusion } = comparison;
+    let Comparison { reference, init, quantity, a, b, difference, conclusion, .. } = comparison;
     let mut table = table(&["", "A", "95 % interval", "B", "95 % interval"], &[1, 3]);
     for (name, a, b) in [
         ("energy", a.energy, b.energy),

@@ -41,6 +41,11 @@ pub fn heading(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>
 /// The answer, in lines of at most 80 columns.
 pub fn summary(record: &Record, grid: Option<GridIntensity>) -> String {
     let mut text = String::from("\n");
+    let invalid = record.verdict.is_invalid();
+    if invalid {
+        text += &verdict(record);
+        text += "\n  What was read, which is no answer:\n";
+    }
     let of = |init: Init| record.summary.inits.get(&init).map(|summary| (init, summary));
     text += &match record.plan.inits[..] {
         [reference, init] => match (of(reference), of(init)) {
@@ -51,7 +56,11 @@ pub fn summary(record: &Record, grid: Option<GridIntensity>) -> String {
     };
     text += &over_a_year(record, grid);
     text.push('\n');
-    text + &truth(record) + &verdict(record)
+    text += &truth(record);
+    if !invalid {
+        text += &verdict(record);
+    }
+    text
 }
 
 /// What the difference comes to in a year; of many inits, for the one that differs most.

@@ -126,7 +126,11 @@ fn a_forger_who_renames_the_file_is_found_by_arithmetic() {
         ("/plan/rounds", json!(7), "verdict.judged"),
         ("/protocol", json!("other/9"), "protocol"),
         ("/windows/0/start_s", json!(-1.0), "windows[0].start_s"),
-        ("/source/power_limit_w", json!(100.0), "windows[0].power_w"),
+        ("/source/power_limit_w", json!(100.0), "windows[0].energy_j"),
+        ("/summary/ratios/gaussian/energy/combined/low", json!(1.3), "summary.ratios.gaussian.energy.combined.low"),
+        ("/summary/ratios/gaussian/energy_per_offset_w", json!(0.1), "summary.ratios.gaussian.energy_per_offset_w"),
+        ("/summary/sensor/offset_w/high", json!(1.0), "summary.sensor.offset_w.high"),
+        ("/trace/power_step_w", json!(50.0), "windows[0].power_w.polled_u"),
     ];
     for (pointer, value, place) in cases {
         let folder = tempfile::tempdir().unwrap();
@@ -221,7 +225,9 @@ mod bad_input {
             std::os::unix::fs::symlink("/dev/zero", folder.join("zero.json")).unwrap();
             std::os::unix::fs::symlink("..", folder.join("up.json")).unwrap();
         }
+        write("LIST.JSON", format!("[{text}]").as_bytes());
         vec![
+            ("LIST.JSON", "is a list of records: put each record into a file of its own"),
             ("truncated.json", "ends in the middle"),
             ("empty.json", "ends in the middle"),
             ("deep.json", "is a list of records"),
@@ -229,7 +235,7 @@ mod bad_input {
             ("no-json.json", "expected"),
             ("wrong-type.json", "plan.rounds: invalid type: string"),
             ("unknown-field.json", "tool.hostname: unknown field"),
-            ("version-7.json", "update wattmul; expected 1; found 7"),
+            ("version-7.json", "update wattmul; expected 2; found 7"),
             ("version-text.json", "schema: invalid type"),
             ("nan.json", "plan.window_s: expected"),
             ("1e999.json", "plan.window_s: number out of range"),
@@ -265,6 +271,18 @@ mod bad_input {
                 _ => assert!(text.contains("Simulated H100"), "{text}"),
             }
         }
+    }
+
+    /// A byte order mark, and a name in capitals: some programs write records so.
+    #[test]
+    fn a_byte_order_mark_and_a_name_in_capitals_are_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = simulated("h100", 0).save(folder.path()).unwrap();
+        let text = fs::read(&path).unwrap();
+        fs::write(&path, [b"\xef\xbb\xbf", &text[..]].concat()).unwrap();
+        wattmul(&["validate"], folder.path()).success().stdout("1 record: 1 good, 0 not\n");
+        fs::rename(&path, folder.path().join("RECORD.JSON")).unwrap();
+        wattmul(&["report"], folder.path()).success().stdout(contains("Simulated H100"));
     }
 
     /// Fifty thousand windows that cannot be, and more inits than any GPU holds: a stranger's file takes neither hours nor pages.
@@ -409,7 +427,7 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
     gaussian against zeros · f32 10000²: ratios of a product's energy, power, time
       GPU                        energy  95 % interval  power   time  scope  verdict
       Simulated A100 PCIe         1.484  1.482 … 1.485  1.484  1.000  board  valid
-      Simulated V100              1.332  1.331 … 1.333  1.332  1.000  board  valid
+      Simulated V100              1.332  1.331 … 1.334  1.332  1.000  board  valid
       Simulated board that does   1.000  0.999 … 1.001  1.000  1.000  board  valid
       not care
 
@@ -462,7 +480,7 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
       GPU                        energy  95 % interval  power   time  scope  verdict
       Simulated A100 PCIe × 8     1.454  1.453 … 1.618  1.454  1.000  board  valid
                                          (cards)
-      Simulated V100              1.332  1.331 … 1.333  1.332  1.000  board  valid
+      Simulated V100              1.332  1.331 … 1.334  1.332  1.000  board  valid
 
       8 cards of Simulated A100 PCIe: a product of gaussian
                      ratio   energy      time
