@@ -1,6 +1,7 @@
 //! From the sensor's trace and a window to watts, and which of them can be believed.
 
 use super::stats::median;
+use crate::digits::round;
 use crate::record::trace::IMPLAUSIBLE_W;
 use crate::record::{CounterFault, Doubt, Idle, IdlePower, Lead, LimitKind, Row, Source, Trace, Window, WindowPower};
 
@@ -43,7 +44,7 @@ pub fn window_power(trace: &Trace, usual_s: Option<f64>, start_s: f64, end_s: f6
         let step_w = trace.power_step_w.unwrap_or(0.0);
         // Rounding averages out where the figures wander over the steps.
         let rounding_w = if deviation_w < step_w / 2.0 { step_w * UNIFORM } else { 0.0 };
-        scatter_w.hypot(rounding_w)
+        round(scatter_w.hypot(rounding_w), 6)
     });
 
     let steps_s: Vec<f64> = moves.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
@@ -62,8 +63,8 @@ pub fn window_power(trace: &Trace, usual_s: Option<f64>, start_s: f64, end_s: f6
     if let (Some((from_s, from_j)), Some((to_s, to_j)), None) = (moves.first(), moves.last(), result.counter_fault)
         && to_s > from_s
     {
-        result.counter_s = to_s - from_s;
-        result.counter = Some((to_j - from_j) / result.counter_s);
+        result.counter_s = round(to_s - from_s, 3); // as the trace's times are
+        result.counter = Some((to_j - from_j) / (to_s - from_s));
     }
     result
 }

@@ -119,7 +119,7 @@ pub fn rounding_w(step_w: f64, windows_u: impl Iterator<Item = f64>) -> f64 {
     let rounding_w = step_w / 12f64.sqrt();
     // Windows of a steady load are all rounded alike: more of them do not help.
     let least = windows_u.min_by(f64::total_cmp);
-    least.map_or(0.0, |least| if least >= rounding_w * (1.0 - 1e-9) { rounding_w } else { 0.0 })
+    least.map_or(0.0, |least| if least >= rounding_w * 0.99 { rounding_w } else { 0.0 })
 }
 
 /// The 95 % interval of a ratio of energies from both types of uncertainty: scatter over `rounds` rounds, the offset anywhere within

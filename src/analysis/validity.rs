@@ -351,8 +351,10 @@ fn answer(record: &Record, findings: &mut Findings) {
     let rounds = record.plan.rounds;
     let without = |ratios: &Ratios| ratios.energy.or(ratios.time).is_some_and(|ratio| ratio.low.is_none());
     if record.summary.ratios.values().any(without) {
-        let unseen = if rounds < 2 { ", no interval, and no drift to see" } else { " and no interval" };
-        let message = format!("{rounds} {}{unseen}", if rounds == 1 { "round:" } else { "rounds" });
+        let message = match rounds {
+            1 => "one round gives no interval, and no drift can be seen in it".into(),
+            _ => format!("the {rounds} rounds give no interval"),
+        };
         let fix = format!("--rounds {LEAST_ROUNDS} or more; 6 is usual");
         findings.add(Status::Unchecked, "no-interval", message, (Some(rounds.into()), Some(LEAST_ROUNDS.into())), fix);
     }

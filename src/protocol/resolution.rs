@@ -4,7 +4,7 @@ use crate::record::{Plan, Timing};
 
 /// Rows that a run may have within its windows, between them, and in the warm-up and all idle measurements.
 const ROWS_WITHIN: f64 = 1800.0;
-const ROWS_BETWEEN: f64 = 150.0;
+const ROWS_BETWEEN: f64 = 100.0;
 const ROWS_OUTSIDE: f64 = 450.0;
 /// But a window has room for so many: it takes 20 to judge one, and a row is up to an update longer than it need be, so that less
 /// than half would be left of the updates of some sensors.

@@ -187,6 +187,7 @@ fn kernel(record: &Record) -> String {
 
 /// "52.0 W cold, 61.3 W hot"
 fn idle(record: &Record) -> Option<String> {
+    record.summary.sensor.idle_w?; // else what was shown at rest is not believed
     let watts = |idle: Option<Idle>| idle.and_then(|idle| idle.power_w).map(|watts| format!("{watts:.1} W"));
     match (watts(record.idle.cold), watts(record.idle.hot)) {
         (Some(cold), Some(hot)) => Some(format!("{cold} cold, {hot} hot")),

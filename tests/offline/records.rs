@@ -427,7 +427,7 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
     gaussian against zeros · f32 10000²: ratios of a product's energy, power, time
       GPU                        energy  95 % interval  power   time  scope  verdict
       Simulated A100 PCIe         1.484  1.482 … 1.485  1.484  1.000  board  valid
-      Simulated V100              1.332  1.331 … 1.334  1.332  1.000  board  valid
+      Simulated V100              1.332  1.331 … 1.333  1.332  1.000  board  valid
       Simulated board that does   1.000  0.999 … 1.001  1.000  1.000  board  valid
       not care
 
@@ -480,7 +480,7 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
       GPU                        energy  95 % interval  power   time  scope  verdict
       Simulated A100 PCIe × 8     1.454  1.453 … 1.618  1.454  1.000  board  valid
                                          (cards)
-      Simulated V100              1.332  1.331 … 1.334  1.332  1.000  board  valid
+      Simulated V100              1.332  1.331 … 1.333  1.332  1.000  board  valid
 
       8 cards of Simulated A100 PCIe: a product of gaussian
                      ratio   energy      time
