@@ -559,6 +559,52 @@ mod tests {
     }
 
     #[test]
+    fn a_counter_that_nothing_stands_beside_is_held_against_its_own_pace() {
+        let uneven = judged(|record| {
+            record.source.as_mut().unwrap().power = None;
+            record.windows[4].power_w.counter_updates /= 3;
+        });
+        assert!(uneven.has("counter-uneven") && uneven.status == Status::UnverifiedSensor, "{uneven:?}");
+        assert!(!judged(|record| record.windows[4].power_w.counter_updates /= 3).has("counter-uneven"));
+    }
+
+    #[test]
+    fn too_little_seen_and_too_little_sharp_are_two_reasons() {
+        let little = judged(|record| record.windows[2].power_w.counter_s = 4.0);
+        assert!(little.has("too-little-seen") && !little.has("imprecise"), "{little:?}");
+        let blunt = judged(|record| {
+            record.source.as_mut().unwrap().counter = None;
+            for window in &mut record.windows {
+                window.power_w.counter = None;
+                window.power_w.polled_u = window.power_w.polled.map(|watts| 0.02 * watts);
+            }
+        });
+        assert!(blunt.has("imprecise") && blunt.status == Status::Invalid, "{blunt:?}");
+        assert_eq!(blunt.reasons.iter().find(|reason| reason.code == "imprecise").unwrap().value.unwrap(), 0.02);
+    }
+
+    #[test]
+    fn a_limit_that_moves_is_said_and_is_no_fault() {
+        let moved = judged(|record| record.trace.power_limit_w = Some((500.0, 700.0)));
+        assert!(moved.status == Status::Valid && moved.has("limit-moved"), "{moved:?}");
+        assert_eq!(judged(|record| record.trace.power_limit_w = Some((700.0, 700.0))).reasons, []);
+    }
+
+    #[test]
+    fn means_and_ratio_that_part_need_a_line() {
+        let apart = |share: f64| {
+            judged(|record| {
+                let init = record.summary.inits.get_mut(&Init::Gaussian).unwrap();
+                init.energy_j = init.energy_j.map(|joules| joules * share);
+            })
+        };
+        assert_eq!(apart(1.0).status, Status::Valid);
+        let (little, much) = (apart(0.99), apart(0.95));
+        assert!(little.status == Status::Valid && little.has("columns-differ"), "{little:?}");
+        assert!(much.status == Status::Invalid && much.has("columns-differ"), "{much:?}");
+    }
+
+    #[test]
     fn a_power_cap_needs_a_fallen_clock() {
         let capped = |clock_share: f64| {
             judged(|record| {

@@ -346,6 +346,58 @@ mod tests {
         assert_eq!(trace.energy_j, [Some(0.0), Some(0.005), Some(0.01), Some(0.015)]);
     }
 
+    /// 300 W in a window and 100 W after it, in rows of half a second.
+    #[test]
+    fn a_row_ends_with_its_part_of_the_run() {
+        let mut builder = TraceBuilder::new(None);
+        builder.set_resolution(0.5);
+        (0..20).for_each(|i| builder.take(sample(i as f64 * 0.01, 300_000 + i % 2, 1)));
+        builder.set_resolution(0.5);
+        (20..40).for_each(|i| builder.take(sample(i as f64 * 0.01, 100_000 + i % 2, 1)));
+        let trace = builder.finish();
+        assert_eq!((&trace.t_s[..], &trace.power_w[..]), (&[0.0, 0.2][..], &[Some(300.001), Some(100.001)][..]));
+    }
+
+    #[test]
+    fn a_silence_that_a_part_of_the_run_ends_in_goes_on_and_not_back() {
+        let mut builder = TraceBuilder::new(None);
+        builder.take(sample(0.0, 50_000, 0));
+        for i in 1..80 {
+            let error = PowerError::Absent { what: "it".into(), fix: "look for it" };
+            builder.take(Sample { time_s: f64::from(i) * 0.01, reading: Err(error) });
+            if i == 40 {
+                builder.set_resolution(0.1);
+            }
+        }
+        let trace = builder.finish();
+        assert!(trace.t_s.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", trace.t_s);
+        assert_eq!((trace.t_s[0], trace.t_s[1], trace.power_w[2]), (0.0, 0.01, None));
+    }
+
+    #[test]
+    fn steps_and_periods_of_figures_are_found_behind_repetitions() {
+        // Whole watts, every 0.1 s, of which most show the same again.
+        let mut builder = TraceBuilder::new(None);
+        for i in 0..3000u64 {
+            let update = i / 10;
+            let watts = 290 + [0, 0, 0, 1, 0, 0, 0, 0, 2, 3, 5, 8, 13][update as usize % 13];
+            let reading = Reading {
+                power_mw: Some(watts * 1000),
+                power_limit_w: Some(200.0 + watts as f64),
+                ..Reading::default()
+            };
+            builder.take(Sample { time_s: i as f64 * 0.01, reading: Ok(reading) });
+        }
+        assert!((builder.period_s().unwrap() - 0.1).abs() < 1e-6, "{:?}", builder.period_s());
+        let trace = builder.finish();
+        assert_eq!((trace.power_step_w, trace.power_limit_w), (Some(1.0), Some((490.0, 503.0))));
+        // Of two figures, nobody knows the step: no sensor is known to be coarser than a watt.
+        let mut two = TraceBuilder::new(None);
+        two.take(sample(0.0, 60_000, 1));
+        two.take(sample(0.1, 290_000, 1));
+        assert_eq!(two.finish().power_step_w, Some(1.0));
+    }
+
     #[test]
     fn a_wrap_is_taken_out_and_a_step_back_is_kept() {
         let mut builder = TraceBuilder::new(Some(1_000_000));
