@@ -22,7 +22,8 @@
 //! - [`analysis`]: from a record to watts, ratios, how sure they are, and the verdict; whoever has the file can compute them again.
 //! - [`archive`]: records that strangers wrote: can they be what they say?
 //! - [`report`]: what people read.
-//! - [`host`]: the machine: its devices, its scheduler, its signals. [`digits`]: how figures are rounded for a record.
+//! - [`host`]: the machine: its devices, its scheduler, its signals. [`digits`]: how figures are rounded for a record. [`say`]:
+//!   messages on standard error.
 
 #![deny(unsafe_code)]
 
@@ -39,4 +40,5 @@ pub mod protocol;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod say;
 pub mod simulate;

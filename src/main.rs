@@ -3,17 +3,21 @@
 #![deny(unsafe_code)]
 
 use clap::Parser;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use wattmul::cli::{Cli, Command};
 use wattmul::commands::{compare, devices, doctor, guard, kernel, report, run, shell, validate};
 use wattmul::gpu::adapter;
+use wattmul::host::interrupt;
 use wattmul::record::text::printable;
 use wattmul::run::PlanError;
+use wattmul::say;
 
 #[expect(unsafe_code, reason = "the environment is changed before there is a second thread")]
 fn main() -> ExitCode {
     // SAFETY: the first statement of the program; nothing has started a thread.
     unsafe { adapter::without_device_select() };
+    interrupt::fail_at_file_limits();
     if let Some((interface, device)) = guard::order(std::env::args_os()) {
         return guard::stand_by(interface, device).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
@@ -35,9 +39,20 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // `wattmul … | head`
         Err(error) => {
-            eprintln!("wattmul: {}", printable(&format!("{error:#}")));
+            say::line(format_args!("wattmul: {}", in_words(&error)));
             ExitCode::from(if error.is::<PlanError>() { 2 } else { 1 })
         }
+    }
+}
+
+/// An error of input and output that nothing explains comes from standard output: all others say what could not be written.
+fn in_words(error: &anyhow::Error) -> String {
+    let kind = error.downcast_ref::<std::io::Error>().filter(|_| error.chain().count() == 1).map(|error| error.kind());
+    match kind {
+        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
+            "standard output is full: free its disk, or write to another one".into()
+        }
+        _ => printable(&format!("{error:#}")),
     }
 }
 

@@ -6,8 +6,7 @@ use crate::operands::Init;
 use crate::record::{Estimate, Ratios, Record, Status};
 use std::fmt;
 
-/// Two ratios are the same if their difference is surely smaller than this share of them. An offset of a sensor, which no
-/// protocol can see, alone moves a ratio by up to half as much (docs/PROTOCOL.md).
+/// Two ratios are the same if their difference is surely smaller than this share of them.
 pub const SAME_SHARE: f64 = 0.01;
 
 /// One init's ratio in record A against the same in record B.
@@ -18,8 +17,11 @@ pub struct Comparison {
     pub quantity: Quantity,
     pub a: Ratios,
     pub b: Ratios,
-    /// Of the ratios of `quantity`, A − B.
+    /// Of the ratios of `quantity`, A − B. Between two boards, its interval is of both types of uncertainty: of scatter, and of what is
+    /// known of their sensors.
     pub difference: Estimate,
+    /// Is the sensors' part in that interval? On one board, sensors are wrong alike.
+    pub combined: bool,
     pub conclusion: Conclusion,
 }
 
@@ -128,8 +130,29 @@ fn comparison(a: &Record, b: &Record, reference: Init, init: Init) -> Option<Com
         Measured { ratio: ratio_a, freedom: freedom(a, init) },
         Measured { ratio: ratio_b, freedom: freedom(b, init) },
     );
+    let sensors = if same_sensor(a, b) { None } else { both_types(ratio_a, ratio_b) };
+    let combined = sensors.is_some();
+    let difference = sensors.unwrap_or(difference);
     let conclusion = conclusion_of(difference, SAME_SHARE * ratio_a.estimate.min(ratio_b.estimate));
-    Some(Comparison { reference, init, quantity, a: of_a, b: of_b, difference, conclusion })
+    Some(Comparison { reference, init, quantity, a: of_a, b: of_b, difference, combined, conclusion })
+}
+
+/// Were both measured by a sensor of the same kind on a board of the same name? Its offset is then taken to be the same.
+fn same_sensor(a: &Record, b: &Record) -> bool {
+    let kind = |record: &Record| {
+        record.source.as_ref().map(|source| (source.api.clone(), source.scope, source.device.clone()))
+    };
+    a.adapter.name == b.adapter.name && kind(a) == kind(b)
+}
+
+/// The difference of two ratios by their combined intervals, as two sensors that are wrong independently of each other leave it: the
+/// half-widths add up as squares do.
+fn both_types(a: Estimate, b: Estimate) -> Option<Estimate> {
+    let (of_a, of_b) = (a.combined?, b.combined?);
+    let middle = (of_a.low + of_a.high - of_b.low - of_b.high) / 2.0;
+    let half = ((of_a.high - of_a.low) / 2.0).hypot((of_b.high - of_b.low) / 2.0);
+    let estimate = a.estimate - b.estimate;
+    Some(Estimate { estimate, low: Some(middle - half), high: Some(middle + half), combined: None })
 }
 
 /// Rounds less two: the mean and the effect of the order are estimated from them.
@@ -156,8 +179,14 @@ pub fn cautions(a: &Record, b: &Record) -> Vec<String> {
             of_a.scope, of_b.scope
         ));
     }
-    if a.adapter.name != b.adapter.name {
-        cautions.push("no sensor is free of an offset: between two boards it may move the ratio by about 1 %".into());
+    let combined = |record: &Record| {
+        record.summary.ratios.values().all(|ratios| ratios.energy.is_none_or(|e| e.combined.is_some()))
+    };
+    if !same_sensor(a, b) {
+        cautions.push(match combined(a) && combined(b) {
+            true => "two boards have two sensors: the interval holds what published calibrations leave open of their offsets".into(),
+            false => "no sensor is free of an offset: between two boards it may move the ratio by some percent".into(),
+        });
     }
     if a.plan.lock_clock_mhz != b.plan.lock_clock_mhz {
         let clock = |mhz: Option<u32>| mhz.map_or("free".into(), |mhz| format!("locked at {mhz} MHz"));
@@ -197,12 +226,30 @@ mod tests {
         let (up, down) = (only(&a100, &rtx), only(&rtx, &a100));
         assert_eq!((up.conclusion, down.conclusion), (Conclusion::AHigher, Conclusion::BHigher));
         assert!((up.difference.estimate - (1.479 - 1.121)).abs() < 0.02, "{up:?}");
-        assert_eq!(up.difference.low.unwrap(), -down.difference.high.unwrap());
+        assert!((up.difference.low.unwrap() + down.difference.high.unwrap()).abs() < 1e-12);
+    }
+
+    /// By hand: 1.40 ± 0.03 and 1.30 ± 0.04 differ by 0.10 ± 0.05.
+    #[test]
+    fn between_two_boards_both_sensors_are_in_the_interval() {
+        let estimate = |estimate: f64, half: f64| Estimate {
+            estimate,
+            low: Some(estimate - 0.001),
+            high: Some(estimate + 0.001),
+            combined: Some(crate::record::Band { low: estimate - half, high: estimate + half }),
+        };
+        let found = both_types(estimate(1.4, 0.03), estimate(1.3, 0.04)).unwrap();
+        assert!((found.low.unwrap() - 0.05).abs() < 1e-12 && (found.high.unwrap() - 0.15).abs() < 1e-12, "{found:?}");
+        let (a100, again, h100) = (record("a100", 1), record("a100", 2), record("h100", 1));
+        assert!(!only(&a100, &again).combined, "the same sensor is wrong alike");
+        let apart = only(&a100, &h100);
+        let Estimate { low, high, .. } = apart.difference;
+        assert!(apart.combined && high.unwrap() - low.unwrap() > 0.02, "{apart:?}");
     }
 
     #[test]
     fn what_an_interval_says() {
-        let difference = |low, high| Estimate { estimate: 0.0, low, high };
+        let difference = |low, high| Estimate { estimate: 0.0, low, high, combined: None };
         for (low, high, expected) in [
             (Some(-0.009), Some(0.009), Conclusion::Same),
             (Some(0.001), Some(0.009), Conclusion::Same),

@@ -1,92 +1,217 @@
-//! From the sensor's trace and a window to watts.
+//! From the sensor's trace and a window to watts, and which of them can be believed.
 
 use super::stats::median;
+use crate::digits::round;
 use crate::record::trace::IMPLAUSIBLE_W;
-use crate::record::{CounterFault, Idle, Lead, Row, Trace, WindowPower};
+use crate::record::{CounterFault, Doubt, Idle, IdlePower, Lead, LimitKind, Row, Source, Trace, Window, WindowPower};
 
 /// A counter that is not seen to move for so many of its usual steps, and for so long, is frozen.
 const FROZEN_STEPS: f64 = 4.0;
 const FROZEN_S: f64 = 1.0;
 
-/// Works out the power of the window from `start_s` to `end_s` on the run's clock.
+/// Works out the power of the window from `start_s` to `end_s` on the run's clock. `usual_s` is the counter's usual step in the whole of
+/// the run ([`update_periods`]), for windows that have too few to tell.
 ///
 /// A counter is read where it was seen to move, at both ends: its age at a window's edge does not matter then.
-pub fn window_power(trace: &Trace, start_s: f64, end_s: f64) -> WindowPower {
+pub fn window_power(trace: &Trace, usual_s: Option<f64>, start_s: f64, end_s: f64) -> WindowPower {
     let mut result = WindowPower { polled: trace.mean(start_s, end_s, |row| row.power_w), ..WindowPower::default() };
     let silence = |row: &Row| (*row == Row { t_s: row.t_s, ..Row::default() }).then_some(1.0);
     let silent_s = |from_s, to_s| trace.held_s(from_s, to_s, silence);
     result.silent_s = silent_s(start_s, end_s);
 
-    let mut first: Option<(f64, f64)> = None;
-    let mut last: Option<(f64, f64)> = None;
+    let mut moves: Vec<(f64, f64)> = vec![];
     let mut power_w = None;
-    let mut steps_s = vec![];
     for row in trace.rows_within(start_s, end_s) {
         if row.power_w.is_some() && row.power_w != power_w {
             result.polled_updates += 1;
             power_w = row.power_w;
         }
         let Some(energy_j) = row.energy_j else { continue };
-        if let Some((before_s, before_j)) = last {
+        if let Some(&(before_s, before_j)) = moves.last() {
             result.counter_updates += 1;
-            steps_s.push(row.t_s - before_s);
             if energy_j < before_j {
                 result.counter_fault = Some(CounterFault::SteppedBack);
             } else if energy_j - before_j > IMPLAUSIBLE_W * (row.t_s - before_s) {
                 result.counter_fault = result.counter_fault.or(Some(CounterFault::Jumped));
             }
         }
-        first = first.or(Some((row.t_s, energy_j)));
-        last = Some((row.t_s, energy_j));
+        moves.push((row.t_s, energy_j));
     }
-    if let Some(usual_s) = median(&steps_s) {
+    result.polled_u = result.polled.map(|mean_w| {
+        let square = |row: &Row| row.power_w.map(|watts| (watts - mean_w).powi(2));
+        let deviation_w = trace.mean(start_s, end_s, square).unwrap_or(0.0).sqrt();
+        let scatter_w = deviation_w / f64::from(result.polled_updates.max(1)).sqrt();
+        let step_w = trace.power_step_w.unwrap_or(0.0);
+        // Rounding averages out where the figures wander over the steps.
+        let rounding_w = if deviation_w < step_w / 2.0 { step_w * UNIFORM } else { 0.0 };
+        round(scatter_w.hypot(rounding_w), 6)
+    });
+
+    let steps_s: Vec<f64> = moves.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    let own_s = if steps_s.len() >= LEAST_STEPS || usual_s.is_none() { median(&steps_s) } else { None };
+    if let Some(usual_s) = own_s.or(usual_s) {
         let longest_s = (FROZEN_STEPS * usual_s).max(FROZEN_S);
-        let mut moves: Vec<f64> =
-            trace.rows_within(start_s, end_s).filter(|r| r.energy_j.is_some()).map(|r| r.t_s).collect();
-        moves.push(end_s);
+        let edges = [start_s].into_iter().chain(moves.iter().map(|seen| seen.0)).chain([end_s]);
         let stands = |pair: &[f64]| {
             let still_s = pair[1] - pair[0];
             still_s > longest_s && still_s - silent_s(pair[0], pair[1]) > longest_s
         };
-        if moves.windows(2).any(stands) {
+        if edges.collect::<Vec<_>>().windows(2).any(stands) {
             result.counter_fault = result.counter_fault.or(Some(CounterFault::Frozen));
         }
     }
-    if let (Some((from_s, from_j)), Some((to_s, to_j)), None) = (first, last, result.counter_fault) {
-        result.counter = (to_s > from_s).then(|| (to_j - from_j) / (to_s - from_s));
+    if let (Some((from_s, from_j)), Some((to_s, to_j)), None) = (moves.first(), moves.last(), result.counter_fault)
+        && to_s > from_s
+    {
+        result.counter_s = round(to_s - from_s, 3); // as the trace's times are
+        result.counter = Some((to_j - from_j) / (to_s - from_s));
     }
     result
 }
+
+/// Standard deviation of what is alike likely within a step of 1: 1/√12.
+const UNIFORM: f64 = 0.288_675_134_594_812_9;
 
 /// Power and temperature from `start_s` on, without work.
 ///
 /// At idle the power figures lead: counters are known to stand still or to fall there.
 pub fn idle(trace: &Trace, start_s: f64, duration_s: f64) -> Idle {
     let end_s = start_s + duration_s;
-    let power = window_power(trace, start_s, end_s);
+    let power = window_power(trace, None, start_s, end_s);
     let temperature_c = trace.mean(start_s, end_s, |row| row.temperature_c);
-    Idle { start_s, duration_s, power_w: power.polled.or(power.counter), temperature_c }
+    Idle { start_s, duration_s, power_w: power.polled.or(power.counter), counter_w: power.counter, temperature_c }
 }
 
-/// The counter leads where every window has it, unless it is absurd against the polled power.
-pub fn lead(windows: &[WindowPower]) -> Option<Lead> {
-    let absurd = |window: &WindowPower| {
-        matches!((window.counter, window.polled), (Some(counter), Some(polled))
-        if !(polled * ABSURD.0..=polled * ABSURD.1).contains(&counter))
+/// Which of a run's watts are believed, and why others are not.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Belief {
+    pub lead: Option<Lead>,
+    pub counter: Option<Doubt>,
+    pub polled: Option<Doubt>,
+    /// Counter over polled power, less 1, in the window where they differ most.
+    pub disagreement: Option<f64>,
+    /// Do the two differ by more than they may? Then one of them is wrong, and nothing tells which.
+    pub differ: bool,
+    /// Idle power in watts, of those who are believed: hot, else open, else cold.
+    pub idle_w: Option<f64>,
+    /// In some window the device drew no more than at rest, and two ways agree on it.
+    pub no_load: bool,
+}
+
+/// Counter and polled power may differ by this share, in any window.
+pub const MOST_DISAGREEMENT: f64 = 0.05;
+/// Watts that a sensor may show over the device's power limit: published calibrations have slopes to 1.18 and offsets to +16 W, and
+/// limits are kept over some tenths of a second.
+const OVER_LIMIT: (f64, f64) = (1.3, 16.0);
+/// Mean watts of a window that no device draws (the largest accelerators that are announced draw 3.6 kW), and that none is under.
+pub const MOST_W: f64 = 4000.0;
+const LEAST_W: f64 = 0.1;
+/// A figure that moves by less than this share from rest to full load did not move.
+const MOVED: f64 = 0.01;
+/// Under this share of what the other way shows at rest, power at full load is no power of this device. A sensor's idle may be off.
+const UNDER_IDLE: f64 = 0.5;
+/// Figures a window that say that a sensor usually moves.
+const LIVELY_UPDATES: u32 = 5;
+
+/// The most that windows of this device may show in watts.
+pub fn most_w(source: Option<&Source>, trace: &Trace) -> f64 {
+    let Some(source) = source.filter(|source| source.power_limit_kind == LimitKind::Enforced) else { return MOST_W };
+    let limits = source.power_limit_w.into_iter().chain(trace.power_limit_w.map(|range| range.1));
+    let highest = limits.filter(|watts| *watts > 0.0).max_by(f64::total_cmp);
+    highest.map_or(MOST_W, |limit_w| (OVER_LIMIT.0 * limit_w + OVER_LIMIT.1).min(MOST_W))
+}
+
+/// Holds counter and power figures against what cannot be, and decides which of them leads.
+///
+/// The counter does where every window has it: it misses least. Power figures stand in where it failed in a window or shows what
+/// cannot be, and where the two differ: of the boards that are known to, the counter is the wrong one. None leads where nothing
+/// is left that can be believed.
+pub fn belief(windows: &[Window], trace: &Trace, source: Option<&Source>, idle: &IdlePower) -> Belief {
+    let powers: Vec<WindowPower> = windows.iter().map(|window| window.power_w).collect();
+    let rests = || [idle.hot, idle.open, idle.cold].into_iter().flatten();
+    let resting: Vec<WindowPower> =
+        rests().map(|rest| window_power(trace, None, rest.start_s, rest.start_s + rest.duration_s)).collect();
+    let most_w = most_w(source, trace);
+    let least = |way: Lead| resting.iter().filter_map(|rest| rest.watts(Some(way))).min_by(f64::total_cmp);
+    let alone = |way: Lead| {
+        let mut watts = powers.iter().filter_map(|power| power.watts(Some(way)));
+        let idle_w = least(way).unwrap_or(0.0);
+        watts.find_map(|watts| match watts {
+            _ if watts > most_w || !watts.is_finite() => Some(Doubt::AboveLimit),
+            _ if watts < LEAST_W || watts < idle_w * (1.0 - MOVED) => Some(Doubt::BelowIdle),
+            _ if watts <= idle_w * (1.0 + MOVED) => Some(Doubt::Frozen),
+            _ => None,
+        })
     };
-    if windows.is_empty() {
-        None
-    } else if windows.iter().all(|window| window.counter.is_some() && !absurd(window)) {
-        Some(Lead::Counter)
-    } else if windows.iter().all(|window| window.polled.is_some()) {
-        Some(Lead::Polled)
-    } else {
-        None
+    let differences = powers.iter().filter_map(|power| {
+        let (counter, polled) = (power.counter?, power.polled?);
+        let share = counter / polled - 1.0;
+        // What the figures' steps leave open is no difference.
+        let allowed = MOST_DISAGREEMENT + 2.0 * power.polled_u.unwrap_or(0.0) / polled.abs();
+        share.is_finite().then_some((share, share.abs() > allowed))
+    });
+    let (shares, beyond): (Vec<f64>, Vec<bool>) = differences.unzip();
+    let disagreement = shares.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()));
+    let all = |way: Lead| !powers.is_empty() && powers.iter().all(|power| power.watts(Some(way)).is_some());
+
+    let mut belief = Belief { disagreement, ..Belief::default() };
+    (belief.counter, belief.polled) = (alone(Lead::Counter), alone(Lead::Polled));
+    if belief.polled.is_none() && stands_still(windows, trace) {
+        belief.polled = Some(Doubt::Frozen);
     }
+    // Two that agree in every window are not both stuck: then the device did not draw more.
+    let agree = beyond.len() == powers.len() && !beyond.contains(&true);
+    let stuck = |doubt| matches!(doubt, Some(Doubt::Frozen | Doubt::BelowIdle));
+    if agree && stuck(belief.counter) && stuck(belief.polled) && powers.iter().all(|power| power.counter_updates > 0) {
+        (belief.counter, belief.polled, belief.no_load) = (None, None, true);
+    }
+    // Each against the other's rest, where that can be believed.
+    let under = |way: Lead, idle_w: Option<f64>| {
+        let floor_w = UNDER_IDLE * idle_w.unwrap_or(0.0);
+        powers.iter().filter_map(|power| power.watts(Some(way))).any(|watts| watts < floor_w)
+    };
+    let (counter_idle, polled_idle) = (
+        least(Lead::Counter).filter(|_| belief.counter.is_none()),
+        least(Lead::Polled).filter(|_| belief.polled.is_none()),
+    );
+    if belief.counter.is_none() && under(Lead::Counter, polled_idle) {
+        belief.counter = Some(Doubt::BelowIdle);
+    }
+    if belief.polled.is_none() && belief.counter.is_none() && under(Lead::Polled, counter_idle) {
+        belief.polled = Some(Doubt::BelowIdle);
+    }
+    let (counter, polled) =
+        (all(Lead::Counter) && belief.counter.is_none(), all(Lead::Polled) && belief.polled.is_none());
+    belief.differ = counter && polled && beyond.contains(&true);
+    belief.lead = match (counter, polled) {
+        (true, true) if belief.differ => Some(Lead::Polled),
+        (true, _) => Some(Lead::Counter),
+        (false, true) => Some(Lead::Polled),
+        (false, false) => None,
+    };
+    let believed = |rest: Idle| match (belief.polled, belief.counter) {
+        (None, _) => rest.power_w,
+        (Some(_), None) if all(Lead::Counter) => rest.counter_w,
+        (Some(_), _) => None,
+    };
+    belief.idle_w = rests().next().and_then(believed).filter(|watts| (0.0..=most_w).contains(watts));
+    belief
 }
 
-/// A counter outside this share of the polled power counts something else than this device's energy.
-pub const ABSURD: (f64, f64) = (0.1, 10.0);
+/// Does the power figure stay the same from the start of one window to the end of the next one of another init, while it moves in most
+/// windows? The load differs between them, at least in the pause.
+fn stands_still(windows: &[Window], trace: &Trace) -> bool {
+    let updates: Vec<f64> = windows.iter().map(|window| f64::from(window.power_w.polled_updates)).collect();
+    if median(&updates).is_none_or(|usual| usual < f64::from(LIVELY_UPDATES)) {
+        return false;
+    }
+    windows.windows(2).any(|pair| {
+        let until_s = pair[1].start_s + pair[1].duration_s;
+        let mut figures = trace.rows_within(pair[0].start_s, until_s).filter_map(|row| row.power_w);
+        let first = figures.next();
+        pair[0].init != pair[1].init && first.is_some() && figures.all(|watts| Some(watts) == first)
+    })
+}
 
 /// How often the counter went back in the whole of a run.
 pub fn steps_back(trace: &Trace) -> usize {
@@ -103,13 +228,17 @@ pub fn period_s(steps_s: &[f64]) -> Option<f64> {
 /// So many steps tell a period, and no more than so many are kept for it.
 const LEAST_STEPS: usize = 4;
 
-/// The sensor's own period, in seconds: the median time between two moves of the counter, and between two changes of the
-/// power figure. None with fewer than four.
+/// The time that a tenth of these steps undercuts. None of fewer than four.
+pub fn shortest_s(steps_s: &[f64]) -> Option<f64> {
+    let mut sorted = steps_s.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 10).copied().filter(|_| sorted.len() >= LEAST_STEPS)
+}
+
+/// The sensor's own period, in seconds: the median time between two moves of the counter, and the [`shortest_s`] between two changes
+/// of the power figure. None with fewer than four.
 pub fn update_periods(trace: &Trace) -> (Option<f64>, Option<f64>) {
-    let period_s = |times: Vec<f64>| {
-        let steps_s: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        period_s(&steps_s)
-    };
+    let steps_s = |times: Vec<f64>| times.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
     let rows = (0..trace.len()).map(|i| trace.row(i));
     let counter = rows.clone().filter(|row| row.energy_j.is_some()).map(|row| row.t_s).collect();
     let mut power_w = None;
@@ -118,12 +247,13 @@ pub fn update_periods(trace: &Trace) -> (Option<f64>, Option<f64>) {
         power_w = row.power_w.or(power_w);
         changed
     });
-    (period_s(counter), period_s(changes.map(|row| row.t_s).collect()))
+    (period_s(&steps_s(counter)), shortest_s(&steps_s(changes.map(|row| row.t_s).collect())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operands::Init;
 
     /// A sensor that updates every `period_s` for 12 s.
     fn trace(period_s: f64, power_w: impl Fn(f64) -> Option<f64>, energy_j: impl Fn(f64) -> Option<f64>) -> Trace {
@@ -133,56 +263,176 @@ mod tests {
             trace.t_s.push(t_s);
             trace.power_w.push(power_w(t_s));
             trace.energy_j.push(energy_j(t_s));
-            trace.temperature_c.push(None);
+            trace.temperature_c.push(Some(50.0)); // a row of nulls would be silence
             trace.clock_mhz.push(None);
         }
         trace
+    }
+
+    fn window(power_w: WindowPower, init: Init, start_s: f64, duration_s: f64) -> Window {
+        Window {
+            init,
+            round: 0,
+            start_s,
+            duration_s,
+            products: 1.0,
+            device_s: None,
+            busy: None,
+            products_right: true,
+            power_w,
+            energy_j: None,
+            clock_mhz: None,
+            temperature_c: None,
+            limiters: None,
+        }
+    }
+
+    fn led(powers: &[WindowPower]) -> Option<Lead> {
+        let windows: Vec<Window> = powers.iter().map(|&power| window(power, Init::Zeros, 0.0, 10.0)).collect();
+        belief(&windows, &Trace::default(), None, &IdlePower::default()).lead
+    }
+
+    /// What is believed of 2 s at rest and 10 s at full load, by counter and by power figure, under a limit.
+    fn believed(rest: (f64, f64), load: (f64, f64), limit_w: Option<f64>, kind: LimitKind) -> Belief {
+        let at = |of: fn((f64, f64)) -> f64| move |t: f64| if t < 2.0 { of(rest) } else { of(load) };
+        let (counter, polled) = (at(|watts| watts.0), at(|watts| watts.1));
+        let joules = move |t: f64| counter(0.0) * t.min(2.0) + counter(5.0) * (t - 2.0).max(0.0);
+        // The counter's joules, and figures that wander by a hundredth of a watt.
+        let trace = trace(0.1, |t| Some(polled(t) * (1.0 + 1e-4 * t.sin())), |t| Some(joules(t)));
+        let source = Source {
+            power_limit_w: limit_w,
+            power_limit_kind: kind,
+            ..Source::new("test", "card", crate::record::Scope::Board)
+        };
+        let idle = IdlePower { cold: Some(idle(&trace, 0.0, 1.9)), ..IdlePower::default() };
+        let windows = [window(window_power(&trace, None, 2.5, 11.5), Init::Zeros, 2.5, 9.0)];
+        belief(&windows, &trace, Some(&source), &idle)
+    }
+
+    #[test]
+    fn the_wrong_one_of_two_is_doubted_and_the_right_one_leads() {
+        use Doubt::{AboveLimit, BelowIdle, Frozen};
+        use Lead::{Counter, Polled};
+        let limited = |rest, load, limit_w| {
+            let Belief { lead, counter, polled, .. } = believed(rest, load, limit_w, LimitKind::Enforced);
+            (lead, counter, polled)
+        };
+        // (counter, power figure) at rest and at full load, in watts
+        assert_eq!(limited((50.0, 50.0), (300.0, 301.0), Some(350.0)), (Some(Counter), None, None));
+        // a power figure of 1 to 2 W beside a right counter (MI325X)
+        assert_eq!(limited((150.0, 1.0), (700.0, 2.0), Some(1000.0)), (Some(Counter), None, Some(BelowIdle)));
+        assert_eq!(limited((150.0, 1.5), (700.0, 1.5), Some(1000.0)), (Some(Counter), None, Some(Frozen)));
+        // 3.7 million milliwatts beside a right counter (a 32-bit library), at rest too
+        assert_eq!(limited((50.0, 3700.0), (300.0, 3700.0), Some(350.0)).0, Some(Counter));
+        assert_eq!(limited((50.0, 60.0), (300.0, 3700.0), Some(350.0)), (Some(Counter), None, Some(AboveLimit)));
+        // a counter of a thousandth, and one of twenty times too much
+        assert_eq!(limited((0.05, 50.0), (0.3, 300.0), None), (Some(Polled), Some(BelowIdle), None));
+        assert_eq!(limited((1000.0, 50.0), (6000.0, 300.0), None), (Some(Polled), Some(AboveLimit), None));
+        // frozen at 588 to 593 W, and no counter that tells otherwise
+        assert_eq!(limited((590.0, 591.0), (590.0, 590.0), Some(150.0)), (None, Some(AboveLimit), Some(AboveLimit)));
+        let alone = believed((590.0, 590.0), (590.0, 592.0), None, LimitKind::Enforced);
+        assert!(alone.no_load && alone.lead == Some(Counter), "two that agree are not both stuck: {alone:?}");
+        // both too much: no joules
+        assert_eq!(limited((900.0, 900.0), (8503.0, 8503.0), Some(700.0)), (None, Some(AboveLimit), Some(AboveLimit)));
+    }
+
+    #[test]
+    fn where_both_may_be_right_and_differ_the_power_figure_leads() {
+        let found = believed((50.0, 50.0), (270.0, 300.0), Some(350.0), LimitKind::Enforced);
+        assert_eq!((found.lead, found.counter, found.polled, found.differ), (Some(Lead::Polled), None, None, true));
+        let near = believed((50.0, 50.0), (288.0, 300.0), Some(350.0), LimitKind::Enforced);
+        assert_eq!((near.lead, near.differ), (Some(Lead::Counter), false));
+    }
+
+    /// A laptop's PL1 of 15 W, and a load of 60 W for minutes.
+    #[test]
+    fn a_limit_on_the_long_mean_is_no_limit_of_a_window() {
+        let boosts = |kind| believed((5.0, 5.0), (60.0, 60.0), Some(15.0), kind).lead;
+        assert_eq!(boosts(LimitKind::Sustained), Some(Lead::Counter));
+        assert_eq!(boosts(LimitKind::Enforced), None);
+    }
+
+    /// 85 % of a window: what the counter counted later is the power of the rest alone.
+    #[test]
+    fn a_counter_frozen_at_a_windows_start_is_a_fault() {
+        let late = trace(0.1, |_| None, |t| (!(1.0..=9.5).contains(&t)).then_some(355.0 * t));
+        let power = window_power(&late, None, 1.0, 11.0);
+        assert_eq!((power.counter, power.counter_fault), (None, Some(CounterFault::Frozen)), "{power:?}");
+        // With two moves in a window, the run tells how often it moves.
+        let (usual_s, _) = update_periods(&trace(0.1, |_| None, |t| Some(355.0 * t)));
+        let twice = trace(0.1, |_| None, |t| (!(1.0..=10.85).contains(&t)).then_some(355.0 * t));
+        assert_eq!(window_power(&twice, usual_s, 1.0, 11.0).counter_fault, Some(CounterFault::Frozen));
+    }
+
+    /// By hand: whole watts that do not move have an uncertainty of 1/√12 W; 100 figures that jump between two, of 0.5/√100 W.
+    #[test]
+    fn a_step_is_averaged_out_only_where_the_figures_move_over_it() {
+        let coarse = |power_w: &dyn Fn(f64) -> f64| {
+            let mut trace = trace(0.1, |t| Some(power_w(t)), |_| None);
+            trace.power_step_w = Some(1.0);
+            window_power(&trace, None, 1.0, 11.0).polled_u.unwrap()
+        };
+        assert!((coarse(&|_| 290.0) - 0.288_675).abs() < 1e-6);
+        let jumps = coarse(&|t| if ((t * 10.0).round() as u32).is_multiple_of(2) { 290.0 } else { 291.0 });
+        assert!((jumps - 0.05).abs() < 0.002, "{jumps}");
+    }
+
+    #[test]
+    fn a_figure_that_stands_still_over_two_loads_while_it_usually_moves_is_stuck() {
+        let moving = |t: f64| 200.0 + (t * 100.0).sin();
+        let stuck = trace(0.1, |t| Some(if t < 6.0 { moving(t) } else { 207.0 }), |_| None);
+        let of = |trace: &Trace| {
+            let init = |i| if i % 2 == 0 { Init::Zeros } else { Init::Gaussian };
+            let at = |i: i32| (f64::from(i) * 2.0 + 0.1, 1.8);
+            let of = |i| window(window_power(trace, None, at(i).0, at(i).0 + at(i).1), init(i), at(i).0, at(i).1);
+            belief(&(0..5).map(of).collect::<Vec<_>>(), trace, None, &IdlePower::default()).polled
+        };
+        assert_eq!(of(&stuck), Some(Doubt::Frozen));
+        assert_eq!(of(&trace(0.1, |t| Some(moving(t)), |_| None)), None);
+        assert_eq!(of(&trace(0.1, |_| Some(290.0), |_| None)), None, "a steady load on a coarse sensor");
     }
 
     #[test]
     fn counter_and_polled_power_of_a_steady_load_agree_wherever_the_window_lies() {
         let trace = trace(0.1, |t| Some(250.0 + t * 1e-6), |t| Some(250.0 * t));
         for start_s in [1.0, 1.03, 1.0999] {
-            let power = window_power(&trace, start_s, start_s + 9.77);
+            let power = window_power(&trace, None, start_s, start_s + 9.77);
             assert!((power.counter.unwrap() - 250.0).abs() < 1e-6);
             assert!((power.polled.unwrap() - 250.0).abs() < 1e-3);
             assert!((96..=98).contains(&power.counter_updates), "{power:?}");
-            assert_eq!(lead(&[power]), Some(Lead::Counter));
+            assert_eq!(led(&[power]), Some(Lead::Counter));
         }
     }
 
     #[test]
     fn a_faulty_counter_is_named_and_not_used() {
         let step_back = trace(0.1, |_| Some(200.0), |t| Some(if t < 5.0 { 200.0 * t } else { 200.0 * t - 700.0 }));
-        let power = window_power(&step_back, 1.0, 11.0);
+        let power = window_power(&step_back, None, 1.0, 11.0);
         assert_eq!((power.counter, power.counter_fault), (None, Some(CounterFault::SteppedBack)));
-        let watts = power.watts(lead(&[power])).unwrap();
+        let watts = power.watts(led(&[power])).unwrap();
         assert!((watts - 200.0).abs() < 1e-9, "polled power stands in: {watts}");
 
         let jump = trace(0.1, |_| Some(200.0), |t| Some(if t < 5.0 { 200.0 * t } else { 200.0 * t + 1e9 }));
-        assert_eq!(window_power(&jump, 1.0, 11.0).counter_fault, Some(CounterFault::Jumped));
+        assert_eq!(window_power(&jump, None, 1.0, 11.0).counter_fault, Some(CounterFault::Jumped));
 
         let freezes = trace(0.1, |_| Some(200.0), |t| (t < 6.0).then_some(200.0 * t));
-        let power = window_power(&freezes, 1.0, 11.0);
+        let power = window_power(&freezes, None, 1.0, 11.0);
         assert_eq!((power.counter, power.counter_fault), (None, Some(CounterFault::Frozen)));
 
         let frozen = trace(0.1, |_| Some(200.0), |t| (t == 0.0).then_some(0.0));
-        let power = window_power(&frozen, 1.0, 11.0);
+        let power = window_power(&frozen, None, 1.0, 11.0);
         assert_eq!((power.counter, power.counter_updates, power.counter_fault), (None, 0, None));
-
-        let thousandth = trace(0.1, |_| Some(200.0), |t| Some(0.2 * t));
-        assert_eq!(lead(&[window_power(&thousandth, 1.0, 11.0)]), Some(Lead::Polled));
     }
 
     #[test]
     fn nothing_is_made_of_nothing() {
-        let power = window_power(&Trace::default(), 0.0, 1.0);
+        let power = window_power(&Trace::default(), None, 0.0, 1.0);
         assert_eq!(power, WindowPower::default());
-        assert_eq!((lead(&[power]), lead(&[])), (None, None));
+        assert_eq!((led(&[power]), led(&[])), (None, None));
         assert_eq!(update_periods(&Trace::default()), (None, None));
         // a single update says nothing about power
         let one = trace(10.0, |_| None, Some);
-        assert_eq!(window_power(&one, 9.0, 11.0).counter, None);
+        assert_eq!(window_power(&one, None, 9.0, 11.0).counter, None);
     }
 
     #[test]

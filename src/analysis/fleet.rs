@@ -41,6 +41,7 @@ impl<'a> Model<'a> {
 
 /// A line of an overview.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a handful of entries a report")]
 pub enum Entry<'a> {
     One(Row),
     Many(Fleet<'a>),

@@ -4,7 +4,7 @@ use crate::record::Estimate;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// How sure an interval is.
-const CONFIDENCE: f64 = 0.95;
+pub(super) const CONFIDENCE: f64 = 0.95;
 
 /// One round's logarithm of a ratio, and whether the round ran in reverse order.
 pub type Round = (f64, bool);
@@ -27,7 +27,7 @@ pub fn crossover(rounds: &[Round]) -> Option<Estimate> {
     let mean = |logs: &[f64]| logs.iter().sum::<f64>() / logs.len() as f64;
     let groups = orders.len() as f64;
     let mu = orders.iter().map(|logs| mean(logs)).sum::<f64>() / groups;
-    let plain = Estimate { estimate: mu.exp(), low: None, high: None };
+    let plain = Estimate { estimate: mu.exp(), ..Estimate::default() };
 
     let freedom = rounds.len() as f64 - groups;
     if freedom < 1.0 || groups < 2.0 {
@@ -58,9 +58,9 @@ pub fn balanced(rounds: &[Turn]) -> Option<Estimate> {
     let Some(Line { intercept: mu, .. }) = line(&points) else {
         // In one place alone, its effect cannot be told from the ratio.
         let mean = rounds.iter().map(|round| round.0).sum::<f64>() / rounds.len() as f64;
-        return mean.is_finite().then(|| Estimate { estimate: mean.exp(), low: None, high: None });
+        return mean.is_finite().then(|| Estimate { estimate: mean.exp(), ..Estimate::default() });
     };
-    Some(Estimate { estimate: mu.estimate.exp(), low: mu.low.map(f64::exp), high: mu.high.map(f64::exp) })
+    Some(Estimate { estimate: mu.estimate.exp(), low: mu.low.map(f64::exp), high: mu.high.map(f64::exp), ..mu })
 }
 
 /// A straight line through points, by ordinary least squares.
@@ -140,7 +140,12 @@ pub fn fan(lines: &[Vec<(f64, f64)>]) -> Option<Fan> {
 /// An estimate with its interval by Student's t. None of the latter without a degree of freedom.
 pub fn interval(estimate: f64, standard_error: f64, freedom: f64) -> Estimate {
     let reach = if freedom >= 1.0 { quantile(freedom).map(|t| t * standard_error) } else { None };
-    Estimate { estimate, low: reach.map(|reach| estimate - reach), high: reach.map(|reach| estimate + reach) }
+    Estimate {
+        estimate,
+        low: reach.map(|reach| estimate - reach),
+        high: reach.map(|reach| estimate + reach),
+        ..Estimate::default()
+    }
 }
 
 /// A ratio as [`crossover`] estimates it, and on how many degrees of freedom its interval rests.
@@ -155,7 +160,7 @@ pub struct Measured {
 /// The intervals are symmetric on the logarithm, so that each gives its standard error back. That of a ratio itself is r times as
 /// large, to first order; Welch's interval allows the two to scatter differently. No interval where one has none.
 pub fn difference(a: Measured, b: Measured) -> Estimate {
-    let plain = Estimate { estimate: a.ratio.estimate - b.ratio.estimate, low: None, high: None };
+    let plain = Estimate { estimate: a.ratio.estimate - b.ratio.estimate, ..Estimate::default() };
     let variance = |Measured { ratio, freedom }: Measured| {
         let half_width = (ratio.high?.ln() - ratio.low?.ln()) / 2.0;
         Some((ratio.estimate * half_width / quantile(freedom)?).powi(2))
@@ -221,8 +226,13 @@ pub fn median(values: &[f64]) -> Option<f64> {
 }
 
 /// Student's t that is exceeded, on either side, with what [`CONFIDENCE`] leaves.
-fn quantile(freedom: f64) -> Option<f64> {
-    Some(StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(0.5 + CONFIDENCE / 2.0))
+pub(super) fn quantile(freedom: f64) -> Option<f64> {
+    quantile_of(CONFIDENCE, freedom)
+}
+
+/// The same with another confidence.
+pub(super) fn quantile_of(confidence: f64, freedom: f64) -> Option<f64> {
+    Some(StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(0.5 + confidence / 2.0))
 }
 
 #[cfg(test)]
@@ -272,7 +282,7 @@ mod tests {
     fn the_difference_of_two_ratios_worked_out_by_hand() {
         let measured = |estimate: f64, error: f64| {
             let of = |side: f64| Some(estimate * (side * 2.776_445 * error).exp());
-            Measured { ratio: Estimate { estimate, low: of(-1.0), high: of(1.0) }, freedom: 4.0 }
+            Measured { ratio: Estimate { estimate, low: of(-1.0), high: of(1.0), combined: None }, freedom: 4.0 }
         };
         let found = difference(measured(1.5, 0.02), measured(1.0, 0.01));
         assert!((found.estimate - 0.5).abs() < 1e-12);
@@ -281,7 +291,7 @@ mod tests {
 
         let sharp = difference(measured(1.5, 0.0), measured(1.5, 0.0));
         assert_eq!((sharp.low, sharp.high), (Some(0.0), Some(0.0)));
-        let plain = Measured { ratio: Estimate { estimate: 1.2, low: None, high: None }, freedom: 0.0 };
+        let plain = Measured { ratio: Estimate { estimate: 1.2, ..Estimate::default() }, freedom: 0.0 };
         assert_eq!(difference(plain, measured(1.0, 0.1)).low, None);
     }
 

@@ -1,41 +1,41 @@
 //! From windows to the answer: per init, and init against init.
 
-use super::{energy, stats};
+use super::energy::Belief;
+use super::{energy, stats, type_b};
 use crate::digits::round;
 use crate::operands::Init;
-use crate::record::{Estimate, InitSummary, Lead, Ratios, Record, SensorSummary, Summary, Trace, Window};
+use crate::record::{
+    Estimate, IdlePower, InitSummary, Lead, Ratios, Record, SensorSummary, Source, Summary, Trace, Window,
+};
 use std::collections::BTreeMap;
 
-/// What the trace says of windows: their power, joules, clock and temperature. The rest of them stays as it is.
-pub fn by_trace(windows: &[Window], trace: &Trace) -> Vec<Window> {
+/// What the trace says of windows: their power, joules, clock and temperature. The rest of them stays as it is. Sensor and idle
+/// measurements tell which watts can be believed.
+pub fn by_trace(windows: &[Window], trace: &Trace, source: Option<&Source>, idle: &IdlePower) -> Vec<Window> {
+    let (usual_s, _) = energy::update_periods(trace);
     let measured = |window: &Window| {
         let (start_s, end_s) = (window.start_s, window.start_s + window.duration_s);
         Window {
-            power_w: energy::window_power(trace, start_s, end_s),
+            power_w: energy::window_power(trace, usual_s, start_s, end_s),
             clock_mhz: trace.mean(start_s, end_s, |row| row.clock_mhz).map(|mhz| round(mhz, 1)),
             temperature_c: trace.mean(start_s, end_s, |row| row.temperature_c).map(|degrees| round(degrees, 2)),
             ..window.clone()
         }
     };
     let mut windows: Vec<Window> = windows.iter().map(measured).collect();
-    let lead = lead(&windows);
+    let lead = energy::belief(&windows, trace, source, idle).lead;
     for window in &mut windows {
         window.energy_j = window.power_w.watts(lead).map(|watts| round(watts * window.duration_s, 6));
     }
     windows
 }
 
-fn lead(windows: &[Window]) -> Option<Lead> {
-    energy::lead(&windows.iter().map(|window| window.power_w).collect::<Vec<_>>())
-}
-
-/// Sums up a record's windows, trace and idle power. Nothing else of the record is read, and the old summary least of all.
+/// Sums up a record's windows, trace, sensor and idle power. Nothing else of the record is read, and the old summary least of all.
 pub fn of(record: &Record) -> Summary {
     let windows = &record.windows;
-    let lead = lead(windows);
     // The temperature at which the work was done is that of the hot idle; its power is what leaks at that temperature.
-    let idle = record.idle.hot.or(record.idle.open).or(record.idle.cold);
-    let idle_w = idle.and_then(|idle| idle.power_w);
+    let Belief { lead, counter: counter_doubt, polled: power_doubt, disagreement, idle_w, .. } =
+        energy::belief(windows, &record.trace, record.source.as_ref(), &record.idle);
     let (counter_period_s, power_period_s) = energy::update_periods(&record.trace);
 
     let flop = record.plan.flop();
@@ -48,6 +48,13 @@ pub fn of(record: &Record) -> Summary {
         .collect();
 
     let reference = record.plan.inits[0];
+    let watts_of = |init: Init| inits.get(&init)?.power_w;
+    let band = record.source.as_ref().zip(watts_of(reference).filter(|_| lead.is_some()));
+    let band = band.map(|(source, watts)| type_b::calibration(source).of_run(watts, idle_w));
+    let rounding_w = |init: Init| {
+        let step_w = record.trace.power_step_w.filter(|_| lead == Some(Lead::Polled)).unwrap_or(0.0);
+        type_b::rounding_w(step_w, of_init(init).filter_map(|window| window.power_w.polled_u))
+    };
     let mut rounds: BTreeMap<u32, Vec<&Window>> = BTreeMap::new();
     windows.iter().for_each(|window| rounds.entry(window.round).or_default().push(window));
     let ratios =
@@ -64,21 +71,36 @@ pub fn of(record: &Record) -> Summary {
             let estimate = |quantity: &dyn Fn(&Window) -> Option<f64>| ratio(&pairs, quantity);
             let watts = |window: &Window| window.power_w.watts(lead);
             let product_s = |window: &Window| window.duration_s / window.products;
+            let energy = estimate(&|window| Some(watts(window)? * product_s(window))).map(|energy| Estimate {
+                combined: band.zip(watts_of(init).zip(watts_of(reference))).and_then(|(band, shown_w)| {
+                    let rounding_w = (rounding_w(init), rounding_w(reference));
+                    type_b::combined(energy, pairs.len(), shown_w, rounding_w, band.offset_w)
+                }),
+                ..energy
+            });
             let ratios = Ratios {
                 time: estimate(&|window| Some(product_s(window))),
                 power: estimate(&watts),
-                energy: estimate(&|window| Some(watts(window)? * product_s(window))),
+                energy,
+                energy_per_offset_w: energy.and(watts_of(init).zip(watts_of(reference))).map(type_b::per_offset_w),
                 above_idle: estimate(&|window| Some(watts(window)? - idle_w?)),
             };
             (init, ratios)
         })
         .collect();
 
-    // The worst window, not the mean: a counter that fails in one of them must not hide behind the others.
-    let powers = windows.iter().map(|window| window.power_w);
-    let differences = powers.filter_map(|power| Some(power.counter? / power.polled? - 1.0));
-    let disagreement = differences.filter(|share| share.is_finite()).max_by(|a, b| a.abs().total_cmp(&b.abs()));
-    Summary { inits, ratios, sensor: SensorSummary { lead, counter_period_s, power_period_s, disagreement, idle_w } }
+    let sensor = SensorSummary {
+        lead,
+        counter_doubt,
+        power_doubt,
+        counter_period_s,
+        power_period_s,
+        disagreement,
+        idle_w,
+        gain: band.map(|band| band.gain),
+        offset_w: band.map(|band| band.offset_w),
+    };
+    Summary { inits, ratios, sensor }
 }
 
 /// A window, that of the reference in the same round, and how many places after it the first one came.

@@ -1,21 +1,36 @@
 //! The verdict: can the record's numbers be believed, and if not, why, and what to do about it.
 
+use super::energy::Belief;
 use super::{energy, stats};
 use crate::operands::Init;
-use crate::record::{CounterFault, Flag, Lead, Limiter, Reason, Record, Status, Verdict, Window};
+use crate::record::{
+    CounterFault, Doubt, Flag, Lead, LimitKind, Limiter, Ratios, Reason, Record, SensorSummary, Source, Status,
+    Verdict, Window,
+};
 
 /// The device must work for this share of a window, by its own clock.
 const LEAST_BUSY: f64 = 0.98;
 /// Energy (or time) of a product may differ by this share between the first and the last round, and between any window
 /// and the median of its init: three of six windows that are off by so much move the ratio by half of it.
 const MOST_DRIFT: f64 = 0.02;
-/// Updates that a window needs.
-const LEAST_COUNTER_UPDATES: u32 = 4;
-const LEAST_POLLED_UPDATES: u32 = 20;
+/// Of a window, the counter must be seen to move at both ends of this share.
+const LEAST_OBSERVED: f64 = 0.5;
+/// A window's power may be uncertain by this share (standard uncertainty): half of what may be off by a disturbance.
+const MOST_UNCERTAIN: f64 = 0.01;
+/// Running means are that much longer than vendors say: NVIDIA's of 1 s was measured to be up to 1.1 s.
+const LONGEST_AVERAGE: f64 = 1.1;
+/// Readings of this share of a window may hold work from before it: of that work's difference, half as much goes into the ratio.
+const MOST_FOREIGN: f64 = 0.01;
+/// Seconds between two reads of a sensor ([`crate::protocol::SAMPLING_PERIOD`]).
+const SAMPLING_S: f64 = 0.01;
+/// A counter that moves less than this share as often as usual was held up.
+const LEAST_PACE: f64 = 0.5;
+/// Of fewer rounds a ratio has no interval.
+const LEAST_ROUNDS: u32 = 3;
+/// The ratio of the means may be this share away from the mean of the ratios, if it is outside of the interval.
+const MOST_APART: f64 = 0.002;
 /// A sensor that is silent for more than this share of a window did not measure it.
 const MOST_SILENCE: f64 = 0.5;
-/// Counter and polled power may differ by this share, in any window.
-const MOST_DISAGREEMENT: f64 = 0.05;
 /// A product in less than this share of its best time in the warm-up was not computed.
 const LEAST_TIME: f64 = 0.5;
 /// A clock this much below the highest of the run has fallen.
@@ -32,6 +47,7 @@ pub fn of(record: &Record) -> Verdict {
     sensor(record, &mut findings);
     limits(record, &mut findings);
     drift(record, &mut findings);
+    answer(record, &mut findings);
     let Findings { status, flags, reasons } = findings;
     match record.truth {
         None => Verdict { status, judged: None, flags, reasons },
@@ -115,7 +131,8 @@ fn sensor(record: &Record, findings: &mut Findings) {
         (None, _) => String::new(),
     };
     let silent = |window: &Window| window.power_w.counter.is_none() && window.power_w.polled.is_none();
-    if !windows.is_empty() && windows.iter().all(silent) {
+    let frozen = source.counter.is_some() && windows.iter().any(|window| window.power_w.counter_fault.is_some());
+    if !windows.is_empty() && windows.iter().all(silent) && !frozen {
         let message = format!("{} gave no power and no energy{failed}", source.api);
         let fix = "see that the vendor's own tool shows power; --power names another sensor";
         findings.add(Status::TimingOnly, "sensor-silent", message, (None, None), fix);
@@ -129,20 +146,164 @@ fn sensor(record: &Record, findings: &mut Findings) {
         findings.add(Status::Invalid, "sensor-lost", message, (Some(lost as f64), Some(0.0)), fix);
         return;
     }
+    let belief = energy::belief(windows, &record.trace, Some(source), &record.idle);
+    doubts(record, source, &belief, findings);
+    precision(record, source, &belief, &failed, findings);
+    faults(record, source, belief.lead, findings);
+}
 
-    let lead = record.summary.sensor.lead;
-    let (least, needed) = match lead {
-        Some(Lead::Counter) => (windows.iter().map(|w| w.power_w.counter_updates).min(), LEAST_COUNTER_UPDATES),
-        None if source.power.is_none() => {
-            (windows.iter().map(|w| w.power_w.counter_updates).min(), LEAST_COUNTER_UPDATES)
-        }
-        _ => (windows.iter().map(|w| w.power_w.polled_updates).min(), LEAST_POLLED_UPDATES),
+/// Which way to measure power shows what cannot be.
+fn doubts(record: &Record, source: &Source, belief: &Belief, findings: &mut Findings) {
+    let windows = &record.windows;
+    let status = if belief.lead.is_some() { Status::UnverifiedSensor } else { Status::TimingOnly };
+    let instead = match belief.lead {
+        Some(Lead::Counter) => "; the energy counter stands in",
+        Some(Lead::Polled) => "; power × time stands in",
+        None => "; no joules are shown",
     };
-    if let Some(least) = least.filter(|&least| least < needed) {
-        let message = format!("a window had {least} updates of the sensor, and needs {needed}{failed}");
-        let figures = (Some(f64::from(least)), Some(f64::from(needed)));
-        findings.add(Status::Invalid, "too-few-updates", message, figures, "choose a longer --window");
+    let most_w = energy::most_w(Some(source), &record.trace);
+    for (name, code, way, doubt) in [
+        ("the energy counter", "counter", Lead::Counter, belief.counter),
+        ("the power figure", "power", Lead::Polled, belief.polled),
+    ] {
+        let Some(doubt) = doubt else { continue };
+        let watts = windows.iter().filter_map(|window| window.power_w.watts(Some(way)));
+        let (least, most) = (watts.clone().min_by(f64::total_cmp), watts.max_by(f64::total_cmp));
+        let (what, message, figures) = match doubt {
+            Doubt::AboveLimit => {
+                let limited = most_w < energy::MOST_W;
+                let why = if limited {
+                    "more than its power limit lets this device draw"
+                } else {
+                    "more than any device draws"
+                };
+                let message = format!("{name} says {:.0} W: {why}{instead}", most.unwrap_or(f64::NAN));
+                ("above-limit", message, (most, Some(most_w)))
+            }
+            Doubt::BelowIdle => {
+                let message = format!(
+                    "{name} says {:.2} W at full load: no more than at rest, or than any device draws{instead}",
+                    least.unwrap_or(f64::NAN)
+                );
+                ("below-idle", message, (least, record.summary.sensor.idle_w))
+            }
+            Doubt::Frozen => {
+                let message =
+                    format!("{name} did not move when the load did: {:.1} W{instead}", least.unwrap_or(f64::NAN));
+                ("stuck", message, (least, record.summary.sensor.idle_w))
+            }
+        };
+        let fix = "update the driver: such figures are known faults of some; --power names another sensor";
+        findings.add(status, &format!("{code}-{what}"), message, figures, fix);
     }
+    if belief.no_load {
+        let message =
+            "the device drew no more in a window than at rest, and counter and power figure agree on it".into();
+        let fix = "something else used the device at rest: end it, and run it again";
+        findings.add(Status::UnverifiedSensor, "no-load", message, (None, None), fix);
+    }
+    if belief.differ
+        && let Some(share) = belief.disagreement
+    {
+        let message = format!(
+            "the energy counter and power × time differ by {:+.1} % in a window; power × time leads",
+            share * 100.0
+        );
+        let fix = "one of the two is wrong: compare with a power meter, and update the driver";
+        let figures = (Some(share), Some(energy::MOST_DISAGREEMENT));
+        findings.add(Status::UnverifiedSensor, "counter-disagrees", message, figures, fix);
+    }
+}
+
+/// How much of the windows was seen, and how sharply.
+fn precision(record: &Record, source: &Source, belief: &Belief, failed: &str, findings: &mut Findings) {
+    let windows = &record.windows;
+    let SensorSummary { counter_period_s, power_period_s, .. } = record.summary.sensor;
+    let (averaging_s, settling_s) = (source.averaging_s(), record.timing.settling_s);
+    let age_s = if belief.lead == Some(Lead::Polled) { power_period_s.unwrap_or(0.0) } else { 0.0 };
+    let spared_s = MOST_FOREIGN * record.timing.window_s;
+    if LONGEST_AVERAGE * averaging_s > settling_s || averaging_s + age_s > settling_s + spared_s {
+        let reach_s = averaging_s + age_s;
+        let message = format!(
+            "readings look back {reach_s:.2} s, and load began only {settling_s:.2} s before its window: they hold other work"
+        );
+        let fix = "leave out --settling, or make it three times that long";
+        findings.add(Status::Invalid, "reaches-back", message, (Some(reach_s), Some(settling_s)), fix);
+    }
+    match belief.lead {
+        Some(Lead::Counter) => {
+            let share = |window: &Window| window.power_w.counter_s / window.duration_s;
+            let least = windows.iter().map(share).min_by(f64::total_cmp);
+            if let Some(share) = least.filter(|&share| share < LEAST_OBSERVED) {
+                let message = format!(
+                    "between the counter's first and last move lies {:.0} % of a window, and the rest was not seen{failed}",
+                    share * 100.0
+                );
+                let fix = match counter_period_s {
+                    Some(period_s) => format!("leave out --window, or choose --window {:.0}", (10.0 * period_s).ceil()),
+                    None => "--power names another sensor".into(),
+                };
+                findings.add(Status::Invalid, "too-little-seen", message, (Some(share), Some(LEAST_OBSERVED)), fix);
+            }
+            // Each end is seen within a sampling period, at any moment of it alike.
+            let grain = |window: &Window| SAMPLING_S / 6f64.sqrt() / window.power_w.counter_s;
+            sharp(windows.iter().map(grain).max_by(f64::total_cmp), "leave out --window", findings);
+        }
+        Some(Lead::Polled) => {
+            let share = |window: &Window| Some((window.power_w.polled_u? / window.power_w.polled?).abs());
+            let fix = match record.trace.power_step_w {
+                Some(step_w) if step_w >= 0.5 => format!(
+                    "the sensor's figures have steps of {step_w} W: --power names another one, and a larger --size draws more"
+                ),
+                _ => "end what else uses the GPU; leave out --window".into(),
+            };
+            sharp(windows.iter().filter_map(share).max_by(f64::total_cmp), fix, findings);
+        }
+        None => {
+            // Neither a fault nor a doubt: in some window the counter was not seen to move twice.
+            let blind = windows.iter().filter(|window| window.power_w.watts(Some(Lead::Counter)).is_none()).count();
+            let excused = belief.counter.is_some() || belief.polled.is_some() || stuck(record) > 0;
+            if source.counter.is_some() && !excused && blind > 0 {
+                let message =
+                    format!("the counter moved less than twice in {blind} windows: they have no power{failed}");
+                let fix = "leave out --window: a run then fits its windows to the sensor; --power names another one";
+                findings.add(Status::Invalid, "too-little-seen", message, (Some(blind as f64), Some(0.0)), fix);
+            }
+        }
+    }
+    // A counter without power figures is held against nothing but its own pace.
+    if let (true, Some(period_s)) = (source.power.is_none(), counter_period_s) {
+        let pace = |window: &Window| f64::from(window.power_w.counter_updates + 1) * period_s / window.duration_s;
+        let least = windows.iter().filter(|window| window.power_w.counter.is_some()).map(pace).min_by(f64::total_cmp);
+        if let Some(pace) = least.filter(|&pace| pace < LEAST_PACE) {
+            let message = format!("the counter moved {:.0} % as often in a window as it usually does", pace * 100.0);
+            let fix = "run it again; update the driver if it stays so";
+            findings.add(Status::UnverifiedSensor, "counter-uneven", message, (Some(pace), Some(LEAST_PACE)), fix);
+        }
+    }
+}
+
+fn sharp(worst: Option<f64>, fix: impl Into<String>, findings: &mut Findings) {
+    if let Some(share) = worst.filter(|&share| share > MOST_UNCERTAIN) {
+        let message = format!("a window's power is uncertain by ±{:.1} % (standard uncertainty)", share * 100.0);
+        findings.add(Status::Invalid, "imprecise", message, (Some(share), Some(MOST_UNCERTAIN)), fix);
+    }
+}
+
+/// Windows in which the counter stood still.
+fn stuck(record: &Record) -> usize {
+    let never = record.summary.sensor.counter_period_s.is_none();
+    let stood = |window: &&Window| {
+        let power = window.power_w;
+        power.counter_fault == Some(CounterFault::Frozen)
+            || never && power.counter_updates == 0 && power.counter_fault.is_none()
+    };
+    record.windows.iter().filter(stood).count()
+}
+
+/// What a counter did that no energy does, figures of 0, and other devices in the same figures.
+fn faults(record: &Record, source: &Source, lead: Option<Lead>, findings: &mut Findings) {
+    let windows = &record.windows;
     let zero = |window: &&Window| {
         let mut rows = record.trace.rows_within(window.start_s, window.start_s + window.duration_s);
         window.power_w.watts(lead).is_some_and(|watts| watts <= 0.0) || rows.any(|row| row.power_w == Some(0.0))
@@ -161,23 +322,16 @@ fn sensor(record: &Record, findings: &mut Findings) {
         findings.add(Status::UnverifiedSensor, "sensor-shared", message, (None, None), fix);
     }
     if source.counter.is_some() {
-        let faults = |fault| windows.iter().filter(|w| w.power_w.counter_fault == Some(fault)).count();
-        let frozen = faults(CounterFault::Frozen) + windows.iter().filter(|w| w.power_w.counter_updates == 0).count();
-        let absurd = lead == Some(Lead::Polled) && windows.iter().all(|window| window.power_w.counter.is_some());
+        let count_of = |fault| windows.iter().filter(|w| w.power_w.counter_fault == Some(fault)).count();
         for (code, count, what) in [
-            ("counter-stepped-back", faults(CounterFault::SteppedBack), "went backwards"),
-            ("counter-jumped", faults(CounterFault::Jumped), "rose faster than any board draws power"),
-            ("counter-frozen", frozen, "did not move"),
-            (
-                "counter-absurd",
-                if absurd { windows.len() } else { 0 },
-                "shows under a tenth or over ten times of the power",
-            ),
+            ("counter-stepped-back", count_of(CounterFault::SteppedBack), "went backwards"),
+            ("counter-jumped", count_of(CounterFault::Jumped), "rose faster than any board draws power"),
+            ("counter-frozen", stuck(record), "stood still"),
         ] {
             if count > 0 {
                 let instead = if lead == Some(Lead::Polled) { "; power × time stands in" } else { "" };
                 let message = format!("the energy counter {what} in {count} windows{instead}");
-                let fix = "update the driver; the counters of some cards are known to be broken";
+                let fix = "update the driver: the counters of some cards are known to be broken; --power names another sensor";
                 let status = if lead.is_some() { Status::UnverifiedSensor } else { Status::Invalid };
                 findings.add(status, code, message, (Some(count as f64), Some(0.0)), fix);
             }
@@ -190,18 +344,36 @@ fn sensor(record: &Record, findings: &mut Findings) {
         let figures = (Some(outside as f64), Some(0.0));
         findings.add(Status::UnverifiedSensor, "counter-stepped-back", message, figures, fix);
     }
-    if let Some(share) = record.summary.sensor.disagreement.filter(|share| share.abs() > MOST_DISAGREEMENT)
-        && lead == Some(Lead::Counter)
-    {
-        let message = format!("the energy counter and power × time differ by {:+.1} % in a window", share * 100.0);
-        let fix = "one of the two is wrong: compare with a power meter, and update the driver";
-        findings.add(
-            Status::UnverifiedSensor,
-            "counter-disagrees",
-            message,
-            (Some(share), Some(MOST_DISAGREEMENT)),
-            fix,
-        );
+}
+
+/// Is there an interval, and is the ratio that of the columns? What was not checked does not hold.
+fn answer(record: &Record, findings: &mut Findings) {
+    let rounds = record.plan.rounds;
+    let without = |ratios: &Ratios| ratios.energy.or(ratios.time).is_some_and(|ratio| ratio.low.is_none());
+    if record.summary.ratios.values().any(without) {
+        let message = match rounds {
+            1 => "one round gives no interval, and no drift can be seen in it".into(),
+            _ => format!("the {rounds} rounds give no interval"),
+        };
+        let fix = format!("--rounds {LEAST_ROUNDS} or more; 6 is usual");
+        findings.add(Status::Unchecked, "no-interval", message, (Some(rounds.into()), Some(LEAST_ROUNDS.into())), fix);
+    }
+    let energy_of = |init: &Init| record.summary.inits.get(init)?.energy_j;
+    let Some(reference_j) = record.plan.inits.first().and_then(energy_of) else { return };
+    for (init, ratios) in &record.summary.ratios {
+        let (Some(energy), Some(joules)) = (ratios.energy, energy_of(init)) else { continue };
+        let (columns, paired) = (joules / reference_j, energy.estimate);
+        let share = columns / paired - 1.0;
+        let within = energy.low.zip(energy.high).is_none_or(|(low, high)| (low..=high).contains(&columns));
+        if share.abs() > MOST_APART && !within {
+            let status = if share.abs() > MOST_DRIFT { Status::Invalid } else { Status::Valid };
+            let message = format!(
+                "the mean energies of {init} differ by a factor of {columns:.3}, and round by round by {paired:.3}: what ran first in a \
+                 round did not drift out of the means"
+            );
+            let fix = "the ratio counts; an even number of --rounds, and less drift, bring the two together";
+            findings.add(status, "columns-differ", message, (Some(share), Some(MOST_APART)), fix);
+        }
     }
 }
 
@@ -225,7 +397,14 @@ fn limits(record: &Record, findings: &mut Findings) {
     // power-capped when it is at the limit, by flag or by power, and its clock has fallen.
     let highest = record.windows.iter().filter_map(|window| window.clock_mhz).max_by(f64::total_cmp);
     let lead = record.summary.sensor.lead;
-    let limit_w = record.source.as_ref().and_then(|source| source.power_limit_w);
+    let enforced = record.source.as_ref().filter(|source| source.power_limit_kind == LimitKind::Enforced);
+    let told = record.trace.power_limit_w;
+    let limit_w = told.map(|range| range.1).or(enforced.and_then(|source| source.power_limit_w));
+    if let Some((least_w, most_w)) = told.filter(|(least_w, most_w)| most_w / least_w - 1.0 > MOST_DRIFT) {
+        let message = format!("the power limit moved between {least_w:.0} and {most_w:.0} W during the run");
+        let fix = "on a laptop the processor's load moves it: leave the machine alone, or lock a lower clock with --lock-clock";
+        findings.add(Status::Valid, "limit-moved", message, (Some(most_w / least_w - 1.0), Some(MOST_DRIFT)), fix);
+    }
     let capped = |window: &Window| {
         let flagged = window.limiters.as_ref().is_some_and(|limiters| limiters.contains(&Limiter::PowerCap));
         let at_limit = window.power_w.watts(lead).zip(limit_w).is_some_and(|(watts, limit)| watts >= AT_LIMIT * limit);
@@ -377,6 +556,52 @@ mod tests {
 
         let hot = judged(|record| record.windows[1].limiters = Some(vec![Limiter::Thermal]));
         assert!(hot.status == Status::Invalid && hot.has("thermal-slowdown"));
+    }
+
+    #[test]
+    fn a_counter_that_nothing_stands_beside_is_held_against_its_own_pace() {
+        let uneven = judged(|record| {
+            record.source.as_mut().unwrap().power = None;
+            record.windows[4].power_w.counter_updates /= 3;
+        });
+        assert!(uneven.has("counter-uneven") && uneven.status == Status::UnverifiedSensor, "{uneven:?}");
+        assert!(!judged(|record| record.windows[4].power_w.counter_updates /= 3).has("counter-uneven"));
+    }
+
+    #[test]
+    fn too_little_seen_and_too_little_sharp_are_two_reasons() {
+        let little = judged(|record| record.windows[2].power_w.counter_s = 4.0);
+        assert!(little.has("too-little-seen") && !little.has("imprecise"), "{little:?}");
+        let blunt = judged(|record| {
+            record.source.as_mut().unwrap().counter = None;
+            for window in &mut record.windows {
+                window.power_w.counter = None;
+                window.power_w.polled_u = window.power_w.polled.map(|watts| 0.02 * watts);
+            }
+        });
+        assert!(blunt.has("imprecise") && blunt.status == Status::Invalid, "{blunt:?}");
+        assert_eq!(blunt.reasons.iter().find(|reason| reason.code == "imprecise").unwrap().value.unwrap(), 0.02);
+    }
+
+    #[test]
+    fn a_limit_that_moves_is_said_and_is_no_fault() {
+        let moved = judged(|record| record.trace.power_limit_w = Some((500.0, 700.0)));
+        assert!(moved.status == Status::Valid && moved.has("limit-moved"), "{moved:?}");
+        assert_eq!(judged(|record| record.trace.power_limit_w = Some((700.0, 700.0))).reasons, []);
+    }
+
+    #[test]
+    fn means_and_ratio_that_part_need_a_line() {
+        let apart = |share: f64| {
+            judged(|record| {
+                let init = record.summary.inits.get_mut(&Init::Gaussian).unwrap();
+                init.energy_j = init.energy_j.map(|joules| joules * share);
+            })
+        };
+        assert_eq!(apart(1.0).status, Status::Valid);
+        let (little, much) = (apart(0.99), apart(0.95));
+        assert!(little.status == Status::Valid && little.has("columns-differ"), "{little:?}");
+        assert!(much.status == Status::Invalid && much.has("columns-differ"), "{much:?}");
     }
 
     #[test]

@@ -43,8 +43,12 @@ pub fn kwh(reference: &InitSummary, init: &InitSummary) -> Option<f64> {
     Some(watts * HOURS / 1000.0).filter(|kwh| kwh.is_finite())
 }
 
-/// Of each init but the reference, in the plan's order; without those whose energy was not measured.
+/// Of each init but the reference, in the plan's order; without those whose energy was not measured. None of an invalid record: what
+/// is no answer is not made a year of.
 pub fn of(record: &Record) -> Vec<(Init, f64)> {
+    if record.verdict.is_invalid() {
+        return vec![];
+    }
     let summary = |init: &Init| record.summary.inits.get(init);
     let reference = record.plan.inits.first().and_then(summary);
     let year = |init: &Init| Some((*init, kwh(reference?, summary(init)?)?));

@@ -7,7 +7,7 @@ use crate::operands::{Activity, Dtype, Init, Matrix, Operand};
 use crate::record::file::{self, DIGITS, MORE_DIGITS};
 use crate::record::plan::MOST_INITS;
 use crate::record::read::Problem;
-use crate::record::trace::IMPLAUSIBLE_W;
+use crate::record::trace::{CLOCKS_MHZ, IMPLAUSIBLE_W, TEMPERATURES_C};
 use crate::record::{Idle, PROTOCOL, Record, Trace, Verdict, Window, read};
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
@@ -20,11 +20,6 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 /// Figures that are computed again may differ by this share: logarithms differ in their last bits between systems.
 const SAME: f64 = 1e-9;
-/// Mean power of a window, over the board's limit. Sensors err by some percent, and limits are kept over seconds.
-const MOST_OVER_LIMIT: f64 = 1.5;
-/// °C and MHz that no working chip has.
-const TEMPERATURES_C: (f64, f64) = (-60.0, 200.0);
-const CLOCKS_MHZ: (f64, f64) = (0.0, 20_000.0);
 /// n of the largest matrices that are made again for their digests: 1 s of work, 2 GB of numbers.
 const LARGEST_COMPUTED: usize = 16_384;
 
@@ -267,20 +262,21 @@ fn windows(record: &Record, findings: &mut Findings) {
 
 /// Figures that no device shows.
 fn physics(record: &Record, findings: &mut Findings) {
-    let limit_w = record.source.as_ref().and_then(|source| source.power_limit_w).filter(|&limit_w| limit_w > 0.0);
-    let most_w = limit_w.map_or(IMPLAUSIBLE_W, |limit_w| limit_w * MOST_OVER_LIMIT);
+    // What a sensor showed is no reason to refuse the record of it: the verdict says which figures cannot be. But those that lead were
+    // believed, and so are no more than the device can draw.
+    let most_w = energy::most_w(record.source.as_ref(), &record.trace);
     let lead = record.summary.sensor.lead;
     for (i, window) in record.windows.iter().enumerate() {
         if let Some(watts) = window.power_w.watts(lead) {
             findings.within(format!("windows[{i}].power_w"), "is no power of this device", watts, (0.0, most_w));
         }
     }
-    for (name, idle) in idles(record) {
-        if let Some(watts) = idle.and_then(|idle| idle.power_w) {
-            findings.within(format!("idle.{name}.power_w"), "is no power of this device", watts, (0.0, most_w));
-        }
+    if let Some(watts) = record.summary.sensor.idle_w {
+        findings.within("summary.sensor.idle_w", "is no power of this device", watts, (0.0, most_w));
     }
     let Trace { power_w, temperature_c, clock_mhz, .. } = &record.trace;
+    // A sensor that is not believed may have shown anything.
+    let power_w: &[Option<f64>] = if record.summary.sensor.power_doubt.is_some() { &[] } else { power_w };
     for (name, column, what, range) in [
         ("power_w", power_w, "is no power of a board", (0.0, IMPLAUSIBLE_W)),
         ("temperature_c", temperature_c, "is no temperature of a chip", TEMPERATURES_C),
@@ -307,7 +303,7 @@ fn arithmetic(record: &Record, findings: &mut Findings) {
             difference(&format!("idle.{name}"), "is not what the trace says", &again, &idle, findings);
         }
     }
-    let windows = summary::by_trace(&record.windows, trace);
+    let windows = summary::by_trace(&record.windows, trace, record.source.as_ref(), &record.idle);
     for (i, (again, window)) in windows.iter().zip(&record.windows).enumerate() {
         difference(&format!("windows[{i}]"), "is not what the trace says", again, window, findings);
     }

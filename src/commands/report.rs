@@ -1,10 +1,10 @@
 //! `wattmul report`: records laid side by side.
 
 use crate::analysis::overview::Overview;
-use crate::archive;
 use crate::cli::{Format, ReportArgs};
 use crate::record::file;
 use crate::report::{content, csv, html, markdown, terminal};
+use crate::{archive, say};
 use anyhow::Context;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -49,7 +49,7 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if args.format != Format::Terminal || args.output.is_some() {
-        eprint!("{}", terminal::problems(&overview.problems));
+        say::text(terminal::problems(&overview.problems));
     }
     Ok(ExitCode::from(if overview.problems.is_empty() { 0 } else { 3 }))
 }
@@ -60,7 +60,7 @@ fn whole_file(path: &Path, write: &mut dyn FnMut(&mut dyn Write) -> anyhow::Resu
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = file::temporary_in(folder).with_context(cannot)?;
     let mut output = BufWriter::new(file);
-    write(&mut output)?;
+    write(&mut output).with_context(cannot)?;
     let file = output.into_inner().map_err(|error| error.into_error()).with_context(cannot)?;
     file.persist(path).with_context(cannot)?;
     Ok(())

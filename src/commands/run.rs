@@ -19,6 +19,7 @@ use crate::report::wrap::notice;
 use crate::report::{content, terminal};
 use crate::run::measure::Measurement;
 use crate::run::{PlanError, clocks, earlier, plan, simulated};
+use crate::say;
 use crate::simulate::{Model, Simulation};
 use std::io::Write;
 use std::path::Path;
@@ -34,7 +35,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if bench.is_all(args) {
         return bench.measure_each(args);
     }
-    Ok(exit_code(&bench.measure_at(args, bench.choose(args)?, &[args.plan.lock_clock])?))
+    let records = bench.measure_at(args, bench.choose(args)?, &[args.plan.lock_clock])?;
+    save::lost()?;
+    Ok(exit_code(&records))
 }
 
 /// A run at each clock. What was measured before one fails, or before somebody stops it, is saved.
@@ -50,6 +53,7 @@ pub fn sweep(args: &SweepArgs) -> anyhow::Result<ExitCode> {
     let clocks: Vec<Option<u32>> = args.clocks.of(&device, has)?.into_iter().map(Some).collect();
     run.plan.sweep = Some(clocks::new_id());
     let records = bench.measure_at(&run, chosen, &clocks)?;
+    save::lost()?;
     if !run.json {
         write!(std::io::stdout().lock(), "\n{}", terminal::blocks(&content::sweep::of_records(&records)))?;
     }
@@ -108,7 +112,7 @@ impl Bench {
                     let driver = infos[chosen].driver.as_deref().unwrap_or("the first driver");
                     let said =
                         format!("two drivers offer this GPU: {driver} is measured; --adapter {other} is the other");
-                    eprint!("{}", notice(&printable(&said)));
+                    say::text(notice(&printable(&said)));
                 }
                 // The CPU is no GPU: nobody gives it, and no other job is disturbed in what it was given.
                 if infos[chosen].kind != AdapterType::Software {
@@ -159,9 +163,10 @@ impl Bench {
             anyhow::bail!("--power {name}:{device} is one GPU's sensor: with --adapter all, say --power {name}");
         }
         let rows = each(&allowed, |index| infos[index].clone(), interrupt::stopped, |index| self.measure(args, index));
+        save::lost()?;
         let text = summary(&rows);
         if args.json {
-            eprint!("\n{text}");
+            say::text(format!("\n{text}"));
         } else {
             write!(std::io::stdout().lock(), "\n{text}")?;
         }
@@ -208,7 +213,7 @@ fn each(
         }
         let row = Row { adapter: info(index), outcome: measure(index) };
         if let Err(error) = &row.outcome {
-            eprintln!("wattmul: {}: {}", printable(&row.adapter.name), printable(&format!("{error:#}")));
+            say::line(format_args!("wattmul: {}: {}", printable(&row.adapter.name), printable(&format!("{error:#}"))));
         }
         rows.push(row);
     }
@@ -235,7 +240,10 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
         let adapter = (args.adapter.as_deref() == Some("all")).then_some(&adapter.info);
         let earlier = slurm::this_job().and_then(|job| earlier::record_of(&job, folder, adapter, &plan));
         if let Some(path) = earlier {
-            eprintln!("wattmul: Slurm started this job again, and its record is there: {}", path.display());
+            say::line(format_args!(
+                "wattmul: Slurm started this job again, and its record is there: {}",
+                path.display()
+            ));
             return Ok(None);
         }
     }
@@ -257,7 +265,7 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
     let measurement = Measurement::new(adapter, plan, args.kernel.0, &args.power)?;
     let plan = measurement.plan().clone();
     let heading = content::heading(&adapter.info, &plan, measurement.source());
-    save::show_heading(args, &(terminal::blocks(&heading) + &notices))?;
+    save::show_heading(args, &(terminal::blocks(&heading) + &notices));
     let progress = Progress::new(&plan, measurement.source().ok());
     let tried = |trial: &Trial| progress.note(&format!("tried kernel {}", trial.kernel));
     let result = measurement.run(&interrupt::stopped, &|event| progress.event(&plan, event), &tried);
@@ -280,7 +288,7 @@ fn simulated(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     let simulation = Simulation::new(*model, plan.clone(), args.real_time);
     let source = simulation.source();
     let sensor = no_sensor.map_or(Ok(&source), Err);
-    save::show_heading(args, &terminal::blocks(&content::heading(&simulation.adapter(), &plan, sensor)))?;
+    save::show_heading(args, &terminal::blocks(&content::heading(&simulation.adapter(), &plan, sensor)));
     let progress = Progress::new(&plan, sensor.ok());
     let watch = |event| progress.event(&plan, event);
     let result = simulated::simulated(&simulation, truth, no_sensor, &interrupt::stopped, &watch);

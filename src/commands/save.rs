@@ -4,27 +4,42 @@ use crate::cli::RunArgs;
 use crate::host::{interrupt, slurm};
 use crate::record::Record;
 use crate::report::{content, terminal};
-use std::io::Write;
+use crate::say;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-/// Prints what is about to run.
+/// Why standard output took no more, the first time that it did not.
+static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// No print ends a run: what cannot be shown is lost, and [`lost`] tells it once all is measured and saved.
+fn keep(shown: io::Result<()>) {
+    if let Err(why) = shown {
+        LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+}
+
+/// Was all shown that was to be?
 ///
 /// # Errors
-/// Standard output is closed.
-pub fn show_heading(args: &RunArgs, heading: &str) -> std::io::Result<()> {
+/// Standard output was closed or full.
+pub fn lost() -> io::Result<()> {
+    LOST.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+}
+
+/// Prints what is about to run.
+pub fn show_heading(args: &RunArgs, heading: &str) {
     if args.json {
-        eprint!("{heading}");
-        return Ok(());
+        return say::text(heading);
     }
-    let mut output = std::io::stdout().lock();
-    write!(output, "{heading}")?;
-    output.flush()
+    let mut output = io::stdout().lock();
+    keep(write!(output, "{heading}").and_then(|()| output.flush()));
 }
 
 /// Saves and shows the record. It is shown all the same where it cannot be saved.
 ///
 /// # Errors
-/// The folder cannot be written, or standard output is closed.
+/// The folder cannot be written.
 pub fn save_and_show(args: &RunArgs, mut record: Record) -> anyhow::Result<Record> {
     record.run.label = args.label.clone();
     record.run.slurm = slurm::this_job();
@@ -40,12 +55,12 @@ pub fn save_and_show(args: &RunArgs, mut record: Record) -> anyhow::Result<Recor
     if let Some(Err(why)) = saved {
         return Err(rescue(args, &record, why));
     }
-    shown?;
+    keep(shown);
     Ok(record)
 }
 
-fn show(args: &RunArgs, record: &Record, saved: Option<&Path>, dropped: bool) -> std::io::Result<()> {
-    let mut output = std::io::stdout().lock();
+fn show(args: &RunArgs, record: &Record, saved: Option<&Path>, dropped: bool) -> io::Result<()> {
+    let mut output = io::stdout().lock();
     if args.json {
         write!(output, "{}", record.to_json())?;
     } else {
@@ -67,7 +82,7 @@ fn rescue(args: &RunArgs, record: &Record, why: anyhow::Error) -> anyhow::Error 
         Ok(path) => why.context(format!("the record is in {} instead", path.display())),
         Err(_) if args.json => why,
         Err(_) => {
-            eprint!("{}", record.to_json());
+            say::text(record.to_json());
             why.context("the record is saved nowhere, and is printed above instead")
         }
     }

@@ -1,5 +1,6 @@
 //! Ctrl-C and its kin: the run is asked to end, and ends within a second even where a driver does not answer.
 
+use crate::say;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,10 +37,21 @@ pub fn listen(undo: fn()) -> Result<(), ctrlc::Error> {
                 Err(_) => std::thread::sleep(Duration::from_millis(10)),
             }
         };
-        eprintln!("wattmul: stopped");
+        say::line("wattmul: stopped");
         // What was stopped and saved is invalid. Nothing more is saved: the lock is held to the end.
         std::process::exit(if saved.is_some_and(|saved| *saved) { 3 } else { 1 });
     })
+}
+
+/// From now on a write that would exceed a file's largest size (`ulimit -f`) is an error, as one on a full disk is, and no signal
+/// that ends the program in the middle of a record, its temporary file left behind.
+pub fn fail_at_file_limits() {
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "a C call")]
+    // SAFETY: to ignore a signal runs no code of ours.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
 }
 
 /// Held while a record is saved, and set when it was: a program that ends meanwhile waits, and its exit code is true.

@@ -3,6 +3,7 @@
 
 use super::clock_guard::Guard;
 use crate::protocol::PowerError;
+use crate::say;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -61,12 +62,12 @@ fn free(held: &Mutex<Option<Held>>) {
     match (undone, guard) {
         (Ok(()), guard) => drop(guard),
         (Err(why), Some(guard)) => {
-            eprintln!(
+            say::line(format_args!(
                 "wattmul: the clock may still be locked: {why}; it is tried once more when the program has ended"
-            );
+            ));
             guard.stay();
         }
-        (Err(why), None) => eprintln!("wattmul: the clock may still be locked: {why}"),
+        (Err(why), None) => say::line(format_args!("wattmul: the clock may still be locked: {why}")),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::host::sysfs::{NumberFile, SYS, entries, pci_address, pci_device, read
 use crate::host::visible::ListedGpu;
 use crate::host::{intel, sysfs};
 use crate::protocol::{PowerError, Reading};
-use crate::record::{AdapterType, Counter, Limiters, PciAddress, PowerKind, Scope, Source};
+use crate::record::{AdapterType, Counter, LimitKind, Limiters, PciAddress, PowerKind, Scope, Source};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +52,7 @@ fn restore_limit(sys: &Path, source: &Source, watts: f64) -> String {
 struct Limit {
     file: &'static str,
     watts: f64,
+    kind: LimitKind,
     default_watts: Option<f64>,
 }
 
@@ -60,14 +61,14 @@ struct Limit {
 /// default is told. AMD has the one `power1_cap`.
 fn limit(folder: &Path) -> Option<Limit> {
     let watts = |name: &str| Some(read_number(&folder.join(name))? as f64 * 1e-6).filter(|&watts| watts > 0.0);
-    let limit = |file, default| Some(Limit { file, watts: watts(file)?, default_watts: watts(default) });
+    let limit = |kind, file, default| Some(Limit { file, watts: watts(file)?, kind, default_watts: watts(default) });
     if driver(folder) == "amdgpu" {
-        return limit("power1_cap", "power1_cap_default");
+        return limit(LimitKind::Enforced, "power1_cap", "power1_cap_default");
     }
-    limit("power1_max", "power1_rated_max")
-        .or_else(|| limit("power2_max", "power2_rated_max"))
-        .or_else(|| limit("power1_cap", ""))
-        .or_else(|| limit("power2_cap", ""))
+    limit(LimitKind::Sustained, "power1_max", "power1_rated_max")
+        .or_else(|| limit(LimitKind::Sustained, "power2_max", "power2_rated_max"))
+        .or_else(|| limit(LimitKind::Enforced, "power1_cap", ""))
+        .or_else(|| limit(LimitKind::Enforced, "power2_cap", ""))
 }
 
 /// A reader for every GPU whose driver has hwmon files under `sys`.
@@ -247,6 +248,7 @@ impl HwmonReader {
             counter: energy_uj.as_ref().map(|_| Counter { resolution_uj: None, wraps_at_uj: None }),
             power: power_uw.as_ref().map(|_| kind),
             power_limit_w: limit.as_ref().map(|limit| limit.watts),
+            power_limit_kind: limit.as_ref().map_or(LimitKind::Enforced, |limit| limit.kind),
             default_power_limit_w: limit.and_then(|limit| limit.default_watts),
             ..Source::new("hwmon", format!("{vendor} GPU ({driver})"), scope(folder, domain))
         };
@@ -307,6 +309,7 @@ impl PowerReader for HwmonReader {
             temperature_c: number(&mut self.temperature_mc).map(|millidegrees| millidegrees as f64 / 1000.0),
             clock_mhz: clock_mhz.or_else(|| self.graphics.clock_mhz()),
             limiters: self.limiters(),
+            ..Reading::default()
         })
     }
 }

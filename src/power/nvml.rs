@@ -207,6 +207,7 @@ struct NvmlReader {
     gives: Gives,
     /// Why there is neither power nor energy, where that is so.
     silence: Option<PowerError>,
+    reads: u32,
 }
 
 /// Where the power is read.
@@ -217,6 +218,9 @@ enum Power {
     /// `nvmlDeviceGetPowerUsage`, for older drivers and GPUs.
     Usage,
 }
+
+/// Laptops move the limit between CPU and GPU (Dynamic Boost) within seconds: it is asked for once in so many reads.
+const LIMIT_EVERY: u32 = 50;
 
 struct Gives {
     energy: bool,
@@ -265,7 +269,7 @@ impl NvmlReader {
         };
         let silence =
             silence.map(|error| failure(&format!("reading the power of {} through NVML", source.device), error));
-        Ok(NvmlReader { source, device, nvml, power, gives, silence })
+        Ok(NvmlReader { source, device, nvml, power, gives, silence, reads: 0 })
     }
 }
 
@@ -339,6 +343,8 @@ impl PowerReader for NvmlReader {
     }
 
     fn read(&mut self) -> Result<Reading, PowerError> {
+        self.reads = self.reads.wrapping_add(1);
+        let asks_limit = self.source.power_limit_w.is_some() && self.reads % LIMIT_EVERY == 1;
         let device = &self.device;
         let power = |power| match power {
             Power::Field(scope) => field_mw(self.nvml, device, field_id::NVML_FI_DEV_POWER_INSTANT, scope),
@@ -363,6 +369,7 @@ impl PowerReader for NvmlReader {
             temperature_c: ask(self.gives.temperature, || device.temperature(TemperatureSensor::Gpu)).map(f64::from),
             clock_mhz: ask(self.gives.clock, || device.clock_info(Clock::SM)).map(f64::from),
             limiters: ask(self.gives.throttle_reasons, || device.current_throttle_reasons()).map(limiters),
+            power_limit_w: ask(asks_limit, || device.enforced_power_limit()).map(|mw| f64::from(mw) / 1000.0),
         })
     }
 

@@ -7,7 +7,7 @@ use super::reader::{Interface, PowerReader, Readers, Serves};
 use crate::host::sysfs;
 use crate::host::sysfs::{NumberFile, SYS, entries, read_number, read_text};
 use crate::protocol::{PowerError, Reading};
-use crate::record::{AdapterInfo, AdapterType, Counter, Scope, Source};
+use crate::record::{AdapterInfo, AdapterType, Counter, LimitKind, Scope, Source};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -51,6 +51,7 @@ pub fn readers(sys: &Path) -> Readers {
     let source = Source {
         counter: Some(Counter { resolution_uj: None, wraps_at_uj: None }), // wraps are taken out here, package by package
         power_limit_w: watts("constraint_0_power_limit_uw").filter(|&watts| watts > 0.0),
+        power_limit_kind: LimitKind::Sustained, // constraint 0 is PL1
         default_power_limit_w: watts("constraint_0_max_power_uw").filter(|&watts| watts > 0.0),
         ..Source::new("RAPL", format!("CPU ({})", names.join(" + ")), Scope::Package)
     };

@@ -601,6 +601,7 @@ impl PowerReader for RocmReader {
             temperature_c: gives.temperature.and_then(|sensor| device.temperature_c(sensor).ok()),
             clock_mhz: if gives.clock { device.clock_mhz().ok() } else { None },
             limiters: if gives.limiters { device.metrics().as_ref().and_then(limiters) } else { None },
+            ..Reading::default()
         })
     }
 

@@ -4,7 +4,7 @@ use crate::record::{Plan, Timing};
 
 /// Rows that a run may have within its windows, between them, and in the warm-up and all idle measurements.
 const ROWS_WITHIN: f64 = 1800.0;
-const ROWS_BETWEEN: f64 = 150.0;
+const ROWS_BETWEEN: f64 = 100.0;
 const ROWS_OUTSIDE: f64 = 450.0;
 /// A window has at least so many: it takes 20 to judge one, and rows can be one update too long; with fewer rows, over half of some
 /// sensors' updates would be lost.

@@ -34,6 +34,8 @@ pub struct Reading {
     pub clock_mhz: Option<f64>,
     /// What holds the clock down at this moment; None where the sensor does not tell.
     pub limiters: Option<Limiters>,
+    /// The power limit in watts, where it may move during a run and the sensor tells.
+    pub power_limit_w: Option<f64>,
 }
 
 /// Why a sensor does not answer. Each says what to do about it.

@@ -1,9 +1,9 @@
 //! What the sensor said during a run: from a hundred reads a second to one row an update.
 
 use super::sensor::Sample;
-use crate::analysis::energy::period_s;
+use crate::analysis::energy::{period_s, shortest_s};
 use crate::digits::round;
-use crate::record::trace::IMPLAUSIBLE_W;
+use crate::record::trace::{CLOCKS_MHZ, IMPLAUSIBLE_W, TEMPERATURES_C};
 use crate::record::{Limiters, Row, Trace};
 use std::collections::VecDeque;
 
@@ -32,6 +32,8 @@ pub struct TraceBuilder {
     energy_row_s: f64,
     falls: u32,
     counter_steps: Steps,
+    power_steps: Steps,
+    power_step: PowerStep,
     last_power_mw: Option<u64>,
     limiters: Option<Limiters>,
     /// The first of the failed reads since the last good one.
@@ -56,7 +58,7 @@ struct EnergyOrigin {
     wrapped_uj: u64,
 }
 
-/// The latest times between two moves of the counter, whether it got rows for them or not.
+/// The latest times between two moves of a figure, whether it got rows for them or not.
 #[derive(Default)]
 struct Steps {
     moved_s: Option<f64>,
@@ -71,6 +73,38 @@ impl Steps {
             self.steps_s.truncate(MOST_STEPS - 1);
             self.steps_s.push_front(time_s - before_s);
         }
+    }
+}
+
+/// What all power figures are multiples of.
+#[derive(Default)]
+struct PowerStep {
+    /// In mW; 0 before the first figure.
+    divisor_mw: u64,
+    /// The first figures that differ.
+    distinct: Vec<u64>,
+}
+
+/// Figures that tell a step. Of fewer the divisor is chance, and [`COARSEST_MW`] bounds it.
+const TELLING_FIGURES: usize = 8;
+/// Whole watts: the coarsest step that is known of a sensor (AMD's RDNA).
+const COARSEST_MW: u64 = 1000;
+
+impl PowerStep {
+    fn note(&mut self, power_mw: u64) {
+        let (mut a, mut b) = (self.divisor_mw, power_mw);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        self.divisor_mw = a;
+        if self.distinct.len() < TELLING_FIGURES && !self.distinct.contains(&power_mw) {
+            self.distinct.push(power_mw);
+        }
+    }
+
+    fn watts(&self) -> Option<f64> {
+        let most_mw = if self.distinct.len() < TELLING_FIGURES { COARSEST_MW } else { u64::MAX };
+        (self.divisor_mw > 0).then(|| self.divisor_mw.min(most_mw) as f64 / 1000.0)
     }
 }
 
@@ -91,6 +125,8 @@ impl TraceBuilder {
             energy_row_s: f64::NEG_INFINITY,
             falls: 0,
             counter_steps: Steps::default(),
+            power_steps: Steps::default(),
+            power_step: PowerStep::default(),
             last_power_mw: None,
             limiters: None,
             silent_since_s: None,
@@ -99,8 +135,10 @@ impl TraceBuilder {
         }
     }
 
-    /// From now on rows are at least this far apart: finer in windows, coarser between them.
+    /// From now on rows are at least this far apart: finer in windows, coarser between them. The row that holds ends here: what
+    /// comes now belongs to another part of the run, and a mean over both would be of neither.
     pub fn set_resolution(&mut self, seconds: f64) {
+        self.close();
         self.resolution_s = seconds;
     }
 
@@ -115,11 +153,23 @@ impl TraceBuilder {
                 return;
             }
         };
+        let within =
+            |(least, most): (f64, f64), value: Option<f64>| value.filter(|value| (least..=most).contains(value));
+        let (temperature_c, clock_mhz) =
+            (within(TEMPERATURES_C, reading.temperature_c), within(CLOCKS_MHZ, reading.clock_mhz));
         let silent_s = self.silent_since_s.take().map_or(0.0, |since_s| sample.time_s - since_s);
         if let Some(now) = reading.limiters {
             self.limiters = Some(self.limiters.map_or(now, |before| before.union(now)));
         }
         let power_moved = reading.power_mw.is_some() && reading.power_mw != self.last_power_mw;
+        if let Some(power_mw) = reading.power_mw.filter(|_| power_moved) {
+            self.power_steps.note(sample.time_s);
+            self.power_step.note(power_mw);
+        }
+        if let Some(watts) = reading.power_limit_w.filter(|watts| watts.is_finite() && *watts > 0.0) {
+            let (least_w, most_w) = self.trace.power_limit_w.unwrap_or((watts, watts));
+            self.trace.power_limit_w = Some((least_w.min(watts), most_w.max(watts)));
+        }
         let energy_moved = match (&self.energy, reading.energy_uj) {
             (Some(energy), Some(now)) => energy.last_uj != now,
             (None, Some(_)) => true,
@@ -147,8 +197,7 @@ impl TraceBuilder {
         }
         let fell = fell_from.is_some() && self.open.is_none();
         // A row of nulls means silence: an answer that says nothing new is none.
-        let says =
-            reading.power_mw.is_some() || reading.temperature_c.or(reading.clock_mhz).is_some_and(f64::is_finite);
+        let says = reading.power_mw.is_some() || temperature_c.or(clock_mhz).is_some();
         if due || fell || (age_s >= HEARTBEAT_S && says) || silent_s >= SILENCE_S {
             self.close();
             if energy_moved {
@@ -159,8 +208,8 @@ impl TraceBuilder {
                     t_s: sample.time_s,
                     power_w: None,
                     energy_j: energy_j.filter(|_| silent_s <= UNSEEN_S),
-                    temperature_c: reading.temperature_c.filter(|degrees| degrees.is_finite()),
-                    clock_mhz: reading.clock_mhz.filter(|mhz| mhz.is_finite()),
+                    temperature_c,
+                    clock_mhz,
                 },
                 power_sum_mw: 0.0,
                 power_count: 0,
@@ -179,7 +228,9 @@ impl TraceBuilder {
         let shown = self.open.as_ref().is_some_and(|open| open.row.t_s >= since_s);
         if time_s - since_s >= SILENCE_S && !shown {
             self.close();
-            let row = Row { t_s: since_s, ..Row::default() };
+            // A row of this silence that another part of the run ended goes on from here.
+            let begun = self.trace.t_s.last().is_some_and(|&last_s| last_s >= round(since_s, 3));
+            let row = Row { t_s: if begun { time_s } else { since_s }, ..Row::default() };
             self.open = Some(OpenRow { row, power_sum_mw: 0.0, power_count: 0 });
         }
     }
@@ -217,6 +268,13 @@ impl TraceBuilder {
         period_s(&self.counter_steps.steps_s.iter().copied().collect::<Vec<_>>())
     }
 
+    /// The period in seconds of what the joules come from: of the counter, or of the power figure where no counter moves. A steady
+    /// load shows the same figure again and again on a coarse sensor, so that its shortest times between two changes count.
+    pub fn period_s(&self) -> Option<f64> {
+        let steps_s: Vec<f64> = self.power_steps.steps_s.iter().copied().collect();
+        self.counter_period_s().or_else(|| shortest_s(&steps_s))
+    }
+
     /// Ends the row that still holds, so that [`TraceBuilder::so_far`] shows it.
     pub fn flush(&mut self) {
         self.close();
@@ -233,6 +291,7 @@ impl TraceBuilder {
     }
 
     pub fn finish(mut self) -> Trace {
+        self.trace.power_step_w = self.power_step.watts();
         self.close();
         self.trace
     }
@@ -285,6 +344,58 @@ mod tests {
         assert_eq!(trace.t_s, [0.0, 0.05, 0.1, 0.15]);
         assert_eq!(trace.power_w, [Some(104.0), Some(106.0), Some(104.0), Some(106.0)]);
         assert_eq!(trace.energy_j, [Some(0.0), Some(0.005), Some(0.01), Some(0.015)]);
+    }
+
+    /// 300 W in a window and 100 W after it, in rows of half a second.
+    #[test]
+    fn a_row_ends_with_its_part_of_the_run() {
+        let mut builder = TraceBuilder::new(None);
+        builder.set_resolution(0.5);
+        (0..20).for_each(|i| builder.take(sample(i as f64 * 0.01, 300_000 + i % 2, 1)));
+        builder.set_resolution(0.5);
+        (20..40).for_each(|i| builder.take(sample(i as f64 * 0.01, 100_000 + i % 2, 1)));
+        let trace = builder.finish();
+        assert_eq!((&trace.t_s[..], &trace.power_w[..]), (&[0.0, 0.2][..], &[Some(300.001), Some(100.001)][..]));
+    }
+
+    #[test]
+    fn a_silence_that_a_part_of_the_run_ends_in_goes_on_and_not_back() {
+        let mut builder = TraceBuilder::new(None);
+        builder.take(sample(0.0, 50_000, 0));
+        for i in 1..80 {
+            let error = PowerError::Absent { what: "it".into(), fix: "look for it" };
+            builder.take(Sample { time_s: f64::from(i) * 0.01, reading: Err(error) });
+            if i == 40 {
+                builder.set_resolution(0.1);
+            }
+        }
+        let trace = builder.finish();
+        assert!(trace.t_s.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", trace.t_s);
+        assert_eq!((trace.t_s[0], trace.t_s[1], trace.power_w[2]), (0.0, 0.01, None));
+    }
+
+    #[test]
+    fn steps_and_periods_of_figures_are_found_behind_repetitions() {
+        // Whole watts, every 0.1 s, of which most show the same again.
+        let mut builder = TraceBuilder::new(None);
+        for i in 0..3000u64 {
+            let update = i / 10;
+            let watts = 290 + [0, 0, 0, 1, 0, 0, 0, 0, 2, 3, 5, 8, 13][update as usize % 13];
+            let reading = Reading {
+                power_mw: Some(watts * 1000),
+                power_limit_w: Some(200.0 + watts as f64),
+                ..Reading::default()
+            };
+            builder.take(Sample { time_s: i as f64 * 0.01, reading: Ok(reading) });
+        }
+        assert!((builder.period_s().unwrap() - 0.1).abs() < 1e-6, "{:?}", builder.period_s());
+        let trace = builder.finish();
+        assert_eq!((trace.power_step_w, trace.power_limit_w), (Some(1.0), Some((490.0, 503.0))));
+        // Of two figures, nobody knows the step: no sensor is known to be coarser than a watt.
+        let mut two = TraceBuilder::new(None);
+        two.take(sample(0.0, 60_000, 1));
+        two.take(sample(0.1, 290_000, 1));
+        assert_eq!(two.finish().power_step_w, Some(1.0));
     }
 
     #[test]

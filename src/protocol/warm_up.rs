@@ -68,7 +68,7 @@ impl Protocol<'_> {
         work.check_products(init)?;
         if let Some(sensor) = &self.sensor {
             self.trace.flush();
-            self.timing = self.plan.timing(Some(sensor.source()), self.trace.counter_period_s());
+            self.timing = self.plan.timing(Some(sensor.source()), self.trace.period_s());
         }
         self.trace.set_resolution(settling_row_s(self.plan, self.timing));
         pace.sort_by(|a, b| a.value.total_cmp(&b.value));

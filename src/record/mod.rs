@@ -26,13 +26,13 @@ pub use machine::{Host, Tool};
 pub use pci::PciAddress;
 pub use plan::{PROTOCOL, Plan, Timing};
 use schemars::JsonSchema;
-pub use sensor::{Counter, Limiter, Limiters, PowerKind, Scope, Source};
+pub use sensor::{Counter, LimitKind, Limiter, Limiters, PowerKind, Scope, Source};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-pub use summary::{Estimate, InitSummary, Ratios, SensorSummary, Summary, TrueRatios, Truth};
+pub use summary::{Band, Estimate, InitSummary, Ratios, SensorSummary, Summary, TrueRatios, Truth};
 pub use trace::{Row, Trace};
 pub use verdict::{Flag, Reason, Status, Verdict};
-pub use window::{CounterFault, Idle, IdlePower, Lead, Window, WindowPower};
+pub use window::{CounterFault, Doubt, Idle, IdlePower, Lead, Window, WindowPower};
 
 /// The version of this layout.
 pub const SCHEMA: u32 = 2;

@@ -50,19 +50,20 @@ pub struct Timing {
 
 /// A sensor's running mean has forgotten all but 5 % of the load before, after so many of its averaging times.
 const SETTLING_AVERAGES: f64 = 3.0;
-/// A window holds at least so many updates of the energy counter: at its edges up to two are lost.
+/// A window holds at least so many updates of the energy counter, or of the power figure where there is no counter: at its edges up to
+/// two are lost.
 const WINDOW_UPDATES: f64 = 10.0;
 
 impl Plan {
-    /// The lengths that suit a sensor: a settling time outlasts its memory, and a window holds enough updates of its counter,
-    /// `counter_period_s` apart.
-    pub fn timing(&self, source: Option<&Source>, counter_period_s: Option<f64>) -> Timing {
+    /// The lengths that suit a sensor: a settling time outlasts its memory, and a window holds enough of its updates, `period_s`
+    /// apart: of its counter, or of its power figure.
+    pub fn timing(&self, source: Option<&Source>, period_s: Option<f64>) -> Timing {
         let mut timing = Timing { window_s: self.window_s, settling_s: self.settling_s };
         let Some(source) = source else { return timing };
         if !self.settling_fixed {
             timing.settling_s = timing.settling_s.max(SETTLING_AVERAGES * source.averaging_s());
         }
-        if let (false, Some(period_s), Some(_)) = (self.window_fixed, counter_period_s, source.counter) {
+        if let (false, Some(period_s), true) = (self.window_fixed, period_s, source.gives_something()) {
             timing.window_s = timing.window_s.max(WINDOW_UPDATES * period_s);
         }
         timing

@@ -47,7 +47,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The files to read: those that are named, and every `*.json` in folders that are named, in the order of their names.
+/// The files to read: those that are named, and every `*.json` (in either case of letters) in folders that are named, in the order of their names.
 /// Links within folders are not followed: they could lead anywhere, or in circles.
 pub fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Problem>) {
     let (mut files, mut problems) = (vec![], vec![]);
@@ -79,10 +79,10 @@ fn files_within(folder: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Prob
         };
         let (path, name) = (entry.path(), entry.file_name());
         // A name that begins with a point is hidden: among others, a record that is being written.
-        if name.as_encoded_bytes().starts_with(b".") || name == SCHEMA_FILE {
+        if name.as_encoded_bytes().starts_with(b".") || name.eq_ignore_ascii_case(SCHEMA_FILE) {
             continue;
         }
-        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
         if kind.is_dir() {
             files_within(&path, files, problems);
         } else if is_json && kind.is_file() {
@@ -93,10 +93,13 @@ fn files_within(folder: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Prob
     }
 }
 
+/// Some editors put it in front of a text; a reader of JSON may ignore it (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The schema's own file, among the records.
 pub const SCHEMA_FILE: &str = "schema.json";
 
-/// Reads one record and its bytes. Never more than [`LARGEST_BYTES`], and nothing but plain files: a pipe would block.
+/// Reads one record and its bytes, less a byte order mark in front. Never more than [`LARGEST_BYTES`], and nothing but plain files: a pipe would block.
 ///
 /// # Errors
 /// What is wrong with the file, with its place in the record where it has one.
@@ -116,6 +119,9 @@ pub fn read(path: &Path) -> Result<(Record, Vec<u8>), Problem> {
     if bytes.len() as u64 > LARGEST_BYTES {
         return Err(too_large()); // it grew meanwhile
     }
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
     let record = parse(&bytes).map_err(|problem| Problem { path: path.into(), ..problem })?;
     Ok((record, bytes))
 }
@@ -126,6 +132,9 @@ pub fn read(path: &Path) -> Result<(Record, Vec<u8>), Problem> {
 /// A [`Problem`] without a path.
 pub fn parse(bytes: &[u8]) -> Result<Record, Problem> {
     let problem = |place: String, what: String| Problem { place, ..Problem::of_file(Path::new(""), what) };
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(problem(String::new(), "is a list of records: put each record into a file of its own".into()));
+    }
     let wrong = match serde_json::from_slice::<Record>(bytes) {
         Ok(record) if record.schema == SCHEMA => return Ok(record),
         Ok(_) => None,

@@ -82,6 +82,9 @@ pub struct Source {
     pub power: Option<PowerKind>,
     pub power_limit_w: Option<f64>,
     pub default_power_limit_w: Option<f64>,
+    /// What the limit limits.
+    #[serde(default)]
+    pub power_limit_kind: LimitKind,
     /// Other devices whose power is in the same figures, as with two dies on one card. The sensor's own address stands for the
     /// other slices of a GPU that is divided (MIG): the figures are those of all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -112,6 +115,17 @@ pub enum PowerKind {
     Unknown,
 }
 
+/// What a power limit limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitKind {
+    /// The device's power, within a second.
+    #[default]
+    Enforced,
+    /// The mean over a long time: a device that boosts draws far more for minutes (Intel's PL1).
+    Sustained,
+}
+
 impl Source {
     /// A sensor of which nothing else is known: [`gives_something`](Source::gives_something) is false until a counter or power is
     /// named.
@@ -126,6 +140,7 @@ impl Source {
             power: None,
             power_limit_w: None,
             default_power_limit_w: None,
+            power_limit_kind: LimitKind::Enforced,
             shared_with: vec![],
         }
     }

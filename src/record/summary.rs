@@ -1,18 +1,30 @@
 //! The answer of a run, and what a simulated one should have found.
 
-use super::window::Lead;
+use super::window::{Doubt, Lead};
 use crate::operands::Init;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// An estimate with its 95 % interval. No interval where there are too few rounds for one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// An estimate with its 95 % interval from scatter (type A). No interval where there are too few rounds for one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
     pub estimate: f64,
     pub low: Option<f64>,
     pub high: Option<f64>,
+    /// Of the energy's ratio: the 95 % interval that also counts what is known of the sensor (type B), its offset within
+    /// `summary.sensor.offset_w`, all values alike likely (a uniform distribution), and its steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combined: Option<Band>,
+}
+
+/// From the lowest to the highest.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Band {
+    pub low: f64,
+    pub high: f64,
 }
 
 /// The answer.
@@ -47,8 +59,11 @@ pub struct Ratios {
     pub time: Option<Estimate>,
     pub power: Option<Estimate>,
     pub energy: Option<Estimate>,
-    /// Of power less idle power.
+    /// Of power less idle power. A sensor's offset and its gain cancel in it.
     pub above_idle: Option<Estimate>,
+    /// By what share the energy's ratio moves for every watt that the sensor shows too much, in 1/W: 1/P − 1/P of the reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_per_offset_w: Option<f64>,
 }
 
 /// How the sensor did.
@@ -57,13 +72,27 @@ pub struct Ratios {
 pub struct SensorSummary {
     /// Which of its figures the joules come from.
     pub lead: Option<Lead>,
-    /// Measured, not assumed: as the trace has it, whose rows are farther apart in a run of very many windows.
+    /// Why one of the two is not believed. None where nothing speaks against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counter_doubt: Option<Doubt>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_doubt: Option<Doubt>,
+    /// Measured, not assumed: as the trace has it, whose rows are farther apart in a run of very many windows. The median time between
+    /// two moves of the counter.
     pub counter_period_s: Option<f64>,
+    /// The time between two changes of the power figure that a tenth of them undercuts: between others a steady load shows the same
+    /// figure again.
     pub power_period_s: Option<f64>,
     /// Counter over polled power, less 1, in the window where they differ most.
     pub disagreement: Option<f64>,
     /// The idle power that `above_idle` rests on.
     pub idle_w: Option<f64>,
+    /// Shown watts over true ones, and watts shown at none, as published calibrations of this family of sensors have them; of a
+    /// family without any, as all that are published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gain: Option<Band>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset_w: Option<Band>,
 }
 
 /// What the model of a simulated run says.

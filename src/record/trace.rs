@@ -19,6 +19,12 @@ pub struct Trace {
     pub energy_j: Vec<Option<f64>>,
     pub temperature_c: Vec<Option<f64>>,
     pub clock_mhz: Vec<Option<f64>>,
+    /// The step of the sensor's power figures in watts: the largest of which all of them were multiples. None without figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_step_w: Option<f64>,
+    /// The lowest and the highest power limit in watts that the sensor told during the run. None where it does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_limit_w: Option<(f64, f64)>,
 }
 
 /// One row of a [`Trace`].
@@ -100,5 +106,9 @@ impl Trace {
     }
 }
 
-/// More than this is no power of any board: a counter that rises faster has jumped.
+/// More than this is no power of any board, however short: a counter that rises faster has jumped.
 pub const IMPLAUSIBLE_W: f64 = 20_000.0;
+
+/// °C and MHz that a working chip can have, from the least to the most. What lies outside was not measured.
+pub const TEMPERATURES_C: (f64, f64) = (-60.0, 200.0);
+pub const CLOCKS_MHZ: (f64, f64) = (0.0, 20_000.0);

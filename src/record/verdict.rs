@@ -22,6 +22,8 @@ pub struct Verdict {
 pub enum Status {
     /// All checks hold.
     Valid,
+    /// What was checked holds, but not all could be: of so few rounds there is no interval, or no drift to see.
+    Unchecked,
     /// Energy was measured, but the sensor failed a cross-check.
     UnverifiedSensor,
     /// No sensor: times, and no joules.
@@ -35,6 +37,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.pad(match self {
             Status::Valid => "valid",
+            Status::Unchecked => "unchecked",
             Status::UnverifiedSensor => "unverified-sensor",
             Status::TimingOnly => "timing-only",
             Status::Invalid => "invalid",

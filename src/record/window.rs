@@ -50,8 +50,15 @@ pub struct WindowPower {
     pub polled: Option<f64>,
     /// Moves of the counter within the window.
     pub counter_updates: u32,
-    /// Changes of the power figure within the window.
+    /// Seconds from the first of these moves to the last: the part of the window of which `counter` tells. 0 where it tells of none.
+    #[serde(default)]
+    pub counter_s: f64,
+    /// Power figures within the window that differ from the one before. A steady load on a coarse sensor has few, and none the worse.
     pub polled_updates: u32,
+    /// Standard uncertainty of `polled` in watts: from the scatter of the figures, and from the sensor's step where they do not move
+    /// enough for its rounding to average out: step/√12 (JCGM 100:2008, F.2.2.1).
+    #[serde(default)]
+    pub polled_u: Option<f64>,
     pub counter_fault: Option<CounterFault>,
     /// Seconds of the window in which the sensor did not answer.
     #[serde(default)]
@@ -76,8 +83,24 @@ pub enum CounterFault {
 pub struct Idle {
     pub start_s: f64,
     pub duration_s: f64,
+    /// By the power figures, else by the counter: at idle, counters are known to stand still or to fall.
     pub power_w: Option<f64>,
+    /// By the energy counter.
+    #[serde(default)]
+    pub counter_w: Option<f64>,
     pub temperature_c: Option<f64>,
+}
+
+/// What a way to measure power shows that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doubt {
+    /// More than the device's power limit lets it draw, or than any device draws.
+    AboveLimit,
+    /// Less in a window of full load than at rest, or than any device draws at work.
+    BelowIdle,
+    /// It did not move when the load did.
+    Frozen,
 }
 
 /// Which of the two ways a run is judged by.

@@ -6,12 +6,51 @@ use crate::record::text::printable;
 use crate::record::{Estimate, Ratios};
 use std::io::{self, Write};
 
-const COLUMNS: [&str; 38] = [
-    "file", "started", "status", "judged", "flags", "gpu", "vendor", "backend", "driver", "sensor", "scope",
-    "protocol", "dtype", "n", "seed", "lock_clock_mhz", "rounds", "init", "reference", "time_s", "power_w", "energy_j",
-    "gflop_per_s", "gflop_per_j", "clock_mhz", "temperature_c", "idle_w", "time_ratio", "power_ratio", "energy_ratio",
-    "energy_ratio_low", "energy_ratio_high", "above_idle_ratio", "time_ratio_low", "time_ratio_high", "power_limit_w",
-    "year_kwh", "wattmul",
+const COLUMNS: [&str; 44] = [
+    "file",
+    "started",
+    "status",
+    "judged",
+    "flags",
+    "gpu",
+    "vendor",
+    "backend",
+    "driver",
+    "sensor",
+    "scope",
+    "protocol",
+    "dtype",
+    "n",
+    "seed",
+    "lock_clock_mhz",
+    "rounds",
+    "init",
+    "reference",
+    "time_s",
+    "power_w",
+    "energy_j",
+    "gflop_per_s",
+    "gflop_per_j",
+    "clock_mhz",
+    "temperature_c",
+    "idle_w",
+    "time_ratio",
+    "power_ratio",
+    "energy_ratio",
+    "energy_ratio_low",
+    "energy_ratio_high",
+    "above_idle_ratio",
+    "time_ratio_low",
+    "time_ratio_high",
+    "power_limit_w",
+    "year_kwh",
+    "wattmul",
+    "label",
+    "energy_ratio_combined_low",
+    "energy_ratio_combined_high",
+    "energy_ratio_per_offset_w",
+    "above_idle_ratio_low",
+    "above_idle_ratio_high",
 ];
 
 /// Writes a heading and a row for every init of every run. What was not measured is an empty cell; the reference has
@@ -21,13 +60,21 @@ const COLUMNS: [&str; 38] = [
 /// `output` takes no more.
 pub fn write(overview: &Overview, output: &mut dyn Write) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(output);
-    csv.write_record(COLUMNS)?;
+    csv.write_record(COLUMNS).map_err(plain)?;
     for run in &overview.runs {
         for row in rows(run) {
-            csv.write_record(&row)?;
+            csv.write_record(&row).map_err(plain)?;
         }
     }
     csv.flush()
+}
+
+/// The error of the output itself, by whose kind a closed or a full one is known.
+fn plain(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
@@ -37,7 +84,7 @@ fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
     record.plan.inits.iter().filter_map(move |init| {
         let summary = record.summary.inits.get(init)?;
         let ratios = record.summary.ratios.get(init).copied().unwrap_or_default();
-        let Ratios { time, power, energy, above_idle } = ratios;
+        let Ratios { time, power, energy, above_idle, .. } = ratios;
         let (source, verdict, plan) = (record.source.as_ref(), &record.verdict, &record.plan);
         let flags = verdict.flags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         let estimate = |ratio: Option<Estimate>| number(ratio.map(|ratio| ratio.estimate));
@@ -82,6 +129,12 @@ fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
             number(source.and_then(|source| source.power_limit_w)),
             number(years.iter().find(|(other, _)| other == init).map(|year| year.1)),
             text(&record.tool.version),
+            text(record.run.label.as_deref().unwrap_or_default()),
+            number(energy.and_then(|energy| Some(energy.combined?.low))),
+            number(energy.and_then(|energy| Some(energy.combined?.high))),
+            number(ratios.energy_per_offset_w),
+            low(above_idle),
+            high(above_idle),
         ])
     })
 }

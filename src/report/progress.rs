@@ -3,6 +3,7 @@
 use super::units;
 use crate::protocol::{Event, Latest, Stage};
 use crate::record::{Plan, Source};
+use crate::say;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::RefCell;
 use std::io::IsTerminal;
@@ -19,6 +20,10 @@ struct State {
     doing: String,
     /// Seconds that the whole run takes, as far as is known.
     whole_s: f64,
+    /// Watts that were said since the present window's load began, about ten a second.
+    watts: Vec<f64>,
+    /// How much of that is the window.
+    window_share: f64,
 }
 
 impl Progress {
@@ -31,8 +36,10 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        let whole_s = plan.rounds_s(plan.timing(source, None)) + plan.warm_up_s.0;
-        Progress { bar, state: RefCell::new(State { doing: String::new(), whole_s }) }
+        let timing = plan.timing(source, None);
+        let whole_s = plan.rounds_s(timing) + plan.warm_up_s.0;
+        let window_share = timing.window_s / (timing.window_s + timing.settling_s);
+        Progress { bar, state: RefCell::new(State { whole_s, window_share, ..State::default() }) }
     }
 
     /// Something outside of the protocol that takes a while.
@@ -56,6 +63,7 @@ impl Progress {
                     }
                 };
                 self.note(&doing);
+                self.state.borrow_mut().watts.clear();
             }
             Event::Progress { left_s, latest: Latest { power_w, temperature_c, clock_mhz } } => {
                 let mut state = self.state.borrow_mut();
@@ -63,6 +71,7 @@ impl Progress {
                     return;
                 }
                 state.whole_s = state.whole_s.max(left_s);
+                state.watts.extend(power_w);
                 if let Some(bar) = &self.bar {
                     let figure =
                         |value: Option<f64>, unit: &str| value.map(|v| format!("{v:>5.0} {unit}")).unwrap_or_default();
@@ -76,9 +85,16 @@ impl Progress {
             }
             Event::WindowDone(window) => {
                 if self.bar.is_none() {
+                    let state = self.state.borrow();
+                    let watts = latest_mean(&state.watts, state.window_share).map(|watts| format!("{watts:>8.1} W"));
+                    let watts = watts.unwrap_or_default();
                     let time = units::time(window.duration_s / window.products);
                     let (init, width) = (window.init, name_width(plan));
-                    eprintln!("  round {}/{}  {init:<width$} {time}", window.round + 1, plan.rounds);
+                    say::line(format_args!(
+                        "  round {}/{}  {init:<width$} {time}{watts}",
+                        window.round.saturating_add(1),
+                        plan.rounds
+                    ));
                 }
             }
         }
@@ -90,6 +106,12 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The mean of the last `share` of the values. None without any.
+fn latest_mean(values: &[f64], share: f64) -> Option<f64> {
+    let latest = &values[values.len() - ((values.len() as f64 * share).ceil() as usize).min(values.len())..];
+    (!latest.is_empty()).then(|| latest.iter().sum::<f64>() / latest.len() as f64)
 }
 
 /// Columns for the name of an init: as many as the longest takes, and the 9 of zeros and gaussian at least.
@@ -106,6 +128,13 @@ fn meter(share: f64, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_a_window_leaves_out_what_was_said_before_it() {
+        assert_eq!(latest_mean(&[100.0, 100.0, 200.0, 210.0], 0.5), Some(205.0));
+        assert_eq!(latest_mean(&[], 0.5), None);
+        assert_eq!(latest_mean(&[1.0], f64::NAN), None);
+    }
 
     #[test]
     fn a_meter_fills_from_left_to_right_and_keeps_its_width() {

@@ -84,6 +84,8 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
     let Finished { timing, trace, failed_reads, last_failure } = protocol.finish();
     let [cold, open, hot] = [cold, opened, hot]
         .map(|rest| rest.map(|Rest { start_s, duration_s }| energy::idle(&trace, start_s, duration_s)));
+    let idle = IdlePower { cold, open, hot };
+    let windows = summary::by_trace(&windows, &trace, source.as_ref(), &idle);
     let mut record = Record {
         schema: SCHEMA,
         protocol: PROTOCOL.into(),
@@ -103,9 +105,9 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
             label: None,
             slurm: None,
         },
-        idle: IdlePower { cold, open, hot },
+        idle,
         warm_up,
-        windows: summary::by_trace(&windows, &trace),
+        windows,
         summary: Summary::default(),
         trace,
         truth,

@@ -126,7 +126,11 @@ fn a_forger_who_renames_the_file_is_found_by_arithmetic() {
         ("/plan/rounds", json!(7), "verdict.judged"),
         ("/protocol", json!("other/9"), "protocol"),
         ("/windows/0/start_s", json!(-1.0), "windows[0].start_s"),
-        ("/source/power_limit_w", json!(100.0), "windows[0].power_w"),
+        ("/source/power_limit_w", json!(100.0), "windows[0].energy_j"),
+        ("/summary/ratios/gaussian/energy/combined/low", json!(1.3), "summary.ratios.gaussian.energy.combined.low"),
+        ("/summary/ratios/gaussian/energy_per_offset_w", json!(0.1), "summary.ratios.gaussian.energy_per_offset_w"),
+        ("/summary/sensor/offset_w/high", json!(1.0), "summary.sensor.offset_w.high"),
+        ("/trace/power_step_w", json!(50.0), "windows[0].power_w.polled_u"),
     ];
     for (pointer, value, place) in cases {
         let folder = tempfile::tempdir().unwrap();
@@ -221,10 +225,12 @@ mod bad_input {
             std::os::unix::fs::symlink("/dev/zero", folder.join("zero.json")).unwrap();
             std::os::unix::fs::symlink("..", folder.join("up.json")).unwrap();
         }
+        write("LIST.JSON", format!("[{text}]").as_bytes());
         vec![
+            ("LIST.JSON", "is a list of records: put each record into a file of its own"),
             ("truncated.json", "ends in the middle"),
             ("empty.json", "ends in the middle"),
-            ("deep.json", "invalid type"),
+            ("deep.json", "is a list of records"),
             ("latin1.json", "not UTF-8"),
             ("no-json.json", "expected"),
             ("wrong-type.json", "plan.rounds: invalid type: string"),
@@ -266,6 +272,18 @@ mod bad_input {
                 _ => assert!(text.contains("Simulated H100"), "{text}"),
             }
         }
+    }
+
+    /// A byte order mark, and a name in capitals: some programs write records so.
+    #[test]
+    fn a_byte_order_mark_and_a_name_in_capitals_are_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = simulated("h100", 0).save(folder.path()).unwrap();
+        let text = fs::read(&path).unwrap();
+        fs::write(&path, [b"\xef\xbb\xbf", &text[..]].concat()).unwrap();
+        wattmul(&["validate"], folder.path()).success().stdout("1 record: 1 good, 0 not\n");
+        fs::rename(&path, folder.path().join("RECORD.JSON")).unwrap();
+        wattmul(&["report"], folder.path()).success().stdout(contains("Simulated H100"));
     }
 
     /// Fifty thousand windows that cannot be, and more inits than any GPU holds: a stranger's file takes neither hours nor pages.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// From, to, and why not. `*` is every room but the one that is named, the program itself, and the digits of figures.
+/// From, to, and why not. `*` is every room but the one that is named, the program itself, the digits of figures and the lines on standard error.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("*", "commands", "a command is the top: what two of them share belongs below"),
     ("*", "main", "the program is no library"),
@@ -46,7 +46,7 @@ fn no_circles_and_no_forbidden_arrows() {
     assert_eq!(circle(&rooms), None, "these rooms import each other");
     for (from, to) in rooms.iter().flat_map(|(from, to)| to.iter().map(move |to| (from, to))) {
         let is = |pattern: &str, name: &str, other: &str| {
-            pattern == name || (pattern == "*" && name != other && !["main", "digits"].contains(&name))
+            pattern == name || (pattern == "*" && name != other && !["main", "digits", "say"].contains(&name))
         };
         let broken = FORBIDDEN.iter().find(|rule| is(rule.0, from, rule.1) && is(rule.1, to, rule.0));
         let who: Vec<&String> =

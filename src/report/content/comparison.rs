@@ -32,7 +32,7 @@ pub fn comparison<'a>(a: &Run, b: &Run, outcome: &Outcome) -> Vec<Block<'a>> {
 }
 
 fn one<'a>(comparison: &Comparison, record: &Record) -> [Block<'a>; 2] {
-    let Comparison { reference, init, quantity, a, b, difference, conclusion } = comparison;
+    let Comparison { reference, init, quantity, a, b, difference, conclusion, combined } = comparison;
     let row = |name: &str, of: fn(&Ratios) -> Option<Estimate>| -> Vec<Cell> {
         [name.into()].into_iter().chain([of(a), of(b)].into_iter().flat_map(estimated)).collect()
     };
@@ -43,7 +43,10 @@ fn one<'a>(comparison: &Comparison, record: &Record) -> [Block<'a>; 2] {
         row("above idle", |ratios| ratios.above_idle),
     ];
     let sure = match (difference.low, difference.high) {
-        (Some(low), Some(high)) => format!("95 % interval {low:+.3} … {high:+.3}"),
+        (Some(low), Some(high)) => {
+            let sensors = if *combined { ", the sensors' offsets counted" } else { "" };
+            format!("95 % interval {low:+.3} … {high:+.3}{sensors}")
+        }
         _ => "no interval: too few rounds".into(),
     };
     let margin = compare::SAME_SHARE * 100.0;

@@ -55,8 +55,15 @@ pub fn summary<'a>(record: &Record, grid: Option<GridIntensity>) -> Vec<Block<'a
     let watts = |name, idle: Option<Idle>| idle?.power_w.map(|watts| format!("{watts:.1} W {name}"));
     let idle: Vec<String> =
         [watts("cold", record.idle.cold), watts("hot", record.idle.hot)].into_iter().flatten().collect();
-    if !idle.is_empty() {
+    if !idle.is_empty() && record.summary.sensor.idle_w.is_some() {
         facts.push(("idle", idle.join(", ").into()));
+    }
+    if let ([_, init], Some(offset)) = (&record.plan.inits[..], record.summary.sensor.offset_w)
+        && let Some(band) = record.summary.ratios.get(init).and_then(|ratios| ratios.energy?.combined)
+    {
+        let (low, high) = (units::figure(band.low), units::figure(band.high));
+        let offset = format!("{:+.0} … {:+.0} W", offset.low, offset.high);
+        facts.push(("sensor", format!("ratio of energy {low} … {high} if the sensor is off by {offset}").into()));
     }
     let tried = match record.kernel.tuning.len() {
         0 | 1 => String::new(), // simulated, or pinned
@@ -68,10 +75,13 @@ pub fn summary<'a>(record: &Record, grid: Option<GridIntensity>) -> Vec<Block<'a
         let (words, reference) = (year::words(kwh, grid), record.plan.inits[0]);
         facts.push(("a year", format!("{words} of {init} without pause, against as many of {reference}").into()));
     }
-    let mut blocks = vec![Block::Table(table), Block::Facts(facts)];
-    blocks.extend(truth(record));
-    blocks.extend(verdict(record));
-    blocks
+    let figures = [Block::Table(table), Block::Facts(facts)].into_iter().chain(truth(record));
+    // Figures that answer nothing come after the word that says so.
+    if record.verdict.is_invalid() {
+        let read = [Block::paragraph("What was read, which is no answer:")];
+        return verdict(record).into_iter().chain(read).chain(figures).collect();
+    }
+    figures.chain(verdict(record)).collect()
 }
 
 /// One init against the reference, a row a quantity.

@@ -239,8 +239,7 @@ fn thinned(path: &[(f64, f64)]) -> Vec<(f64, f64)> {
 mod tests {
     use super::*;
     use crate::record::Truth;
-    use crate::run::PlanOptions;
-    use crate::run::simulated;
+    use crate::run::{PlanOptions, simulated};
     use crate::simulate::{MODELS, Simulation};
 
     fn record(model: usize) -> Record {
@@ -284,6 +283,7 @@ mod tests {
             energy_j: vec![Some(0.0), Some(20.0), Some(10.0), Some(30.0)],
             temperature_c: vec![None; 4],
             clock_mhz: vec![None; 4],
+            ..Trace::default()
         };
         assert_eq!(power_of_counter(&trace), [(1.0, Some(10.0)), (3.0, None), (5.0, Some(10.0))]);
     }
