@@ -3,8 +3,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod activity;
 mod atlas;
+mod compare;
 mod earlier;
+mod energy;
 mod help;
 mod inits;
 mod matrices;
@@ -15,7 +18,12 @@ mod plan;
 mod records;
 mod rooms;
 mod simulate;
+mod stats;
 mod sweep;
+mod trace_builder;
 mod translation;
 mod truth;
+mod validity;
 mod verdict;
+mod visible;
+mod year;
