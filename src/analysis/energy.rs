@@ -94,7 +94,7 @@ pub struct Belief {
     pub differ: bool,
     /// Idle power in watts, of those who are believed: hot, else open, else cold.
     pub idle_w: Option<f64>,
-    /// In some window the device drew no more than at rest, and two ways agree on it.
+    /// In some window the device drew no more than at rest, by two ways that agree or by a counter that moves.
     pub no_load: bool,
 }
 
@@ -164,6 +164,11 @@ pub fn belief(windows: &[Window], trace: &Trace, source: Option<&Source>, idle: 
     let stuck = |doubt| matches!(doubt, Some(Doubt::Frozen | Doubt::BelowIdle));
     if agree && stuck(belief.counter) && stuck(belief.polled) && powers.iter().all(|power| power.counter_updates > 0) {
         (belief.counter, belief.polled, belief.no_load) = (None, None, true);
+    }
+    // A counter that moves is not stuck.
+    let moves = !powers.is_empty() && powers.iter().all(|power| power.counter_updates > 0);
+    if belief.counter == Some(Doubt::Frozen) && moves {
+        (belief.counter, belief.no_load) = (None, true);
     }
     // Each against the other's rest, where that can be believed.
     let under = |way: Lead, idle_w: Option<f64>| {

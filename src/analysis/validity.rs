@@ -197,8 +197,7 @@ fn doubts(record: &Record, source: &Source, belief: &Belief, findings: &mut Find
         findings.add(status, &format!("{code}-{what}"), message, figures, fix);
     }
     if belief.no_load {
-        let message =
-            "the device drew no more in a window than at rest, and counter and power figure agree on it".into();
+        let message = "the device drew no more in a window than at rest, by a counter that moves".into();
         let fix = "something else used the device at rest: end it, and run it again";
         findings.add(Status::UnverifiedSensor, "no-load", message, (None, None), fix);
     }
