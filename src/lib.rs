@@ -26,6 +26,8 @@
 //!   messages on standard error.
 
 #![deny(unsafe_code)]
+// The documents are for who reads the source: they name what is private, too.
+#![allow(rustdoc::private_intra_doc_links)]
 
 pub mod analysis;
 pub mod archive;

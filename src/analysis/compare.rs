@@ -7,7 +7,7 @@ use crate::record::{Estimate, Ratios, Record, Status};
 use std::fmt;
 
 /// Two ratios are the same if their difference is surely smaller than this share of them.
-pub const SAME_SHARE: f64 = 0.01;
+pub(crate) const SAME_SHARE: f64 = 0.01;
 
 /// One init's ratio in record A against the same in record B.
 #[derive(Clone, Debug, PartialEq)]

@@ -99,12 +99,12 @@ pub struct Belief {
 }
 
 /// Counter and polled power may differ by this share, in any window.
-pub const MOST_DISAGREEMENT: f64 = 0.05;
+pub(crate) const MOST_DISAGREEMENT: f64 = 0.05;
 /// Watts that a sensor may show over the device's power limit: published calibrations have slopes to 1.18 and offsets to +16 W, and
 /// limits are kept over some tenths of a second.
 const OVER_LIMIT: (f64, f64) = (1.3, 16.0);
 /// Mean watts of a window that no device draws (the largest accelerators that are announced draw 3.6 kW), and that none is under.
-pub const MOST_W: f64 = 4000.0;
+pub(crate) const MOST_W: f64 = 4000.0;
 const LEAST_W: f64 = 0.1;
 /// A figure that moves by less than this share from rest to full load did not move.
 const MOVED: f64 = 0.01;
@@ -114,7 +114,7 @@ const UNDER_IDLE: f64 = 0.5;
 const LIVELY_UPDATES: u32 = 5;
 
 /// The most that windows of this device may show in watts.
-pub fn most_w(source: Option<&Source>, trace: &Trace) -> f64 {
+pub(crate) fn most_w(source: Option<&Source>, trace: &Trace) -> f64 {
     let Some(source) = source.filter(|source| source.power_limit_kind == LimitKind::Enforced) else { return MOST_W };
     let limits = source.power_limit_w.into_iter().chain(trace.power_limit_w.map(|range| range.1));
     let highest = limits.filter(|watts| *watts > 0.0).max_by(f64::total_cmp);
@@ -219,7 +219,7 @@ fn stands_still(windows: &[Window], trace: &Trace) -> bool {
 }
 
 /// How often the counter went back in the whole of a run.
-pub fn steps_back(trace: &Trace) -> usize {
+pub(crate) fn steps_back(trace: &Trace) -> usize {
     let mut before_j = f64::NEG_INFINITY;
     let fell = |&&energy_j: &&f64| energy_j < std::mem::replace(&mut before_j, energy_j);
     trace.energy_j.iter().flatten().filter(fell).count()
@@ -234,7 +234,7 @@ pub fn period_s(steps_s: &[f64]) -> Option<f64> {
 const LEAST_STEPS: usize = 4;
 
 /// The time that a tenth of these steps undercuts. None of fewer than four.
-pub fn shortest_s(steps_s: &[f64]) -> Option<f64> {
+pub(crate) fn shortest_s(steps_s: &[f64]) -> Option<f64> {
     let mut sorted = steps_s.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 10).copied().filter(|_| sorted.len() >= LEAST_STEPS)

@@ -59,7 +59,7 @@ impl Entry<'_> {
 
 impl<'a> Fleet<'a> {
     /// The one that speaks for all where one run has to: it is nearest to the median ratio, or time where there is none.
-    pub fn median_card(&self) -> &Card<'a> {
+    pub(crate) fn median_card(&self) -> &Card<'a> {
         let off = |card: &Card| match (&self.ratio, card.row.energy(), &self.time_s) {
             (Some(ratio), Some(energy), _) => (energy.estimate - ratio.median).abs(),
             (_, _, Some(time_s)) => (card.row.summaries.1.time_s - time_s.median).abs(),
@@ -76,14 +76,14 @@ impl<'a> Fleet<'a> {
     }
 
     /// By what a card stands out, in words.
-    pub fn stands_out_by(&self, card: usize) -> Vec<&'static str> {
+    pub(crate) fn stands_out_by(&self, card: usize) -> Vec<&'static str> {
         let of = [("ratio", &self.ratio), ("energy", &self.energy_j), ("time", &self.time_s)];
         let out = |spread: &Option<Spread>| spread.as_ref().is_some_and(|spread| spread.outliers.contains(&card));
         of.into_iter().filter(|(_, spread)| out(spread)).map(|(name, _)| name).collect()
     }
 
     /// The verdict of the card that has the worst one.
-    pub fn worst_verdict(&self) -> &Verdict {
+    pub(crate) fn worst_verdict(&self) -> &Verdict {
         let verdicts = self.cards.iter().map(|card| &card.run.record.verdict);
         verdicts.max_by_key(|verdict| verdict.judgement()).unwrap_or(&self.cards[0].run.record.verdict)
     }

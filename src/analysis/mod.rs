@@ -15,6 +15,6 @@ pub mod overview;
 pub mod stats;
 pub mod summary;
 pub mod sweep;
-pub mod type_b;
+pub(crate) mod type_b;
 pub mod validity;
 pub mod year;

@@ -8,7 +8,7 @@ use crate::record::{Band, Estimate, Source};
 
 /// What calibrations against external meters found of a family of sensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Calibration {
+pub(crate) struct Calibration {
     /// Which sensors these are.
     pub family: &'static str,
     /// Who calibrated which of them.
@@ -80,7 +80,7 @@ const WIDEST: Calibration = Calibration {
 };
 
 /// What is known of a sensor's family.
-pub fn calibration(source: &Source) -> Calibration {
+pub(crate) fn calibration(source: &Source) -> Calibration {
     let (api, device) = (source.api.to_lowercase(), format!("{} ", source.device.to_lowercase()));
     let is = |apis: &[&str], devices: &[&str]| {
         (apis.is_empty() || apis.iter().any(|part| api.contains(part)))
@@ -91,7 +91,7 @@ pub fn calibration(source: &Source) -> Calibration {
 
 /// The bands in which gain and offset lie in one run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bands {
+pub(crate) struct Bands {
     pub gain: Band,
     pub offset_w: Band,
 }
@@ -99,7 +99,7 @@ pub struct Bands {
 impl Calibration {
     /// For a device that shows `reference_w` with the reference, and `idle_w` at rest. A device that draws nothing shows the offset, and
     /// one at rest no less: the offset is no more than what is shown at rest.
-    pub fn of_run(&self, reference_w: f64, idle_w: Option<f64>) -> Bands {
+    pub(crate) fn of_run(&self, reference_w: f64, idle_w: Option<f64>) -> Bands {
         let share = (reference_w / self.usual_w).clamp(0.0, 1.0);
         let Band { low, high } = self.offset_w;
         let high = (high * share).min(idle_w.filter(|idle_w| *idle_w >= 0.0).unwrap_or(f64::INFINITY));
@@ -109,13 +109,13 @@ impl Calibration {
 
 /// By what share a ratio of energies moves for every watt that is shown too much, of shown powers in watts: that of the init, and
 /// that of the reference.
-pub fn per_offset_w((shown_w, reference_w): (f64, f64)) -> f64 {
+pub(crate) fn per_offset_w((shown_w, reference_w): (f64, f64)) -> f64 {
     1.0 / shown_w - 1.0 / reference_w
 }
 
 /// Standard uncertainty in watts of a mean over windows, from the sensor's step alone: none where the figures' own movement averages it
 /// out in one of the windows. `windows_u` are [`crate::record::WindowPower::polled_u`].
-pub fn rounding_w(step_w: f64, windows_u: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn rounding_w(step_w: f64, windows_u: impl Iterator<Item = f64>) -> f64 {
     let rounding_w = step_w / 12f64.sqrt();
     // Windows of a steady load are all rounded alike: more of them do not help.
     let least = windows_u.min_by(f64::total_cmp);

@@ -36,7 +36,7 @@ pub fn overview(paths: &[PathBuf], all: bool) -> Overview {
 }
 
 /// What to say where there is nothing to read.
-pub fn no_records(paths: &[PathBuf]) -> String {
+pub(crate) fn no_records(paths: &[PathBuf]) -> String {
     let paths = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     format!("no records in {paths}: `wattmul` makes one; name files or folders that hold some")
 }

@@ -88,7 +88,7 @@ pub fn read(path: &Path, depth: Depth) -> Result<Good, Vec<Problem>> {
 
 /// Finds records that are there twice.
 #[derive(Default)]
-pub struct Originals(HashMap<blake3::Hash, PathBuf>);
+pub(crate) struct Originals(HashMap<blake3::Hash, PathBuf>);
 
 impl Originals {
     /// Takes the next record.

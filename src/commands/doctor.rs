@@ -35,7 +35,7 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Looks at this machine.
-pub fn examine(backend: Backend) -> Vec<Finding> {
+pub(crate) fn examine(backend: Backend) -> Vec<Finding> {
     let sys = Path::new(SYS);
     let adapters = adapter::list(backend).map(|adapters| adapters.into_iter().map(|adapter| adapter.info).collect());
     let mut findings = drivers(&adapters, sys);

@@ -28,7 +28,7 @@ pub fn lost() -> io::Result<()> {
 }
 
 /// Prints what is about to run.
-pub fn show_heading(args: &RunArgs, heading: &str) {
+pub(crate) fn show_heading(args: &RunArgs, heading: &str) {
     if args.json {
         return say::text(heading);
     }
@@ -40,7 +40,7 @@ pub fn show_heading(args: &RunArgs, heading: &str) {
 ///
 /// # Errors
 /// The folder cannot be written.
-pub fn save_and_show(args: &RunArgs, mut record: Record) -> anyhow::Result<Record> {
+pub(crate) fn save_and_show(args: &RunArgs, mut record: Record) -> anyhow::Result<Record> {
     record.run.label = args.label.clone();
     record.run.slurm = slurm::this_job();
     // What Slurm ended before its time, it starts again or was told to forget: half of a run would stand next to the whole one.

@@ -112,7 +112,7 @@ pub fn list(backend: Backend) -> Result<Vec<Adapter>, AdapterError> {
 /// Asks wgpu for adapters whose driver does not claim to conform to its specification, such as Mesa's dzn on WSL. wgpu's own name.
 const NONCONFORMANT: &str = "WGPU_ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER";
 /// How to get a hidden adapter.
-pub const SHOW_NONCONFORMANT: &str =
+pub(crate) const SHOW_NONCONFORMANT: &str =
     "set WGPU_ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER=1 to use it; products are verified all the same";
 
 /// Anything but "0" is yes, as for wgpu.
@@ -158,7 +158,7 @@ fn without(mut all: Vec<AdapterInfo>, others: Vec<AdapterInfo>) -> Vec<AdapterIn
 }
 
 /// What is wrong with a hidden adapter.
-pub fn is_hidden(info: &AdapterInfo) -> String {
+pub(crate) fn is_hidden(info: &AdapterInfo) -> String {
     let driver = info.driver.as_deref().unwrap_or("its driver");
     format!("{} is hidden: {driver} does not claim to conform to {}", info.name, info.backend_title())
 }
@@ -206,7 +206,7 @@ pub fn choose<'a>(infos: impl Iterator<Item = &'a AdapterInfo> + Clone, wanted: 
 }
 
 /// The later adapters that are the same GPU as this one, by another driver (RADV and AMDVLK, NVK and NVIDIA's own).
-pub fn same_gpu<'a>(infos: impl Iterator<Item = &'a AdapterInfo> + Clone, index: usize) -> Vec<usize> {
+pub(crate) fn same_gpu<'a>(infos: impl Iterator<Item = &'a AdapterInfo> + Clone, index: usize) -> Vec<usize> {
     let address = infos.clone().nth(index).and_then(|info| info.pci_address);
     let is_same = |info: &AdapterInfo| address.is_some() && info.pci_address == address;
     infos.enumerate().skip(index + 1).filter(|(_, info)| is_same(info)).map(|(index, _)| index).collect()

@@ -41,12 +41,12 @@ impl Shape {
     }
 
     /// Bytes of a row of A.
-    pub fn a_row_bytes(&self) -> usize {
+    pub(crate) fn a_row_bytes(&self) -> usize {
         self.k * self.dtype.word_bytes()
     }
 
     /// Bytes of a row of B, of words.
-    pub fn b_row_bytes(&self) -> usize {
+    pub(crate) fn b_row_bytes(&self) -> usize {
         self.mn * self.dtype.word_bytes()
     }
 
@@ -148,7 +148,7 @@ impl Buffers {
     ///
     /// # Errors
     /// Whatever the driver raises.
-    pub fn poison(&self) -> Result<(), GpuError> {
+    pub(crate) fn poison(&self) -> Result<(), GpuError> {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.set_pipeline(&self.fill);

@@ -5,9 +5,9 @@ use crate::operands::Dtype;
 use std::fmt;
 
 /// Elements by which rows and columns of C are padded: every tile of the table divides them.
-pub const PAD_MN: usize = 128;
+pub(crate) const PAD_MN: usize = 128;
 /// Words (see [`Dtype::elements_in_word`]) by which the inner dimension is padded, likewise.
-pub const PAD_K: usize = 16;
+pub(crate) const PAD_K: usize = 16;
 
 /// What a thread of a GPU can sum up in registers: half of what the largest hardware gives a thread.
 const MOST_SUMS_BYTES: usize = 128 * 4;
@@ -125,7 +125,7 @@ impl Kernel {
     }
 
     /// Workgroups along x and y for that many rows and columns of C, padded sizes.
-    pub fn workgroups(&self, rows: usize, columns: usize) -> (u32, u32) {
+    pub(crate) fn workgroups(&self, rows: usize, columns: usize) -> (u32, u32) {
         let (tile_m, tile_n) = self.tile();
         (columns as u32 / tile_n, rows as u32 / tile_m)
     }

@@ -8,6 +8,6 @@ pub mod adapter;
 pub mod buffers;
 pub mod kernel;
 pub mod matmul;
-pub mod timestamps;
+pub(crate) mod timestamps;
 pub mod tune;
 pub mod verify;

@@ -5,7 +5,7 @@ use crate::protocol::{DeviceSpan, GpuError};
 
 /// Timestamps of submissions, kept on the device until the queue is empty: reading them in between would disturb it, and
 /// some drivers return zeros when they are resolved in the submission that wrote them.
-pub struct Timestamps {
+pub(crate) struct Timestamps {
     tick_s: f64,
     sets: Vec<wgpu::QuerySet>,
     /// Submissions since the last [`Timestamps::take`].

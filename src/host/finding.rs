@@ -36,7 +36,7 @@ pub fn bad(subject: &'static str, text: impl Into<String>, fix: impl Into<String
 }
 
 /// A display is attached to this GPU.
-pub fn display_finding(name: &str) -> Finding {
+pub(crate) fn display_finding(name: &str) -> Finding {
     let fix = "attach it to another GPU, or end the desktop for the run: sudo systemctl isolate multi-user.target";
     note("display", format!("a display is attached to {name}: drawing it takes time and energy"), fix)
 }

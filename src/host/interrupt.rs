@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// The operating system refuses a handler.
-pub fn listen(undo: fn()) -> Result<(), ctrlc::Error> {
+pub(crate) fn listen(undo: fn()) -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(move || {
         let again = STOPPED.swap(true, Ordering::Relaxed);
         if !again {
@@ -55,7 +55,7 @@ pub fn fail_at_file_limits() {
 }
 
 /// Held while a record is saved, and set when it was: a program that ends meanwhile waits, and its exit code is true.
-pub fn saving() -> MutexGuard<'static, bool> {
+pub(crate) fn saving() -> MutexGuard<'static, bool> {
     SAVED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

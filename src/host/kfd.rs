@@ -15,7 +15,7 @@ pub fn gpus(sys: &Path) -> Vec<ListedGpu> {
 
 /// The version of the instruction set of the GPU at this address: 100300 is 10.3.0 (RDNA 2), 90010 is 9.0.10 (MI200). None where
 /// the driver does not tell.
-pub fn target_version(sys: &Path, address: PciAddress) -> Option<u32> {
+pub(crate) fn target_version(sys: &Path, address: PciAddress) -> Option<u32> {
     nodes(sys).into_iter().find(|(gpu, _)| gpu.address == Some(address))?.1
 }
 

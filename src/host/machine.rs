@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 /// This program, as it was built.
-pub fn this_program() -> Tool {
+pub(crate) fn this_program() -> Tool {
     let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     Tool {
         name: env!("CARGO_PKG_NAME").into(),
@@ -16,7 +16,7 @@ pub fn this_program() -> Tool {
 }
 
 /// This machine. Found out once: thousands of simulated runs share it.
-pub fn this_machine() -> Host {
+pub(crate) fn this_machine() -> Host {
     static HOST: OnceLock<Host> = OnceLock::new();
     HOST.get_or_init(find_out).clone()
 }

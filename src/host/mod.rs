@@ -6,12 +6,12 @@
 //! - [`interrupt`]: how a run is ended.
 
 pub mod claim;
-pub mod finding;
+pub(crate) mod finding;
 pub mod intel;
 pub mod interrupt;
-pub mod kfd;
+pub(crate) mod kfd;
 pub mod machine;
 pub mod slurm;
-pub mod sysfs;
+pub(crate) mod sysfs;
 pub mod unseen;
 pub mod visible;

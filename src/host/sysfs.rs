@@ -6,10 +6,10 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// Where Linux shows its devices. What reads there takes another root too, so that a test can lay out its own.
-pub const SYS: &str = "/sys";
+pub(crate) const SYS: &str = "/sys";
 
 /// A file that holds a whole number, kept open: it is read again and again without opening and without allocating. The kernel writes it anew for each read from its beginning.
-pub struct NumberFile(File);
+pub(crate) struct NumberFile(File);
 
 impl NumberFile {
     /// # Errors
@@ -37,7 +37,7 @@ impl NumberFile {
     ///
     /// # Errors
     /// Likewise.
-    pub fn read_unsigned(&mut self) -> io::Result<u64> {
+    pub(crate) fn read_unsigned(&mut self) -> io::Result<u64> {
         self.read().and_then(|number| u64::try_from(number).map_err(|_| io::ErrorKind::InvalidData.into()))
     }
 }
@@ -47,12 +47,12 @@ fn number(text: &[u8]) -> Option<i64> {
 }
 
 /// The number in a file; None where there is none.
-pub fn read_number(path: &Path) -> Option<i64> {
+pub(crate) fn read_number(path: &Path) -> Option<i64> {
     number(read_text(path)?.as_bytes())
 }
 
 /// The text in a file, without the space around it; None where there is none.
-pub fn read_text(path: &Path) -> Option<String> {
+pub(crate) fn read_text(path: &Path) -> Option<String> {
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
 

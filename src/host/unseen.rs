@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// A GPU that the PCI bus shows and the backend does not offer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct UnseenGpu {
+pub(crate) struct UnseenGpu {
     pub vendor: String,
     pub address: PciAddress,
     /// What is likely missing.
@@ -49,7 +49,7 @@ fn fix(vendor: u32) -> Option<&'static str> {
 ///
 /// A wrong guess would be worse than none, so that only display controllers and accelerators (PCI class 03 and 12) of the
 /// three vendors whose drivers wgpu can use are named: servers have a small display chip on the mainboard as well.
-pub fn unseen_gpus(sys: &Path, seen: &[PciAddress]) -> Vec<UnseenGpu> {
+pub(crate) fn unseen_gpus(sys: &Path, seen: &[PciAddress]) -> Vec<UnseenGpu> {
     let number = |path: &Path| u32::from_str_radix(read_text(path)?.trim_start_matches("0x"), 16).ok();
     let gpu = |device: &Path| {
         let address: PciAddress = sysfs::name(device)?.parse().ok()?;

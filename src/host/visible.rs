@@ -47,7 +47,7 @@ impl ListedGpu {
 }
 
 /// A vendor's GPUs in the order in which its runtime counts them, or why there are none.
-pub type GpusOf<'a> = &'a dyn Fn(&str) -> Result<Vec<ListedGpu>, String>;
+pub(crate) type GpusOf<'a> = &'a dyn Fn(&str) -> Result<Vec<ListedGpu>, String>;
 
 const NAMES: [&str; 11] = [
     CUDA, "CUDA_DEVICE_ORDER", ROCR, HIP, ORDINAL, MASK, MASK_ORDER, HIERARCHY, "SLURM_STEP_GPUS", "SLURM_JOB_GPUS",
@@ -67,7 +67,7 @@ pub struct Variables(BTreeMap<&'static str, String>);
 
 impl Variables {
     /// Those of this process.
-    pub fn of_this_process() -> Self {
+    pub(crate) fn of_this_process() -> Self {
         Variables::of(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
@@ -152,7 +152,7 @@ pub enum Standing {
 
 impl Standing {
     /// May it be taken without being named?
-    pub fn is_allowed(&self) -> bool {
+    pub(crate) fn is_allowed(&self) -> bool {
         matches!(self, Standing::Given(_) | Standing::Free)
     }
 

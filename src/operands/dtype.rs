@@ -61,7 +61,7 @@ impl Dtype {
     }
 
     /// Elements of a row of A, or a column of B, that the device takes as one: its integer instructions multiply four at a time.
-    pub fn elements_in_word(self) -> usize {
+    pub(crate) fn elements_in_word(self) -> usize {
         with_element!(self, T => T::IN_WORD)
     }
 
@@ -71,12 +71,12 @@ impl Dtype {
     }
 
     /// Bytes of an element of C.
-    pub fn sum_bytes(self) -> usize {
+    pub(crate) fn sum_bytes(self) -> usize {
         with_element!(self, T => size_of::<<T as Element>::Sum>())
     }
 
     /// A word of four bytes that no product leaves in C.
-    pub fn poison(self) -> u32 {
+    pub(crate) fn poison(self) -> u32 {
         with_element!(self, T => <T as Element>::Sum::POISON)
     }
 
@@ -96,7 +96,7 @@ impl Dtype {
     }
 
     /// What 10⁹ of the 2n³ operations of a product are called.
-    pub fn giga(self) -> &'static str {
+    pub(crate) fn giga(self) -> &'static str {
         with_element!(self, T => if <T as Element>::Sum::UNIT_ROUNDOFF.is_some() { "GFLOP" } else { "GOP" })
     }
 }

@@ -41,7 +41,7 @@ impl FromStr for SensorChoice {
 }
 
 /// The sensor for a run, or why there is none.
-pub type Chosen = Result<Box<dyn PowerReader>, String>;
+pub(crate) type Chosen = Result<Box<dyn PowerReader>, String>;
 
 /// Finds the sensor that `choice` means for this adapter. Without one named, an adapter without a sensor is no error: the
 /// inner result says why, and what would help.
@@ -104,7 +104,7 @@ fn silence(interface: &Interface, readers: &mut [Box<dyn PowerReader>], place: u
 ///
 /// # Errors
 /// There is none, or several and none is named.
-pub fn pick(
+pub(crate) fn pick(
     interface: &Interface,
     readers: Vec<Box<dyn PowerReader>>,
     device: Option<&str>,

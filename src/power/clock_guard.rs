@@ -6,7 +6,7 @@ use std::io::Write;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// The first argument of a guard. No command for people: the command line's help does not know it.
-pub const COMMAND: &str = "guard-clock";
+pub(crate) const COMMAND: &str = "guard-clock";
 /// What a guard hears when its work is not needed: anything at all, before the pipe closes.
 const STAND_DOWN: &[u8] = b".";
 

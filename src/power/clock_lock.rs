@@ -42,7 +42,7 @@ impl Drop for ClockLock {
 }
 
 /// Frees every clock that is still locked: for a program that is about to exit without unwinding.
-pub fn undo_all() {
+pub(crate) fn undo_all() {
     for held in HELD.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         free(held);
     }

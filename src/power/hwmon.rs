@@ -95,18 +95,18 @@ pub fn readers(sys: &Path) -> Readers {
 const READING: &str = "reading power through hwmon";
 
 /// What the GPU at this address measures: an APU's figure holds its CPU cores too.
-pub fn scope_at(sys: &Path, address: PciAddress) -> Option<Scope> {
+pub(crate) fn scope_at(sys: &Path, address: PciAddress) -> Option<Scope> {
     folders(sys).into_iter().find(|(at, _)| *at == address).map(|(_, folder)| scope(&folder, 1))
 }
 
 /// Can a sensor of this scope show so little? No processor's package draws under 0.3 W while a program reads its sensor; those of
 /// AMD's Zen 5 show theirs a thousand times too small: 45 W as 45 mW.
-pub fn is_believable(scope: Scope, power_mw: u64) -> bool {
+pub(crate) fn is_believable(scope: Scope, power_mw: u64) -> bool {
     scope != Scope::Package || power_mw >= 300
 }
 
 /// What a sensor says that is not believed.
-pub fn absurd(what: &str, power_mw: u64) -> PowerError {
+pub(crate) fn absurd(what: &str, power_mw: u64) -> PowerError {
     PowerError::Failed {
         what: what.into(),
         why: format!("it shows {:.3} W, and no processor's package draws so little", power_mw as f64 / 1000.0),

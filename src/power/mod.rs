@@ -8,11 +8,11 @@
 //! - [`clock_lock`]: a clock that is held and freed again; [`clock_guard`]: freed even for a program that was killed.
 
 pub mod choice;
-pub mod clock_guard;
-pub mod clock_lock;
+pub(crate) mod clock_guard;
+pub(crate) mod clock_lock;
 mod gpu_metrics;
 mod intel_gt;
-pub mod inventory;
+pub(crate) mod inventory;
 pub mod reader;
 pub mod sampling_thread;
 
@@ -22,7 +22,7 @@ macro_rules! interfaces {
         $(pub mod $file;)*
 
         /// Every interface to sensors, the preferred first.
-        pub static INTERFACES: &[&reader::Interface] = &[$(&$file::INTERFACE),*];
+        pub(crate) static INTERFACES: &[&reader::Interface] = &[$(&$file::INTERFACE),*];
     };
 }
 

@@ -55,7 +55,7 @@ pub trait PowerReader: Send {
 
 /// A device that measures nothing now, such as a GPU that fell off the bus. It keeps its place in the list, so that the indices
 /// of the others stay, and says at each read why it is silent.
-pub struct Silent {
+pub(crate) struct Silent {
     source: Source,
     why: PowerError,
 }

@@ -115,7 +115,7 @@ impl<'a> Protocol<'a> {
     ///
     /// # Errors
     /// [`Halt::Stopped`].
-    pub fn idle_after_work(&mut self) -> Result<Option<Rest>, Halt> {
+    pub(crate) fn idle_after_work(&mut self) -> Result<Option<Rest>, Halt> {
         if let Some(sensor) = &self.sensor {
             let settle_s = SETTLE_S.max(sensor.source().averaging_s());
             self.begin(Stage::Idle, settle_s);

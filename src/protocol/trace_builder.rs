@@ -258,7 +258,7 @@ impl TraceBuilder {
     }
 
     /// What limited the clock since the last call.
-    pub fn take_limiters(&mut self) -> Option<Limiters> {
+    pub(crate) fn take_limiters(&mut self) -> Option<Limiters> {
         self.limiters.take()
     }
 
@@ -276,12 +276,12 @@ impl TraceBuilder {
     }
 
     /// Ends the row that still holds, so that [`TraceBuilder::so_far`] shows it.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         self.close();
     }
 
     /// The rows so far, without the one that still holds.
-    pub fn so_far(&self) -> &Trace {
+    pub(crate) fn so_far(&self) -> &Trace {
         &self.trace
     }
 

@@ -60,7 +60,7 @@ impl AdapterInfo {
     }
 
     /// The interface's name as people write it.
-    pub fn backend_title(&self) -> &str {
+    pub(crate) fn backend_title(&self) -> &str {
         match self.backend.as_str() {
             "vulkan" => "Vulkan",
             "metal" => "Metal",

@@ -9,8 +9,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Of its digest, a record's name shows so many digits; where that name is another's, more.
-pub const DIGITS: usize = 6;
-pub const MORE_DIGITS: usize = 16;
+pub(crate) const DIGITS: usize = 6;
+pub(crate) const MORE_DIGITS: usize = 16;
 /// Room for a record: but for runs of hours and of many inits, it has far fewer bytes.
 const LARGEST: usize = 200_000;
 
@@ -88,7 +88,7 @@ impl Record {
 ///
 /// # Errors
 /// Why it is none.
-pub fn check_label(text: &str) -> Result<(), &'static str> {
+pub(crate) fn check_label(text: &str) -> Result<(), &'static str> {
     match text {
         text if text.trim().is_empty() => Err("it is empty"),
         text if text.chars().count() > 100 => Err("it has more than 100 characters"),
@@ -101,7 +101,7 @@ pub fn check_label(text: &str) -> Result<(), &'static str> {
 ///
 /// # Errors
 /// The folder cannot be made or written, or its disk is full.
-pub fn check_folder(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn check_folder(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| cannot_write(folder))?;
     let file = temporary_in(folder).and_then(|mut file| file.write_all(&vec![0; LARGEST]));
     file.with_context(|| cannot_write(folder))
@@ -111,7 +111,7 @@ pub fn check_folder(folder: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// The folder cannot be written.
-pub fn temporary_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+pub(crate) fn temporary_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".wattmul-").suffix(".tmp");
     #[cfg(unix)]

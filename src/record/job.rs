@@ -19,7 +19,7 @@ pub struct Job {
 
 impl Job {
     /// The same piece of work, whichever time it was started.
-    pub fn is_same_work(&self, other: &Job) -> bool {
+    pub(crate) fn is_same_work(&self, other: &Job) -> bool {
         (self.job, self.array_task, self.task) == (other.job, other.array_task, other.task)
     }
 }

@@ -35,7 +35,7 @@ pub use verdict::{Flag, Reason, Status, Verdict};
 pub use window::{CounterFault, Doubt, Idle, IdlePower, Lead, Window, WindowPower};
 
 /// The version of this layout.
-pub const SCHEMA: u32 = 2;
+pub(crate) const SCHEMA: u32 = 2;
 
 /// One run. A value that was not measured is null.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub const PROTOCOL: &str = "zeros-gaussian/1";
 
 /// A GPU holds the matrices of all inits at once, and a person waits for each.
-pub const MOST_INITS: usize = 100;
+pub(crate) const MOST_INITS: usize = 100;
 
 /// A run as it was asked for, in full: what the command line left open is filled in. Nothing changes it on the way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,7 +70,7 @@ impl Plan {
     }
 
     /// FLOP of one product; operations on integers count as such.
-    pub fn flop(&self) -> f64 {
+    pub(crate) fn flop(&self) -> f64 {
         2.0 * (self.size as f64).powi(3)
     }
 
@@ -80,7 +80,7 @@ impl Plan {
     }
 
     /// About how long the rounds take, in seconds.
-    pub fn rounds_s(&self, timing: Timing) -> f64 {
+    pub(crate) fn rounds_s(&self, timing: Timing) -> f64 {
         self.windows() * (timing.settling_s + timing.window_s)
     }
 }

@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// No record is larger: one of a thousand rounds of twelve inits has 23 MB; a usual one under 0.1 MB.
-pub const LARGEST_BYTES: u64 = 1 << 25;
+pub(crate) const LARGEST_BYTES: u64 = 1 << 25;
 
 /// What is wrong with a file, or with one value in it.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Problem {
 
 impl Problem {
     /// With the file as a whole.
-    pub fn of_file(path: &Path, what: impl Into<String>) -> Self {
+    pub(crate) fn of_file(path: &Path, what: impl Into<String>) -> Self {
         Problem { path: path.into(), place: String::new(), what: what.into(), expected: None, found: None }
     }
 }
@@ -97,7 +97,7 @@ fn files_within(folder: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Prob
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The schema's own file, among the records.
-pub const SCHEMA_FILE: &str = "schema.json";
+pub(crate) const SCHEMA_FILE: &str = "schema.json";
 
 /// Reads one record and its bytes, less a byte order mark in front. Never more than [`LARGEST_BYTES`], and nothing but plain files: a pipe would block.
 ///

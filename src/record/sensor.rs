@@ -21,14 +21,14 @@ pub enum Limiter {
 pub struct Limiters(u8);
 
 impl Limiters {
-    pub const NONE: Limiters = Limiters(0);
+    pub(crate) const NONE: Limiters = Limiters(0);
     const ALL: [Limiter; 4] = [Limiter::PowerCap, Limiter::Thermal, Limiter::Hardware, Limiter::Other];
 
     pub fn with(self, limiter: Limiter) -> Self {
         Limiters(self.0 | 1 << limiter as u8)
     }
 
-    pub fn union(self, other: Limiters) -> Self {
+    pub(crate) fn union(self, other: Limiters) -> Self {
         Limiters(self.0 | other.0)
     }
 
@@ -146,7 +146,7 @@ impl Source {
     }
 
     /// How far back a reading looks, in seconds: a window's readings are its own only so long after its load began.
-    pub fn averaging_s(&self) -> f64 {
+    pub(crate) fn averaging_s(&self) -> f64 {
         match self.power {
             Some(PowerKind::AverageMs(ms)) => f64::from(ms) / 1000.0,
             Some(PowerKind::Instant | PowerKind::Average | PowerKind::Unknown) | None => 0.0,
@@ -154,7 +154,7 @@ impl Source {
     }
 
     /// Is there anything to measure by?
-    pub fn gives_something(&self) -> bool {
+    pub(crate) fn gives_something(&self) -> bool {
         self.counter.is_some() || self.power.is_some()
     }
 

@@ -16,7 +16,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// The text without what stands in parentheses: a driver's remarks.
-pub fn without_remarks(text: &str) -> String {
+pub(crate) fn without_remarks(text: &str) -> String {
     let mut depth = 0;
     let outside = |c: &char| {
         depth += i32::from(*c == '(');
@@ -28,7 +28,7 @@ pub fn without_remarks(text: &str) -> String {
 }
 
 /// Letters, digits and single hyphens, without remarks: safe in any file system and on any command line.
-pub fn slug(text: &str) -> String {
+pub(crate) fn slug(text: &str) -> String {
     let text = without_remarks(text).to_ascii_lowercase();
     let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let mut slug = words.join("-");

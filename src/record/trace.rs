@@ -59,7 +59,7 @@ impl Trace {
     }
 
     /// The rows that begin within [start, end], both in seconds.
-    pub fn rows_within(&self, start_s: f64, end_s: f64) -> impl DoubleEndedIterator<Item = Row> {
+    pub(crate) fn rows_within(&self, start_s: f64, end_s: f64) -> impl DoubleEndedIterator<Item = Row> {
         let from = self.t_s.partition_point(|&t| t < start_s);
         let to = self.t_s.partition_point(|&t| t <= end_s);
         (from..to.max(from)).map(|i| self.row(i))
@@ -73,7 +73,7 @@ impl Trace {
     }
 
     /// For how long within [start, end] the rows hold for which `column` has a value.
-    pub fn held_s(&self, start_s: f64, end_s: f64, column: impl Fn(&Row) -> Option<f64>) -> f64 {
+    pub(crate) fn held_s(&self, start_s: f64, end_s: f64, column: impl Fn(&Row) -> Option<f64>) -> f64 {
         self.sum(start_s, end_s, column).1
     }
 
@@ -107,8 +107,8 @@ impl Trace {
 }
 
 /// More than this is no power of any board, however short: a counter that rises faster has jumped.
-pub const IMPLAUSIBLE_W: f64 = 20_000.0;
+pub(crate) const IMPLAUSIBLE_W: f64 = 20_000.0;
 
 /// °C and MHz that a working chip can have, from the least to the most. What lies outside was not measured.
-pub const TEMPERATURES_C: (f64, f64) = (-60.0, 200.0);
-pub const CLOCKS_MHZ: (f64, f64) = (0.0, 20_000.0);
+pub(crate) const TEMPERATURES_C: (f64, f64) = (-60.0, 200.0);
+pub(crate) const CLOCKS_MHZ: (f64, f64) = (0.0, 20_000.0);

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// Takes a file: its name and its content.
-pub type Save<'a> = &'a mut dyn FnMut(&str, &str) -> io::Result<()>;
+pub(crate) type Save<'a> = &'a mut dyn FnMut(&str, &str) -> io::Result<()>;
 
 /// Writes the page for `folder`, in which it and its plots will lie: links to records begin there.
 ///

@@ -23,7 +23,7 @@ pub struct Part<'a> {
 }
 
 /// Some blocks at a time.
-pub type Sections<'a> = Box<dyn Iterator<Item = Vec<Block<'a>>> + 'a>;
+pub(crate) type Sections<'a> = Box<dyn Iterator<Item = Vec<Block<'a>>> + 'a>;
 
 /// What is shown as one.
 pub enum Block<'a> {

@@ -10,7 +10,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 /// Draws what the protocol does: a bar on a terminal, else a line a window.
-pub struct Progress {
+pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     state: RefCell<State>,
 }

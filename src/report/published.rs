@@ -27,7 +27,7 @@ impl Quantity {
 /// One publication.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Publication {
+pub(crate) struct Publication {
     pub source: String,
     pub url: Option<String>,
     pub quantity: Quantity,
@@ -80,7 +80,7 @@ static PUBLICATIONS: LazyLock<Vec<Publication>> =
     LazyLock::new(|| serde_json::from_str(include_str!("published.json")).unwrap_or_default());
 
 /// All of them.
-pub fn publications() -> &'static [Publication] {
+pub(crate) fn publications() -> &'static [Publication] {
     &PUBLICATIONS
 }
 

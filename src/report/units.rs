@@ -3,7 +3,7 @@
 use crate::record::Estimate;
 
 /// A figure in words; what was not measured is said to be so, and never 0.
-pub fn or_na(text: Option<String>) -> String {
+pub(crate) fn or_na(text: Option<String>) -> String {
     text.unwrap_or_else(|| "n/a".into())
 }
 
@@ -15,7 +15,7 @@ fn scaled(value: f64, units: &[(f64, &str)]) -> String {
 }
 
 /// Four significant digits, of which at least one stands behind the point: `12.34 GFLOP/J`.
-pub fn significant(value: f64, unit: &str) -> String {
+pub(crate) fn significant(value: f64, unit: &str) -> String {
     let digits = match value.abs() {
         v if v >= 99.995 => 1,
         v if v >= 9.9995 => 2,
@@ -39,7 +39,7 @@ pub fn power(watts: f64) -> String {
 }
 
 /// Minutes and seconds: `1:20`.
-pub fn countdown(seconds: f64) -> String {
+pub(crate) fn countdown(seconds: f64) -> String {
     let seconds = seconds.max(0.0).ceil() as u64;
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }

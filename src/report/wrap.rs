@@ -3,11 +3,11 @@
 use crate::record::text::printable;
 
 /// Columns of everything that is printed.
-pub const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 
 /// The text in lines of at most [`WIDTH`] columns, with a newline at the end of each. What someone may copy stays whole: no
 /// option breaks at its hyphens, and no figure parts from its "%".
-pub fn wrapped(text: &str, first: &str, others: &str) -> String {
+pub(crate) fn wrapped(text: &str, first: &str, others: &str) -> String {
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(first)
         .subsequent_indent(others)
@@ -17,7 +17,7 @@ pub fn wrapped(text: &str, first: &str, others: &str) -> String {
 }
 
 /// A sentence that stands beside what was asked for, in lines as [`wrapped`] makes them.
-pub fn notice(text: &str) -> String {
+pub(crate) fn notice(text: &str) -> String {
     wrapped(&printable(text), "  notice: ", "          ")
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::str::FromStr;
 
 /// The clocks in MHz that a device has, or why it does not tell.
-pub type Supported = Result<Vec<u32>, PowerError>;
+pub(crate) type Supported = Result<Vec<u32>, PowerError>;
 
 /// `--clocks`: in MHz, or how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ fn steps(clocks: &BTreeSet<u32>) -> String {
 }
 
 /// What the records of one sweep have in common, so that they are found again: eight hexadecimal digits of the time.
-pub fn new_id() -> String {
+pub(crate) fn new_id() -> String {
     let now = jiff::Timestamp::now().as_nanosecond().to_le_bytes();
     blake3::hash(&now).to_hex()[..8].to_owned()
 }

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// A GPU with its sensor, ready for one run.
-pub struct Measurement<'a> {
+pub(crate) struct Measurement<'a> {
     adapter: &'a Adapter,
     plan: Plan,
     /// None: the fastest.
@@ -90,7 +90,7 @@ impl<'a> Measurement<'a> {
 }
 
 /// Opens and prepares a real adapter, in the two steps that [`Setup`] asks for.
-pub struct RealDevice<'a> {
+pub(crate) struct RealDevice<'a> {
     adapter: &'a Adapter,
     plan: Plan,
     kernel: Option<Kernel>,

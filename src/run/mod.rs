@@ -7,7 +7,7 @@
 
 pub mod clocks;
 pub mod earlier;
-pub mod execute;
+pub(crate) mod execute;
 pub mod measure;
 pub mod plan;
 pub mod simulated;

@@ -54,7 +54,7 @@ impl Fault {
         }
     }
 
-    pub fn meaning(self) -> &'static str {
+    pub(crate) fn meaning(self) -> &'static str {
         match self {
             Fault::Wrap => "the counter has 32 bits, and says so: harmless",
             Fault::UnknownWrap => "the counter has 32 bits, and nobody knows",

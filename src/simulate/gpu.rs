@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::f64::consts::TAU;
 
 /// A power limit that no board reaches.
-pub const NO_LIMIT_W: f64 = 1e5;
+pub(crate) const NO_LIMIT_W: f64 = 1e5;
 
 /// A GPU's parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,14 +45,14 @@ pub struct GpuModel {
 
 impl GpuModel {
     /// α·k·f of products of which as many bits flip as this share of those of Gaussian numbers.
-    pub fn dynamic_w(&self, share: f64) -> f64 {
+    pub(crate) fn dynamic_w(&self, share: f64) -> f64 {
         self.zeros_w + (self.gaussian_w - self.zeros_w) * share
     }
 }
 
 /// What happens to a GPU that is no property of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Trouble {
+pub(crate) struct Trouble {
     /// From when to when a second process has half of the time.
     pub second_process: Option<(f64, f64)>,
     /// Since when the chip is too hot.
@@ -133,7 +133,7 @@ struct Job {
 
 /// What a sensor sees besides power.
 #[derive(Clone, Copy, Debug)]
-pub struct Condition {
+pub(crate) struct Condition {
     pub rests: bool,
     pub temperature_c: f64,
     pub clock_mhz: f64,
@@ -141,7 +141,7 @@ pub struct Condition {
 }
 
 /// The GPU during a run.
-pub struct SimulatedGpu {
+pub(crate) struct SimulatedGpu {
     model: GpuModel,
     /// Of one product.
     flop: f64,
@@ -193,7 +193,7 @@ impl SimulatedGpu {
     }
 
     /// Seconds of a product at full clock.
-    pub fn product_s(&self) -> f64 {
+    pub(crate) fn product_s(&self) -> f64 {
         self.flop / self.model.flop_per_s
     }
 
@@ -204,7 +204,7 @@ impl SimulatedGpu {
     }
 
     /// Works until the oldest submission that was not asked for has ended: when, and how many products it had.
-    pub fn finish_next(&mut self) -> Option<(f64, f64)> {
+    pub(crate) fn finish_next(&mut self) -> Option<(f64, f64)> {
         while self.ended.is_empty() && !self.jobs.is_empty() {
             self.step(f64::INFINITY);
         }
@@ -212,7 +212,7 @@ impl SimulatedGpu {
     }
 
     /// Works, or rests, until `until_s`.
-    pub fn advance(&mut self, until_s: f64) {
+    pub(crate) fn advance(&mut self, until_s: f64) {
         while self.now_s < until_s {
             self.step(until_s);
         }
@@ -221,7 +221,7 @@ impl SimulatedGpu {
     }
 
     /// The spans of the submissions that ended since the last call.
-    pub fn take_spans(&mut self) -> Vec<Option<DeviceSpan>> {
+    pub(crate) fn take_spans(&mut self) -> Vec<Option<DeviceSpan>> {
         std::mem::take(&mut self.spans)
     }
 
@@ -330,12 +330,12 @@ impl SimulatedGpu {
     }
 
     /// Energy drawn until `at_s`, which lies in the last few seconds.
-    pub fn energy_at(&self, at_s: f64) -> f64 {
+    pub(crate) fn energy_at(&self, at_s: f64) -> f64 {
         // Before the beginning it rested as it did then.
         self.segment(at_s).map_or(0.0, |segment| segment.energy_j(at_s))
     }
 
-    pub fn condition(&self, at_s: f64) -> Condition {
+    pub(crate) fn condition(&self, at_s: f64) -> Condition {
         match self.segment(at_s) {
             Some(segment) => Condition {
                 rests: segment.products_per_s == 0.0,

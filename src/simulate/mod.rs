@@ -9,7 +9,7 @@ pub mod models;
 mod random;
 pub mod sensor;
 pub mod simulation;
-pub mod world;
+pub(crate) mod world;
 
 pub use fault::Fault;
 pub use models::{MODELS, Model};

@@ -72,7 +72,7 @@ const STEP_BACK_J: f64 = 5.0;
 const LEFT_ON_IDLE_J: f64 = 200.0;
 
 /// Reads the sensor of a simulated world.
-pub struct SimulatedReader {
+pub(crate) struct SimulatedReader {
     source: Source,
     model: SensorModel,
     fault: Option<Fault>,

@@ -18,7 +18,7 @@ const PROBES: usize = 2;
 type Probes = [u64; PROBES];
 
 /// What whole-numbered operands must give in a C of type `S`.
-pub struct Exact<S> {
+pub(crate) struct Exact<S> {
     /// x: n rows.
     x: Vec<Probes>,
     /// A·(B·x): n rows.

@@ -42,7 +42,7 @@ fn safety(matrix: &Matrix) -> f64 {
 }
 
 /// What operands must give in a C of type `S`.
-pub struct Rounded<S> {
+pub(crate) struct Rounded<S> {
     /// x: n rows.
     x: Vec<Probes>,
     /// A·(B·x): n rows, and the error that rounding explains.

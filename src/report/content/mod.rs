@@ -145,7 +145,7 @@ fn left_out(overview: &Overview) -> Vec<Block<'_>> {
 }
 
 /// That files were read which are called otherwise than their records call them.
-pub fn renamed<'a>(paths: &[PathBuf]) -> Vec<Block<'a>> {
+pub(crate) fn renamed<'a>(paths: &[PathBuf]) -> Vec<Block<'a>> {
     let names = paths.iter().take(MOST_PROBLEMS).map(|path| text![code(path.display().to_string())]);
     let more = paths.len().saturating_sub(MOST_PROBLEMS);
     let names: Vec<Text> = names.chain((more > 0).then(|| text![format!("and {more} more")])).collect();

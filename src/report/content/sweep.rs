@@ -90,7 +90,7 @@ fn one<'a>(runs: Vec<(&'a Record, Option<&Path>)>, id: &str) -> Vec<Block<'a>> {
 }
 
 /// What the fit says, or why there is none.
-pub fn power_words(sweep: &Sweep, reference: Init) -> String {
+pub(crate) fn power_words(sweep: &Sweep, reference: Init) -> String {
     match &sweep.fit {
         Some(fit) => line(fit, reference),
         None => "n/a: it takes three clocks that were held, and power that is straight in them".into(),

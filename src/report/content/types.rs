@@ -10,7 +10,7 @@ use crate::report::units::{or_na, plain};
 /// The title, in every format.
 pub const TITLE: &str = "GFLOP/J by GPU and type";
 /// What its cells are.
-pub const NOTE: &str = "On zeros → on Gaussian numbers, or on the reference → on the last init where these two were \
+pub(crate) const NOTE: &str = "On zeros → on Gaussian numbers, or on the reference → on the last init where these two were \
                         not both measured; of i8, GOP/J. The newest run of each GPU and type.";
 
 /// A GPU whose watts are of one scope, and in each of [`Dtype::ALL`] the efficiency of the reference and of the init.

@@ -106,7 +106,7 @@ fn escaped(text: &str) -> String {
 
 /// Which side of a point a text is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// It begins there.
     Right,
     /// Its middle is there.
@@ -137,7 +137,7 @@ impl Layout {
 
 /// How a text looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pen {
+pub(crate) struct Pen {
     pub ink: Ink,
     pub size: f64,
     pub bold: bool,
@@ -148,7 +148,7 @@ impl Pen {
         Pen { ink, size, bold: false }
     }
 
-    pub const fn bold(ink: Ink, size: f64) -> Self {
+    pub(crate) const fn bold(ink: Ink, size: f64) -> Self {
         Pen { ink, size, bold: true }
     }
 
@@ -166,7 +166,7 @@ impl Pen {
     }
 
     /// The text, shortened in its middle until it fits: GPUs of one family differ at the end of their names.
-    pub fn fitted(self, text: &str, width: f64) -> String {
+    pub(crate) fn fitted(self, text: &str, width: f64) -> String {
         if self.width(text) <= width {
             return text.into();
         }
@@ -182,7 +182,7 @@ impl Pen {
     }
 
     /// A GPU's name, without the driver's remark in parentheses where that helps, else shortened.
-    pub fn fitted_name(self, name: &str, width: f64) -> String {
+    pub(crate) fn fitted_name(self, name: &str, width: f64) -> String {
         let plain = without_remarks(name);
         let plain = Some(plain.trim()).filter(|plain| self.width(name) > width && !plain.is_empty());
         self.fitted(plain.unwrap_or(name), width)
@@ -190,7 +190,7 @@ impl Pen {
 }
 
 /// Of figures on axes, notes, and all that stands behind what is shown.
-pub const SMALL: Pen = Pen::new(Ink::Muted, 11.5);
+pub(crate) const SMALL: Pen = Pen::new(Ink::Muted, 11.5);
 
 /// The shape of a point, so that colour never tells alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

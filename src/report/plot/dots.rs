@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::canvas::{Ink, Layout, Pen, Plot, SMALL, Shape, Sheet, Side, draw};
 
 /// By which a column of figures is narrower on a phone.
-pub const NARROWER: f64 = 0.85;
+pub(crate) const NARROWER: f64 = 0.85;
 
 const NAME: Pen = Pen::new(Ink::Text, 13.0);
 const FIGURE: Pen = Pen::bold(Ink::Text, 13.0);
