@@ -2,7 +2,7 @@
 
 //!
 //! Plain types, one idea a file: [`verdict`], [`machine`], [`adapter`], [`sensor`], [`plan`],
-//! [`window`], [`summary`], [`trace`]. [`file`] saves a record, [`read`] reads one that anybody may have written, and [`text`]
+//! [`window`], [`summary`], [`trace`]. [`mod@file`] saves a record, [`read`] reads one that anybody may have written, and [`text`]
 //! makes what strangers call their devices fit to be shown.
 
 pub mod adapter;

@@ -1,6 +1,6 @@
 //! A plan run, from options and adapter to a record.
 //!
-//! - [`plan`]: the options completed to a plan. [`clocks`]: those of a sweep.
+//! - [`mod@plan`]: the options completed to a plan. [`clocks`]: those of a sweep.
 //! - [`execute`]: the protocol on a device, and the record of it; [`measure`] sets it up with a real GPU and its sensor, [`simulated`]
 //!   with a model whose truth is known.
 //! - [`earlier`]: what an earlier start of the same job left.
