@@ -74,7 +74,7 @@ pub struct Line {
 }
 
 /// The line through points of x and y. Its intervals are Student's on n − 2 degrees of freedom: two points have none. None for
-/// fewer than two different x, or where a number is none.
+/// fewer than two different x, or where a value is not finite.
 pub fn line(points: &[(f64, f64)]) -> Option<Line> {
     let count = points.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;

@@ -11,7 +11,12 @@ use std::collections::BTreeMap;
 
 /// What the trace says of windows: their power, joules, clock and temperature. The rest of them stays as it is. Sensor and idle
 /// measurements tell which watts can be believed.
-pub(crate) fn by_trace(windows: &[Window], trace: &Trace, source: Option<&Source>, idle: &IdlePower) -> Vec<Window> {
+pub(crate) fn with_power_of_trace(
+    windows: &[Window],
+    trace: &Trace,
+    source: Option<&Source>,
+    idle: &IdlePower,
+) -> Vec<Window> {
     let (usual_s, _) = energy::update_periods(trace);
     let measured = |window: &Window| {
         let (start_s, end_s) = (window.start_s, window.start_s + window.duration_s);

@@ -303,7 +303,7 @@ fn arithmetic(record: &Record, findings: &mut Findings) {
             difference(&format!("idle.{name}"), "is not what the trace says", &again, &idle, findings);
         }
     }
-    let windows = summary::by_trace(&record.windows, trace, record.source.as_ref(), &record.idle);
+    let windows = summary::with_power_of_trace(&record.windows, trace, record.source.as_ref(), &record.idle);
     for (i, (again, window)) in windows.iter().zip(&record.windows).enumerate() {
         difference(&format!("windows[{i}]"), "is not what the trace says", again, window, findings);
     }

@@ -82,7 +82,7 @@ impl Protocol<'_> {
             busy: busy.map(|share| digits::round(share, 6)),
             products_right: work.check_products(init)?,
             limiters: limiters.map(|limiters| limiters.iter().collect()),
-            // `summary::by_trace` fills these in from the whole trace.
+            // `summary::with_power_of_trace` fills these in from the whole trace.
             power_w: WindowPower::default(),
             energy_j: None,
             clock_mhz: None,

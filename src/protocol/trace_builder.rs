@@ -10,10 +10,10 @@ use std::collections::VecDeque;
 /// A sensor that does not answer for so long gets a row of nulls. Single reads fail now and then, and lose nothing.
 const SILENCE_S: f64 = 0.1;
 
-/// When a counter moves behind failed reads of more than this, nobody knows when it did.
+/// After failed reads for longer than this, the time at which a counter moved is unknown.
 const UNSEEN_S: f64 = 0.025;
 
-/// So many falls of a counter get rows of their own: enough to condemn it.
+/// So many falls of a counter get rows of their own: more would say nothing new.
 const MOST_FALLS: u32 = 50;
 
 /// Even an unchanging sensor gets a row this often: the temperature and the clock may move all the same.
@@ -149,7 +149,7 @@ impl TraceBuilder {
             Err(error) => {
                 self.failed_reads += 1;
                 self.last_failure = Some(error.to_string());
-                self.be_silent(sample.time_s);
+                self.note_silence(sample.time_s);
                 return;
             }
         };
@@ -223,7 +223,7 @@ impl TraceBuilder {
     }
 
     /// The read at `time_s` failed.
-    fn be_silent(&mut self, time_s: f64) {
+    fn note_silence(&mut self, time_s: f64) {
         let since_s = *self.silent_since_s.get_or_insert(time_s);
         let shown = self.open.as_ref().is_some_and(|open| open.row.t_s >= since_s);
         if time_s - since_s >= SILENCE_S && !shown {

@@ -128,7 +128,7 @@ fn power_since(trace: &Trace, from_s: f64, turns: &[Turn], settle_s: f64) -> Vec
 }
 
 /// Parallel straight lines through the points, one an init: do they move by less than [`STEADY_PER_MINUTE`] of their means,
-/// and does the slope's standard error not hide the contrary?
+/// and is the slope known well enough to say so?
 fn is_steady(points: &[Point], inits: usize) -> bool {
     let freedom = points.len() as f64 - inits as f64 - 1.0;
     if freedom < 1.0 {

@@ -20,7 +20,7 @@ pub struct Window {
     pub busy: Option<f64>,
     pub products_right: bool,
     pub power_w: WindowPower,
-    /// Energy of the whole window, by the way that leads.
+    /// Energy of the whole window, from the figure that `summary.sensor.lead` names.
     pub energy_j: Option<f64>,
     pub clock_mhz: Option<f64>,
     pub temperature_c: Option<f64>,

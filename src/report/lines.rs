@@ -26,7 +26,7 @@ pub fn gpu(record: &Record) -> String {
 
 /// Names of runs, each with as much more as tells it from the others: which card it was, when it was started, at last
 /// a number.
-pub(crate) fn told_apart<'a>(names: impl IntoIterator<Item = (String, &'a Record)>) -> Vec<String> {
+pub(crate) fn distinct_names<'a>(names: impl IntoIterator<Item = (String, &'a Record)>) -> Vec<String> {
     let (mut names, records): (Vec<String>, Vec<&Record>) = names.into_iter().unzip();
     for attempt in 0..3 {
         let more = |number: usize, record: &Record| match attempt {
@@ -81,7 +81,7 @@ pub(crate) fn of<'a>(overview: &'a Overview, group: &Group) -> Vec<Line<'a>> {
         }
     };
     let mut lines: Vec<Line> = fleet::entries(group, &overview.runs).into_iter().map(line).collect();
-    let names = told_apart(lines.iter().map(|line| (line.name.clone(), &line.run.record)));
+    let names = distinct_names(lines.iter().map(|line| (line.name.clone(), &line.run.record)));
     lines.iter_mut().zip(names).for_each(|(line, name)| line.name = name);
     lines
 }

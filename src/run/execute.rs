@@ -85,7 +85,7 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
     let [cold, open, hot] = [cold, opened, hot]
         .map(|rest| rest.map(|Rest { start_s, duration_s }| energy::idle(&trace, start_s, duration_s)));
     let idle = IdlePower { cold, open, hot };
-    let windows = summary::by_trace(&windows, &trace, source.as_ref(), &idle);
+    let windows = summary::with_power_of_trace(&windows, &trace, source.as_ref(), &idle);
     let mut record = Record {
         schema: SCHEMA,
         protocol: PROTOCOL.into(),

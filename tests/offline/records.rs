@@ -444,7 +444,7 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
                                   above
                                    idle
       Simulated A100 PCIe         1.690    15000  simulated NVML · board  2026-01-02
-      Simulated V100              1.493    12500  simulated NVML · board  2026-01-01
+      Simulated V100              1.494    12500  simulated NVML · board  2026-01-01
       Simulated board that does   1.000    15000  simulated NVML · board  2026-01-01
       not care
 
@@ -453,9 +453,9 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
       GPU                               idle,  zeros,  gaussian,   zeros,  gaussian,
                                             W       W          W      J a        J a
                                                                   product    product
-      Simulated A100 PCIe               56.46   188.8      280.2    25.18      37.36
-      Simulated V100                    68.43   209.5      279.1    33.52      44.65
-      Simulated board that does not     56.76   241.5      241.5    32.20      32.20
+      Simulated A100 PCIe               56.47   188.8      280.2    25.18      37.36
+      Simulated V100                    68.44   209.5      279.1    33.52      44.66
+      Simulated board that does not     56.77   241.5      241.5    32.20      32.20
       care
 
       GPU                                 zeros, GFLOP/J  gaussian, GFLOP/J
@@ -534,7 +534,7 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
                                   above
                                    idle
       Simulated A100 PCIe × 8     1.643    15000  simulated NVML · board  8 cards
-      Simulated V100              1.493    12500  simulated NVML · board  2026-11-25
+      Simulated V100              1.494    12500  simulated NVML · board  2026-11-25
 
       Cards of one model
       What stands above for a model with several cards is their median, and the

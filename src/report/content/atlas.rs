@@ -23,7 +23,7 @@ pub(super) fn section<'a>(runs: &[&'a Run], name: &str) -> Vec<Block<'a>> {
     let names = atlases
         .iter()
         .map(|Run { record, .. }| (format!("{} · {}", lines::gpu(record), lines::product(&record.plan)), record));
-    for (number, (name_of, Run { path, record })) in lines::told_apart(names).into_iter().zip(atlases).enumerate() {
+    for (number, (name_of, Run { path, record })) in lines::distinct_names(names).into_iter().zip(atlases).enumerate() {
         let id = format!("{name}-atlas-{}", number + 1);
         let words = sentence(record);
         let day = Span::Link(lines::day(record), Target::Run(path.clone()));

@@ -76,7 +76,7 @@ fn one<'a>(comparison: &Comparison, record: &Record) -> [Block<'a>; 2] {
 
 /// One record against many: a row each that compares, a line each that does not.
 pub fn comparisons<'a>(a: &Run, others: &[(&Run, Outcome)]) -> Vec<Block<'a>> {
-    let names = lines::told_apart(others.iter().map(|(b, _)| (lines::gpu(&b.record), &b.record)));
+    let names = lines::distinct_names(others.iter().map(|(b, _)| (lines::gpu(&b.record), &b.record)));
     let (mut rows, mut refused) = (vec![], vec![]);
     for ((Run { path, .. }, outcome), name) in others.iter().zip(names) {
         if let Err(why) = outcome {

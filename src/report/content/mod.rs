@@ -102,7 +102,7 @@ fn introduction<'a>(overview: &Overview) -> Vec<Block<'a>> {
 /// What the difference comes to over a year, a row a run and init.
 fn years(overview: &Overview, simulated: bool) -> Vec<Block<'_>> {
     let runs = runs(overview, simulated);
-    let names = lines::told_apart(runs.iter().map(|run| (lines::gpu(&run.record), &run.record)));
+    let names = lines::distinct_names(runs.iter().map(|run| (lines::gpu(&run.record), &run.record)));
     let rows = runs.iter().zip(names).flat_map(|(run, name)| {
         let row = move |(init, kwh): (Init, f64)| {
             let name = Span::Link(name.clone(), Target::Run(run.path.clone()));
@@ -167,7 +167,7 @@ fn all_runs(overview: &Overview, details: bool) -> Sections<'_> {
         return Box::new(once(vec![Block::Paragraph(how)]));
     }
     let what = "Each run with what it ran on, its timeline, its windows, and why it is judged as it is.";
-    let names = lines::told_apart(overview.runs.iter().map(|run| (lines::gpu(&run.record), &run.record)));
+    let names = lines::distinct_names(overview.runs.iter().map(|run| (lines::gpu(&run.record), &run.record)));
     let mut names = names.into_iter();
     let runs = overview.runs.chunks(CHUNK).map(move |runs| {
         runs.iter().zip(names.by_ref()).map(|(run, name)| run::details(run, name, overview.grid)).collect()
