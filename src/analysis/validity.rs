@@ -316,8 +316,13 @@ fn faults(record: &Record, source: &Source, lead: Option<Lead>, findings: &mut F
         findings.add(status, "zero-power", message, (Some(zeros as f64), Some(0.0)), fix);
     }
     if let [other, ..] = source.shared_with[..] {
-        let message = format!("the sensor also counts the device at {other}");
-        let fix = "keep that device idle: the energy above idle is this device's own then, and the whole is not";
+        // A GPU that is divided shares its sensor with itself.
+        let (message, fix) = if source.pci_address == Some(other) {
+            ("the sensor counts all slices of the GPU".into(), "keep the other slices idle, or undivide the GPU")
+        } else {
+            let fix = "keep that device idle: the energy above idle is this device's own then, and the whole is not";
+            (format!("the sensor also counts the device at {other}"), fix)
+        };
         findings.add(Status::UnverifiedSensor, "sensor-shared", message, (None, None), fix);
     }
     if source.counter.is_some() {

@@ -52,6 +52,14 @@ fn every_flaw_is_named_with_its_figure() {
     assert!(short.status == Status::Invalid && short.has("stopped-early"));
     assert!(short.reasons[0].message.contains("5 of 12 windows were measured: it was stopped"), "{short:?}");
 
+    let slices = judged(|record| {
+        let source = record.source.as_mut().unwrap();
+        source.pci_address = "0000:01:00.0".parse().ok();
+        source.shared_with = source.pci_address.into_iter().collect();
+    });
+    assert!(slices.status == Status::UnverifiedSensor && slices.has("sensor-shared"));
+    assert!(slices.reasons[0].message.contains("all slices of the GPU"), "{slices:?}");
+
     let hot = judged(|record| record.windows[1].limiters = Some(vec![Limiter::Thermal]));
     assert!(hot.status == Status::Invalid && hot.has("thermal-slowdown"));
 }

@@ -142,7 +142,12 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
             vec![
                 Some(lines::product(plan)),
                 Some(inits.join(", ")),
-                Some(format!("{} rounds × {} s, settling time {} s", plan.rounds, plan.window_s, plan.settling_s)),
+                Some(format!(
+                    "{} × {} s, settling time {} s",
+                    counted(plan.rounds as usize, "round"),
+                    plan.window_s,
+                    plan.settling_s
+                )),
                 Some(format!("seed {}", plan.seed)),
                 plan.lock_clock_mhz.map(|mhz| format!("clock locked at {mhz} MHz")),
             ],

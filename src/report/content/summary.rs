@@ -7,6 +7,7 @@ use crate::operands::Init;
 use crate::record::{AdapterInfo, Idle, InitSummary, Plan, Record, Source, Status, TrueRatios};
 use crate::report::page::{Block, Cell, Table, Text, estimated, figures, number, strong, text};
 use crate::report::units::or_na;
+use crate::report::wrap::counted;
 use crate::report::{lines, units};
 
 /// Before a run: who, what, and by which sensor.
@@ -14,7 +15,8 @@ pub fn heading<'a>(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &
     let driver = adapter.driver.as_ref().map(|driver| format!(" · {driver}")).unwrap_or_default();
     let (version, name) = (env!("CARGO_PKG_VERSION"), &adapter.name);
     let lock = plan.lock_clock_mhz.map(|mhz| format!(" · clock locked at {mhz} MHz")).unwrap_or_default();
-    let product = format!("{} · {} rounds × {} s{lock}", lines::product(plan), plan.rounds, plan.window_s);
+    let product =
+        format!("{} · {} × {} s{lock}", lines::product(plan), counted(plan.rounds as usize, "round"), plan.window_s);
     let power = match sensor {
         Ok(source) => {
             let address = source.pci_address.map(|address| format!(" · {address}")).unwrap_or_default();
@@ -38,12 +40,12 @@ pub fn heading<'a>(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &
 /// After a run: the answer, and whether to believe it.
 pub fn summary<'a>(record: &Record, grid: Option<GridIntensity>) -> Vec<Block<'a>> {
     // So many were begun: one that was cut short counts.
-    let rounds = record.windows.iter().map(|window| window.round.saturating_add(1)).max().unwrap_or(0);
+    let begun = record.windows.iter().map(|window| window.round.saturating_add(1)).max().unwrap_or(0);
     let mut table = match record.plan.inits[..] {
         [reference, init] => against(record, reference, init),
         _ => atlas::table(record, "run"),
     };
-    table.caption += &format!(", {rounds} rounds");
+    table.caption += &format!(", {}", counted(begun as usize, "round"));
     let mut facts: Vec<(&'static str, Text)> = vec![];
     if record.summary.sensor.lead.is_none() {
         let why = if record.source.is_some() { "the sensor gave none" } else { "no sensor" };
