@@ -501,7 +501,7 @@ mod tests {
         let software = [info(AdapterType::Software, "Mesa", None)];
         let only = hidden(&card, &software);
         assert!(only.state == State::Bad && only.fix.unwrap().contains("NONCOMPLIANT_ADAPTER=1"));
-        assert_eq!(hidden(&card, &[card.clone()]).state, State::Note);
+        assert_eq!(hidden(&card, std::slice::from_ref(&card)).state, State::Note);
     }
 
     #[test]
