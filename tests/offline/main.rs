@@ -5,6 +5,7 @@ mod common;
 
 mod activity;
 mod atlas;
+mod claim;
 mod compare;
 mod earlier;
 mod energy;
@@ -14,6 +15,7 @@ mod matrices;
 mod nonsense;
 mod order;
 mod output;
+mod pci;
 mod plan;
 mod records;
 mod rooms;
