@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use wattmul::analysis::overview::Overview;
 use wattmul::analysis::sweep::Sweep;
-use wattmul::analysis::validity;
+use wattmul::analysis::{summary, validity};
 use wattmul::operands::{Dtype, Init, Matrix, Operand};
 use wattmul::record::text::printable;
 use wattmul::record::{Inputs, Record};
@@ -141,6 +141,8 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
         if let Some(source) = &mut record.source {
             (source.api, source.device, source.api_version) = (name.into(), name.into(), Some(name.into()));
         }
+        // A sensor by another name is of another family, with another calibration.
+        record.summary = summary::of(&record);
         for reason in &mut record.verdict.reasons {
             (reason.message, reason.fix) = (name.into(), name.into());
         }
