@@ -206,15 +206,14 @@ fn open(folder: &Path, name: &str) -> io::Result<Option<NumberFile>> {
 /// The energy counter and its domain. xe: 1 is the card, 2 its chip; some cards show the second alone, and with some kernels the
 /// first one stays 0 for ever.
 fn energy(folder: &Path) -> io::Result<Option<(NumberFile, u8)>> {
-    let count = |name| -> io::Result<Option<(NumberFile, u64)>> {
-        let file = open(folder, name)?;
-        Ok(file.map(|mut file| {
-            let count = file.read_unsigned().unwrap_or(0);
-            (file, count)
+    let counter = |name| -> io::Result<Option<(NumberFile, bool)>> {
+        Ok(open(folder, name)?.map(|mut file| {
+            let counts = file.read_unsigned().is_ok_and(|count| count > 0);
+            (file, counts)
         }))
     };
-    Ok(match (count("energy1_input")?, count("energy2_input")?) {
-        (Some((_, 0)) | None, Some((chip, 1..))) | (None, Some((chip, _))) => Some((chip, 2)),
+    Ok(match (counter("energy1_input")?, counter("energy2_input")?) {
+        (Some((_, false)) | None, Some((chip, true))) | (None, Some((chip, _))) => Some((chip, 2)),
         (Some((card, _)), _) => Some((card, 1)),
         (None, None) => None,
     })
