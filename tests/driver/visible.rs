@@ -150,6 +150,50 @@ fn the_cpu_is_measured_where_it_is_all_that_there_is_and_a_gpu_that_was_given_is
 }
 
 #[test]
+fn an_intel_gpu_is_given_by_its_own_variables() {
+    let Some(gpus) = (if no_software_driver() { None } else { TwoGpus::new() }) else { return };
+    let [first, second] = TwoGpus::ADDRESSES;
+    let intel = ("VULKAN_DOUBLE_KIND", "intel");
+    let job = ("SLURM_JOB_ID", "7");
+    for (variables, expected) in [
+        (&[intel][..], first),
+        (&[intel, ("ZE_AFFINITY_MASK", "1")], second),
+        (&[intel, job, ("SLURM_JOB_GPUS", "1"), ("ZE_AFFINITY_MASK", "1")], second),
+    ] {
+        let record = measured(on(&gpus, variables).args(["--json", "--no-save", "--adapter", "auto"]).args(BRIEF));
+        assert_eq!(record.adapter.pci_address.unwrap().to_string(), expected, "{variables:?}");
+        assert_eq!(record.adapter.vendor, "Intel", "{variables:?}");
+    }
+    let other =
+        on(&gpus, &[intel, ("ZE_AFFINITY_MASK", "1")]).args(["--adapter", first]).args(BRIEF).assert().failure();
+    let text = String::from_utf8_lossy(&other.get_output().stderr).into_owned();
+    assert!(text.contains("ZE_AFFINITY_MASK=1"), "{text}");
+}
+
+#[test]
+fn a_processors_own_gpu_is_no_discrete_one_and_is_measured_where_it_is_alone() {
+    let Some(gpus) = (if no_software_driver() { None } else { TwoGpus::new() }) else { return };
+    let shown = devices(&gpus, &[("VULKAN_DOUBLE_KIND", "integrated")]);
+    assert!(shown.to_string().contains("\"integrated\""), "{shown:#}");
+    let mut command = on(&gpus, &[("VULKAN_DOUBLE_KIND", "integrated")]);
+    let record = measured(command.args(["--json", "--no-save"]).args(BRIEF));
+    assert_eq!(record.adapter.vendor, "AMD");
+    assert_eq!(record.source, None, "no sensor of NVIDIA's is taken for it");
+}
+
+#[test]
+fn a_driver_that_passed_no_conformance_tests_is_hidden_and_named_with_what_shows_it() {
+    let Some(gpus) = (if no_software_driver() { None } else { TwoGpus::new() }) else { return };
+    let kind = ("VULKAN_DOUBLE_KIND", "nonconformant");
+    let allow = ("WGPU_ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER", "1");
+    let assert = on(&gpus, &[kind]).args(BRIEF).arg("--no-save").assert().code(1);
+    let text = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(text.contains(&format!("{}=1", allow.0)), "{text}");
+    let record = measured(on(&gpus, &[kind, allow]).args(["--json", "--no-save"]).args(BRIEF));
+    assert_eq!(record.adapter.name, "NVIDIA Stand-in");
+}
+
+#[test]
 fn a_label_is_a_short_line_of_text() {
     for label in ["", " ", "two\nlines", "\u{1b}[31m", &"long ".repeat(21)] {
         common::wattmul().args(["--label", label]).assert().code(2).stderr(contains("--label"));

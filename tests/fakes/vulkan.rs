@@ -3,7 +3,9 @@
 //! GPUs, and all of them compute.
 //!
 //! `FAKE_VULKAN_DRIVER` in the environment is the path of Mesa's driver. `VULKAN_DOUBLE_BROKEN` holds addresses of GPUs that
-//! cannot be opened. The device is lost from the moment on that the file `VULKAN_DOUBLE_LOST` exists.
+//! cannot be opened. The device is lost from the moment on that the file `VULKAN_DOUBLE_LOST` exists. `VULKAN_DOUBLE_KIND` makes it
+//! another GPU: `intel`, a discrete one of Intel's; `integrated`, a part of an AMD processor; `nonconformant`, one whose driver passed no
+//! tests of conformance.
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 #![expect(unsafe_code, reason = "a C library")]
 
@@ -89,10 +91,17 @@ pub unsafe extern "system" fn vk_icdGetInstanceProcAddr(instance: vk::Instance, 
     ours
 }
 
+static KIND: LazyLock<String> = LazyLock::new(|| std::env::var("VULKAN_DOUBLE_KIND").unwrap_or_default());
+
 fn disguise(properties: &mut vk::PhysicalDeviceProperties) {
-    properties.vendor_id = 0x10de;
-    properties.device_type = vk::PhysicalDeviceType::DISCRETE_GPU;
-    write_name(&mut properties.device_name, c"NVIDIA Stand-in");
+    use vk::PhysicalDeviceType as Type;
+    let (vendor, device_type, name) = match KIND.as_str() {
+        "intel" => (0x8086, Type::DISCRETE_GPU, c"Intel Stand-in"),
+        "integrated" => (0x1002, Type::INTEGRATED_GPU, c"AMD Stand-in in a processor"),
+        _ => (0x10de, Type::DISCRETE_GPU, c"NVIDIA Stand-in"),
+    };
+    (properties.vendor_id, properties.device_type) = (vendor, device_type);
+    write_name(&mut properties.device_name, name);
 }
 
 fn write_name(to: &mut [c_char], name: &CStr) {
@@ -124,6 +133,10 @@ unsafe extern "system" fn properties_2(device: vk::PhysicalDevice, to: *mut vk::
                 info.pci_bus = address.bus.into();
                 info.pci_device = address.device.into();
                 info.pci_function = address.function.into();
+            }
+            if (*next).s_type == vk::StructureType::PHYSICAL_DEVICE_DRIVER_PROPERTIES && *KIND == "nonconformant" {
+                let info = &mut *next.cast::<vk::PhysicalDeviceDriverProperties<'_>>();
+                info.conformance_version = vk::ConformanceVersion::default();
             }
             next = (*next).p_next.cast();
         }
