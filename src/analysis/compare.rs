@@ -2,6 +2,7 @@
 
 use super::stats;
 use super::stats::Measured;
+use super::summary::freedom;
 use crate::operands::Init;
 use crate::record::{Estimate, Ratios, Record, Status};
 use std::fmt;
@@ -153,11 +154,6 @@ pub fn both_types(a: Estimate, b: Estimate) -> Option<Estimate> {
     let half = ((of_a.high - of_a.low) / 2.0).hypot((of_b.high - of_b.low) / 2.0);
     let estimate = a.estimate - b.estimate;
     Some(Estimate { estimate, low: Some(middle - half), high: Some(middle + half), combined: None })
-}
-
-/// Rounds less two: the mean and the effect of the order are estimated from them.
-fn freedom(record: &Record, init: Init) -> f64 {
-    record.windows.iter().filter(|window| window.init == init).count() as f64 - 2.0
 }
 
 /// What the interval of a difference says, where a difference under `margin` is none.

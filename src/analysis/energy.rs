@@ -82,6 +82,13 @@ pub fn idle(trace: &Trace, start_s: f64, duration_s: f64) -> Idle {
     Idle { start_s, duration_s, power_w: power.polled.or(power.counter), counter_w: power.counter, temperature_c }
 }
 
+/// Standard uncertainty of the idle power that counts, in watts, by the scatter of its figures; 0 where it comes from a counter.
+pub(crate) fn idle_u(trace: &Trace, idle: &IdlePower) -> f64 {
+    let rest = idle.hot.or(idle.open).or(idle.cold);
+    let power = rest.map(|rest| window_power(trace, None, rest.start_s, rest.start_s + rest.duration_s));
+    power.filter(|power| power.polled.is_some()).and_then(|power| power.polled_u).unwrap_or(0.0)
+}
+
 /// Which of a run's watts are believed, and why others are not.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Belief {

@@ -1,7 +1,7 @@
 //! From a record to watts, ratios, and how sure they are. Pure functions, no I/O: whoever has the file can compute all of it again.
 //!
 //! - [`energy`]: from the trace to the watts of a window. [`summary`]: from windows to ratios; [`stats`]: and their intervals from scatter;
-//!   [`type_b`]: and what is known of the sensor.
+//!   [`heat`]: what warming does to them; [`type_b`]: and what is known of the sensor.
 //! - [`validity`]: the verdict.
 //! - [`bit_power`]: watts by the bits that flip. [`sweep`]: by the clock. [`year`]: over a year.
 //! - [`compare`]: one record against another. [`overview`]: many, side by side; [`fleet`]: cards of one model; [`card`]: which it was.
@@ -11,10 +11,11 @@ pub mod card;
 pub mod compare;
 pub mod energy;
 pub mod fleet;
+pub mod heat;
 pub mod overview;
 pub mod stats;
 pub mod summary;
 pub mod sweep;
-pub(crate) mod type_b;
+pub mod type_b;
 pub mod validity;
 pub mod year;

@@ -137,6 +137,83 @@ pub fn fan(lines: &[Vec<(f64, f64)>]) -> Option<Fan> {
     })
 }
 
+/// A ratio whose interval is so many times as wide, on the logarithm.
+pub fn widened(ratio: Estimate, times: f64) -> Estimate {
+    if times == 1.0 {
+        return ratio;
+    }
+    let side = |end: f64| ratio.estimate * (end / ratio.estimate).powf(times);
+    Estimate { low: ratio.low.map(side), high: ratio.high.map(side), ..ratio }
+}
+
+/// A ratio that is less certain than its scatter says: `uncertainty` is standard, of its logarithm, and known well.
+pub fn less_certain(ratio: Estimate, uncertainty: f64) -> Estimate {
+    let reach = 1.96 * uncertainty;
+    let side = |end: f64| {
+        let scatter = (end / ratio.estimate).ln();
+        ratio.estimate * (scatter.hypot(reach) * scatter.signum()).exp()
+    };
+    Estimate { low: ratio.low.map(side), high: ratio.high.map(side), ..ratio }
+}
+
+/// What ordinary least squares find: y = Σ value·x + ε.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fit {
+    /// In the order of the columns, with their standard errors.
+    pub values: Vec<f64>,
+    pub errors: Vec<f64>,
+    /// Rows less columns; above 0.
+    pub freedom: f64,
+}
+
+/// Fits the columns of `rows` to `y`. None without a degree of freedom, where columns depend on each other, or where a number is
+/// none.
+pub fn least_squares(rows: &[Vec<f64>], y: &[f64]) -> Option<Fit> {
+    let columns = rows.first()?.len();
+    let freedom = rows.len() as f64 - columns as f64;
+    if freedom < 1.0 {
+        return None;
+    }
+    let sum = |of: &dyn Fn(&[f64], f64) -> f64| rows.iter().zip(y).map(|(row, &y)| of(row, y)).sum::<f64>();
+    let product = |i: usize, j: usize| sum(&|row, _| row[i] * row[j]);
+    let inverse = inverse((0..columns).map(|i| (0..columns).map(|j| product(i, j)).collect()).collect())?;
+    let right: Vec<f64> = (0..columns).map(|i| sum(&|row, y| row[i] * y)).collect();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let values: Vec<f64> = inverse.iter().map(|row| dot(row, &right)).collect();
+    let variance = sum(&|row, y| (y - dot(row, &values)).powi(2)) / freedom;
+    let errors: Vec<f64> = (0..columns).map(|i| (variance * inverse[i][i]).sqrt()).collect();
+    let finite = values.iter().chain(&errors).all(|figure| figure.is_finite());
+    finite.then_some(Fit { values, errors, freedom })
+}
+
+/// A pivot that is smaller than this share of its own diagonal has only rounding in it.
+const LEAST_PIVOT: f64 = 1e-10;
+
+/// The inverse of a symmetric, positive matrix, by Gauss and Jordan. None of a singular one.
+fn inverse(mut matrix: Vec<Vec<f64>>) -> Option<Vec<Vec<f64>>> {
+    let size = matrix.len();
+    let diagonal: Vec<f64> = (0..size).map(|i| matrix[i][i]).collect();
+    let mut inverse: Vec<Vec<f64>> =
+        (0..size).map(|i| (0..size).map(|j| f64::from(u8::from(i == j))).collect()).collect();
+    for pivot in 0..size {
+        let scale = matrix[pivot][pivot];
+        if scale.is_nan() || scale <= LEAST_PIVOT * diagonal[pivot] {
+            return None;
+        }
+        for side in [&mut matrix, &mut inverse] {
+            side[pivot].iter_mut().for_each(|figure| *figure /= scale);
+        }
+        for other in (0..size).filter(|&other| other != pivot) {
+            let share = matrix[other][pivot];
+            for side in [&mut matrix, &mut inverse] {
+                let row = side[pivot].clone();
+                side[other].iter_mut().zip(row).for_each(|(figure, of_pivot)| *figure -= share * of_pivot);
+            }
+        }
+    }
+    Some(inverse)
+}
+
 /// An estimate with its interval by Student's t. None of the latter without a degree of freedom.
 pub fn interval(estimate: f64, standard_error: f64, freedom: f64) -> Estimate {
     let reach = if freedom >= 1.0 { quantile(freedom).map(|t| t * standard_error) } else { None };

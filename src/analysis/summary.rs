@@ -1,11 +1,12 @@
 //! From windows to the answer: per init, and init against init.
 
 use super::energy::Belief;
-use super::{energy, stats, type_b};
+use super::heat::Heat;
+use super::{energy, heat, stats, type_b};
 use crate::digits::round;
 use crate::operands::Init;
 use crate::record::{
-    Estimate, IdlePower, InitSummary, Lead, Ratios, Record, SensorSummary, Source, Summary, Trace, Window,
+    Estimate, IdlePower, InitSummary, Lead, Plan, Ratios, Record, SensorSummary, Source, Summary, Trace, Window,
 };
 use std::collections::BTreeMap;
 
@@ -43,13 +44,14 @@ pub fn of(record: &Record) -> Summary {
         energy::belief(windows, &record.trace, record.source.as_ref(), &record.idle);
     let (counter_period_s, power_period_s) = energy::update_periods(&record.trace);
 
+    let heat = Heat::of(&record.plan, windows, lead);
     let flop = record.plan.flop();
     let of_init = |init: Init| windows.iter().filter(move |window| window.init == init);
     let inits: BTreeMap<Init, InitSummary> = record
         .plan
         .inits
         .iter()
-        .filter_map(|&init| Some((init, of_windows(of_init(init).collect(), lead, flop)?)))
+        .filter_map(|&init| Some((init, of_windows(of_init(init).collect(), lead, heat.as_ref(), flop)?)))
         .collect();
 
     let reference = record.plan.inits[0];
@@ -60,26 +62,32 @@ pub fn of(record: &Record) -> Summary {
         let step_w = record.trace.power_step_w.filter(|_| lead == Some(Lead::Polled)).unwrap_or(0.0);
         type_b::rounding_w(step_w, of_init(init).filter_map(|window| window.power_w.polled_u))
     };
-    let mut rounds: BTreeMap<u32, Vec<&Window>> = BTreeMap::new();
-    windows.iter().for_each(|window| rounds.entry(window.round).or_default().push(window));
+    let rounds = by_round(windows);
+    let idle = heat.as_ref().zip(idle_w).filter(|_| record.idle.hot.is_some()).and_then(|(heat, idle_w)| {
+        let end_s = windows.last().map(|window| window.start_s + window.duration_s)?;
+        heat.idle(idle_w, &of_init(reference).collect::<Vec<_>>(), lead, end_s)
+    });
+    // One measurement of idle is in all ratios alike: their scatter does not show how well it is known.
+    let idle_u = energy::idle_u(&record.trace, &record.idle).hypot(idle.map_or(0.0, |idle| idle.at_rest_u));
+    let moved_by_idle = |init: Init| {
+        let above_w = |init: Init| Some(watts_of(init)? - idle.map(|idle| idle.at_rest_w).or(idle_w)?);
+        let watts = above_w(init).zip(above_w(reference));
+        watts.map_or(0.0, |(over_w, under_w)| idle_u * (1.0 / over_w - 1.0 / under_w).abs())
+    };
+    let idle_at = |window: &Window| idle.map(|idle| idle.watts(window)).or(idle_w);
     let ratios =
         record.plan.inits[1..].iter().filter(|init| inits.contains_key(init) && inits.contains_key(&reference));
     let ratios = ratios
         .map(|&init| {
-            let pairs: Vec<Pair> = of_init(init)
-                .filter_map(|window| {
-                    let round = &rounds[&window.round];
-                    let reference = round.iter().copied().find(|other| other.init == reference)?;
-                    Some((window, reference, place(round, window) - place(round, reference)))
-                })
-                .collect();
-            let estimate = |quantity: &dyn Fn(&Window) -> Option<f64>| ratio(&pairs, quantity);
+            let pairs = pairs(&rounds, of_init(init), reference);
+            let estimate =
+                |quantity: &dyn Fn(&Window) -> Option<f64>| ratio(&record.plan, &pairs, heat.as_ref(), quantity);
             let watts = |window: &Window| window.power_w.watts(lead);
             let product_s = |window: &Window| window.duration_s / window.products;
             let energy = estimate(&|window| Some(watts(window)? * product_s(window))).map(|energy| Estimate {
                 combined: band.zip(watts_of(init).zip(watts_of(reference))).and_then(|(band, shown_w)| {
                     let rounding_w = (rounding_w(init), rounding_w(reference));
-                    type_b::combined(energy, pairs.len(), shown_w, rounding_w, band.offset_w)
+                    type_b::combined(energy, freedom_of(&pairs, heat.is_some()), shown_w, rounding_w, band.offset_w)
                 }),
                 ..energy
             });
@@ -88,7 +96,8 @@ pub fn of(record: &Record) -> Summary {
                 power: estimate(&watts),
                 energy,
                 energy_per_offset_w: energy.and(watts_of(init).zip(watts_of(reference))).map(type_b::per_offset_w),
-                above_idle: estimate(&|window| Some(watts(window)? - idle_w?)),
+                above_idle: estimate(&|window| Some(watts(window)? - idle_at(window)?))
+                    .map(|ratio| stats::less_certain(ratio, moved_by_idle(init))),
             };
             (init, ratios)
         })
@@ -101,11 +110,74 @@ pub fn of(record: &Record) -> Summary {
         counter_period_s,
         power_period_s,
         disagreement,
-        idle_w,
+        idle_w: idle.map(|idle| idle.at_rest_w).or(idle_w),
         gain: band.map(|band| band.gain),
         offset_w: band.map(|band| band.offset_w),
     };
-    Summary { inits, ratios, sensor }
+    let warming = heat.and_then(|heat| heat.warming(&record.plan, windows, lead));
+    Summary { inits, ratios, sensor, warming }
+}
+
+/// A run goes on while the energy of a product would still grow by more than this share, one standard error of τ included.
+const MOST_LEFT: f64 = 0.03;
+
+/// Where precision ends a run after R rounds, scatter is taken to be 1 + this / R times what it looks: rounds that scatter little by
+/// chance end it sooner, and neighbours are alike where power wanders; few rounds show neither.
+const WIDENED: f64 = 0.5;
+
+/// Is each ratio of the energy (without joules: of the time) as precise as the plan asks for, and the board warm? `lead`: what the
+/// watts of the windows come from.
+pub(crate) fn is_precise(plan: &Plan, windows: &[Window], lead: Option<Lead>) -> bool {
+    let Some(precision) = plan.precision else { return false };
+    let heat = Heat::of(plan, windows, lead);
+    let warming = heat.and_then(|heat| heat.warming(plan, windows, lead));
+    let warm = warming.is_none_or(|warming| warming.left_at_most <= MOST_LEFT);
+    if !warm || !heat::shows_drift(plan, windows, lead, heat.as_ref()) {
+        return false;
+    }
+    let rounds = by_round(windows);
+    let cost = |window: &Window| {
+        let product_s = window.duration_s / window.products;
+        if lead.is_none() { Some(product_s) } else { Some(window.power_w.watts(lead)? * product_s) }
+    };
+    plan.inits[1..].iter().all(|&init| {
+        let of_init = windows.iter().filter(|window| window.init == init);
+        let found = ratio(plan, &pairs(&rounds, of_init, plan.inits[0]), heat.as_ref(), &cost);
+        let half_width = found.and_then(|found| Some((found.high? - found.low?) / 2.0 / found.estimate));
+        half_width.is_some_and(|half_width| half_width <= precision)
+    })
+}
+
+/// On how many degrees of freedom the intervals of an init's ratios rest: rounds less the mean, the effect of the order, and, where
+/// heat is a covariate, what that does.
+pub(crate) fn freedom(record: &Record, init: Init) -> f64 {
+    let of_init = record.windows.iter().filter(|window| window.init == init);
+    let pairs = pairs(&by_round(&record.windows), of_init, record.plan.inits[0]);
+    freedom_of(&pairs, record.summary.warming.is_some())
+}
+
+fn freedom_of(pairs: &[Pair], warms: bool) -> f64 {
+    pairs.len() as f64 - if warms || heat::carried_k(pairs).is_some() { 3.0 } else { 2.0 }
+}
+
+fn by_round(windows: &[Window]) -> BTreeMap<u32, Vec<&Window>> {
+    let mut rounds: BTreeMap<u32, Vec<&Window>> = BTreeMap::new();
+    windows.iter().for_each(|window| rounds.entry(window.round).or_default().push(window));
+    rounds
+}
+
+/// Each window with that of the reference in its round.
+fn pairs<'a>(
+    rounds: &BTreeMap<u32, Vec<&'a Window>>,
+    windows: impl Iterator<Item = &'a Window>,
+    reference: Init,
+) -> Vec<Pair<'a>> {
+    let pair = |window: &'a Window| {
+        let round = rounds.get(&window.round)?;
+        let reference = round.iter().copied().find(|other| other.init == reference)?;
+        Some((window, reference, place(round, window) - place(round, reference)))
+    };
+    windows.filter_map(pair).collect()
 }
 
 /// A window, that of the reference in the same round, and how many places after it the first one came.
@@ -116,7 +188,7 @@ fn place(round: &[&Window], window: &Window) -> i32 {
     round.iter().filter(|other| other.start_s < window.start_s).count() as i32
 }
 
-fn of_windows(windows: Vec<&Window>, lead: Option<Lead>, flop: f64) -> Option<InitSummary> {
+fn of_windows(windows: Vec<&Window>, lead: Option<Lead>, heat: Option<&Heat>, flop: f64) -> Option<InitSummary> {
     let duration_s: f64 = windows.iter().map(|window| window.duration_s).sum();
     let products: f64 = windows.iter().map(|window| window.products).sum();
     if windows.is_empty() || products <= 0.0 || duration_s <= 0.0 {
@@ -127,8 +199,12 @@ fn of_windows(windows: Vec<&Window>, lead: Option<Lead>, flop: f64) -> Option<In
         let sum: Option<f64> = windows.iter().map(|window| Some(value(window)? * window.duration_s)).sum();
         sum.map(|sum| sum / duration_s)
     };
-    let time_s = duration_s / products;
-    let power_w = mean(&|window| window.power_w.watts(lead));
+    let to_rest = |quantity: &dyn Fn(&Window) -> Option<f64>| {
+        heat.and_then(|heat| heat.to_rest(&windows, quantity)).unwrap_or(1.0)
+    };
+    let time_s = duration_s / products * to_rest(&|window| Some(window.duration_s / window.products));
+    let watts = |window: &Window| window.power_w.watts(lead);
+    let power_w = mean(&watts).map(|power_w| power_w * to_rest(&watts));
     let energy_j = power_w.map(|power_w| power_w * time_s);
     Some(InitSummary {
         time_s,
@@ -142,10 +218,21 @@ fn of_windows(windows: Vec<&Window>, lead: Option<Lead>, flop: f64) -> Option<In
 }
 
 /// The ratio of a quantity, round by round. None if it is missing, or not above 0, in one of them.
-fn ratio(pairs: &[Pair], quantity: &dyn Fn(&Window) -> Option<f64>) -> Option<Estimate> {
+fn ratio(
+    plan: &Plan,
+    pairs: &[Pair],
+    heat: Option<&Heat>,
+    quantity: &dyn Fn(&Window) -> Option<f64>,
+) -> Option<Estimate> {
+    let widened = if plan.precision.is_some() { 1.0 + WIDENED / pairs.len() as f64 } else { 1.0 };
+    if let Some(heat) = heat {
+        return heat.ratio(pairs, widened, quantity);
+    }
     let log_ratio = |(window, reference, places): &Pair| {
         let (over, under) = (quantity(window)?, quantity(reference)?);
         (over > 0.0 && under > 0.0).then(|| ((over / under).ln(), *places))
     };
-    stats::balanced(&pairs.iter().map(log_ratio).collect::<Option<Vec<_>>>()?)
+    let turns = pairs.iter().map(log_ratio).collect::<Option<Vec<_>>>()?;
+    let carried = heat::carried_k(pairs).and_then(|kelvins| heat::carried(&turns, &kelvins));
+    Some(stats::widened(carried.or_else(|| stats::balanced(&turns))?, widened))
 }

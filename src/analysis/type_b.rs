@@ -8,7 +8,7 @@ use crate::record::{Band, Estimate, Source};
 
 /// What calibrations against external meters found of a family of sensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Calibration {
+pub struct Calibration {
     /// Which sensors these are.
     pub family: &'static str,
     /// Who calibrated which of them.
@@ -80,7 +80,7 @@ const WIDEST: Calibration = Calibration {
 };
 
 /// What is known of a sensor's family.
-pub(crate) fn calibration(source: &Source) -> Calibration {
+pub fn calibration(source: &Source) -> Calibration {
     let (api, device) = (source.api.to_lowercase(), format!("{} ", source.device.to_lowercase()));
     let is = |apis: &[&str], devices: &[&str]| {
         (apis.is_empty() || apis.iter().any(|part| api.contains(part)))
@@ -122,7 +122,7 @@ pub(crate) fn rounding_w(step_w: f64, windows_u: impl Iterator<Item = f64>) -> f
     least.map_or(0.0, |least| if least >= rounding_w * 0.99 { rounding_w } else { 0.0 })
 }
 
-/// The 95 % interval of a ratio of energies from both types of uncertainty: scatter over `rounds` rounds, the offset anywhere within
+/// The 95 % interval of a ratio of energies from both types of uncertainty: scatter on `freedom` degrees of freedom, the offset anywhere within
 /// its band with the same probability, and the rounding of both powers, in watts likewise.
 ///
 /// In logarithms, ln r(o) = ln(P − o) − ln(P' − o) + …, from one end of the band to the other, is near enough a straight line: its
@@ -131,12 +131,11 @@ pub(crate) fn rounding_w(step_w: f64, windows_u: impl Iterator<Item = f64>) -> f
 /// interval, or where the band reaches the power itself.
 pub fn combined(
     energy: Estimate,
-    rounds: usize,
+    freedom: f64,
     (shown_w, reference_w): (f64, f64),
     rounding_w: (f64, f64),
     offset_w: Band,
 ) -> Option<Band> {
-    let freedom = rounds as f64 - 2.0;
     let of_scatter = (energy.high?.ln() - energy.low?.ln()) / 2.0 / stats::quantile(freedom)?;
     let moved = |offset_w: f64| (1.0 - offset_w / shown_w).ln() - (1.0 - offset_w / reference_w).ln();
     let (at_low, at_high) = (moved(offset_w.low), moved(offset_w.high));
@@ -186,15 +185,15 @@ mod tests {
             high: Some(1.4 * f64::exp(reach)),
             combined: None,
         };
-        let found = combined(energy, 6, (280.0, 200.0), (0.0, 0.0), band(-10.0, 10.0)).unwrap();
+        let found = combined(energy, 4.0, (280.0, 200.0), (0.0, 0.0), band(-10.0, 10.0)).unwrap();
         assert!((found.low.ln() - (1.4f64.ln() + 0.000_615 - 0.016_684)).abs() < 2e-5, "{found:?}");
         assert!((found.high.ln() - (1.4f64.ln() + 0.000_615 + 0.016_684)).abs() < 2e-5, "{found:?}");
         // Without a band it is the interval of the scatter.
-        let same = combined(energy, 6, (280.0, 200.0), (0.0, 0.0), band(0.0, 0.0)).unwrap();
+        let same = combined(energy, 4.0, (280.0, 200.0), (0.0, 0.0), band(0.0, 0.0)).unwrap();
         assert!((same.low - energy.low.unwrap()).abs() < 1e-9 && (same.high - energy.high.unwrap()).abs() < 1e-9);
         let plain = Estimate { estimate: 1.4, ..Estimate::default() };
-        assert_eq!(combined(plain, 2, (280.0, 200.0), (0.0, 0.0), band(-10.0, 10.0)), None);
-        assert_eq!(combined(energy, 6, (280.0, 200.0), (0.0, 0.0), band(-10.0, 300.0)), None, "no power is left");
+        assert_eq!(combined(plain, 0.0, (280.0, 200.0), (0.0, 0.0), band(-10.0, 10.0)), None);
+        assert_eq!(combined(energy, 4.0, (280.0, 200.0), (0.0, 0.0), band(-10.0, 300.0)), None, "no power is left");
     }
 
     /// By hand: 1/280 W − 1/200 W = −0.1429 % a watt: −5 W make +0.71 %.

@@ -1,10 +1,11 @@
 //! The verdict: can the record's numbers be believed, and if not, why, and what to do about it.
 
 use super::energy::Belief;
-use super::{energy, stats};
+use super::heat::Heat;
+use super::{energy, heat, stats};
 use crate::operands::Init;
 use crate::record::{
-    CounterFault, Doubt, Flag, Lead, LimitKind, Limiter, Ratios, Reason, Record, SensorSummary, Source, Status,
+    CounterFault, Doubt, Flag, Lead, LimitKind, Limiter, Plan, Ratios, Reason, Record, SensorSummary, Source, Status,
     Verdict, Window,
 };
 
@@ -14,7 +15,7 @@ const LEAST_BUSY: f64 = 0.98;
 /// and the median of its init: three of six windows that are off by so much move the ratio by half of it.
 const MOST_DRIFT: f64 = 0.02;
 /// Of a window, the counter must be seen to move at both ends of this share.
-const LEAST_OBSERVED: f64 = 0.5;
+const LEAST_OBSERVED: f64 = 0.4;
 /// A window's power may be uncertain by this share (standard uncertainty): half of what may be off by a disturbance.
 const MOST_UNCERTAIN: f64 = 0.01;
 /// Running means are that much longer than vendors say: NVIDIA's of 1 s was measured to be up to 1.1 s.
@@ -77,11 +78,18 @@ impl Findings {
 }
 
 fn completeness(record: &Record, findings: &mut Findings) {
-    let planned = record.plan.rounds as usize * record.plan.inits.len();
-    if record.windows.len() < planned {
+    // Where precision ends the rounds, the record says so; else all of them are due.
+    let Plan { inits, precision, .. } = &record.plan;
+    let planned = record.plan.fewest_rounds() as usize * inits.len();
+    let done = record.windows.len();
+    let whole = done.is_multiple_of(inits.len().max(1)) && (precision.is_none() || record.run.ended.is_some());
+    if done < planned || !whole {
         let why = record.run.halted.as_deref().unwrap_or("nothing says why");
-        let message = format!("{} of {planned} windows were measured: {why}", record.windows.len());
-        let figures = (Some(record.windows.len() as f64), Some(planned as f64));
+        let message = match done < planned {
+            true => format!("{done} of {planned} windows were measured: {why}"),
+            false => format!("{done} windows were measured, and more were due: {why}"),
+        };
+        let figures = (Some(done as f64), Some(planned as f64));
         findings.add(Status::Invalid, "stopped-early", message, figures, "run it again, to its end");
     }
 }
@@ -239,7 +247,13 @@ fn precision(record: &Record, source: &Source, belief: &Belief, failed: &str, fi
                     share * 100.0
                 );
                 let fix = match counter_period_s {
-                    Some(period_s) => format!("leave out --window, or choose --window {:.0}", (10.0 * period_s).ceil()),
+                    Some(period_s) if 10.0 * period_s > record.timing.window_s => {
+                        format!("leave out --window, or choose --window {:.0}", (10.0 * period_s).ceil())
+                    }
+                    Some(_) => format!(
+                        "the sensor was silent for a while: run it again, or choose --window {:.0}",
+                        (2.0 * record.timing.window_s).ceil()
+                    ),
                     None => "--power names another sensor".into(),
                 };
                 findings.add(Status::Invalid, "too-little-seen", message, (Some(share), Some(LEAST_OBSERVED)), fix);
@@ -433,7 +447,10 @@ fn limits(record: &Record, findings: &mut Findings) {
     }
 }
 
-/// Energy, and time, of a product: over the run, and window by window.
+/// The energy of a product may move by this share once the rounds are over.
+const MOST_LEFT: f64 = 0.04;
+
+/// Energy, and time, of a product, over the run and window by window, apart from what warming explains.
 fn drift(record: &Record, findings: &mut Findings) {
     let lead = record.summary.sensor.lead;
     let product_s = |window: &Window| Some(window.duration_s / window.products);
@@ -451,14 +468,16 @@ fn drift(record: &Record, findings: &mut Findings) {
         }
         return;
     };
-    let (times, energies) = (of_inits(&product_s), of_inits(&product_j));
-    let drifts = worst(&energies, whole_drift);
-    if let Some((init, share)) = drifts {
-        findings.add_drift(Status::Invalid, "drift", "energy", init, share);
-    }
+    let heat = Heat::of(&record.plan, &record.windows, lead);
+    let drifts = findings.drifts(record, heat.as_ref());
+    let at_rest = |inits: Vec<(Init, Vec<f64>)>| -> Vec<(Init, Vec<f64>)> {
+        let of_init = |init: Init| record.windows.iter().filter(|window| window.init == init).collect::<Vec<_>>();
+        inits.into_iter().map(|(init, values)| (init, heat::at_rest(heat.as_ref(), &of_init(init), values))).collect()
+    };
+    let (times, energies) = (at_rest(of_inits(&product_s)), at_rest(of_inits(&product_j)));
     for (what, quantities) in [("time", times), ("energy", energies)] {
         // What drifts is off the median too, but not off its neighbours.
-        let by = if drifts.is_some() { worst(&quantities, off_neighbours) } else { worst(&quantities, off_median) };
+        let by = if drifts { worst(&quantities, off_neighbours) } else { worst(&quantities, off_median) };
         if let Some((init, share)) = by {
             let message = format!("the {what} of a product of {init} was off by {:+.1} % in one window", share * 100.0);
             let fix = "something else used the GPU for a while: end it, and run it again";
@@ -469,6 +488,28 @@ fn drift(record: &Record, findings: &mut Findings) {
 }
 
 impl Findings {
+    /// Does the energy grow by what the temperature does not explain; or, where nothing but warming explains it, is too much of
+    /// that left?
+    fn drifts(&mut self, record: &Record, heat: Option<&Heat>) -> bool {
+        let lead = record.summary.sensor.lead;
+        let grown = heat::unexplained(&record.plan, &record.windows, lead, heat);
+        let share = grown.as_ref().map(|fit| fit.values[0].exp_m1());
+        let clear = grown.as_ref().is_some_and(|fit| fit.values[0].abs() > heat::most_by_chance(fit));
+        let (what, share, limit) = match (share, record.summary.warming) {
+            (Some(share), _) if clear && share.abs() > heat::MOST_UNEXPLAINED => {
+                ("moved apart from what its temperature explains", share, heat::MOST_UNEXPLAINED)
+            }
+            (_, Some(warming)) if record.plan.precision.is_some() && warming.left.abs() > MOST_LEFT => {
+                ("would still have moved after the last round", warming.left, MOST_LEFT)
+            }
+            _ => return false,
+        };
+        let message = format!("the energy of a product {what}: by {:+.1} %", share * 100.0);
+        let fix = "end what else uses the machine; warm up longer with --warm-up; run it again";
+        self.add(Status::Invalid, "drift", message, (Some(share), Some(limit)), fix);
+        true
+    }
+
     fn add_drift(&mut self, status: Status, code: &str, what: &str, init: Init, share: f64) {
         let percent = share * 100.0;
         let message =

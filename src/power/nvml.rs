@@ -11,7 +11,7 @@ use crate::host::visible::ListedGpu;
 use crate::protocol::{PowerError, Reading};
 use crate::record::{Counter, Limiter, Limiters, PowerKind, Scope, Source};
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
-use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
+use nvml_wrapper::enum_wrappers::device::{Clock, PerformanceState, TemperatureSensor};
 use nvml_wrapper::enums::device::DeviceArchitecture;
 use nvml_wrapper::error::{NvmlError, nvml_try};
 use nvml_wrapper::{Device, Nvml};
@@ -219,8 +219,14 @@ enum Power {
     Usage,
 }
 
-/// Laptops move the limit between CPU and GPU (Dynamic Boost) within seconds: it is asked for once in so many reads.
-const LIMIT_EVERY: u32 = 50;
+/// Laptops move the limit between CPU and GPU (Dynamic Boost) within seconds, and P-states hold for as long: they are asked for once
+/// in so many reads.
+const SELDOM: u32 = 50;
+
+/// P0 to P15.
+fn state_number(state: PerformanceState) -> Option<u8> {
+    u8::try_from(state.as_c()).ok().filter(|number| *number <= 15)
+}
 
 struct Gives {
     energy: bool,
@@ -344,7 +350,8 @@ impl PowerReader for NvmlReader {
 
     fn read(&mut self) -> Result<Reading, PowerError> {
         self.reads = self.reads.wrapping_add(1);
-        let asks_limit = self.source.power_limit_w.is_some() && self.reads % LIMIT_EVERY == 1;
+        let asks_more = self.reads % SELDOM == 1;
+        let asks_limit = self.source.power_limit_w.is_some() && asks_more;
         let device = &self.device;
         let power = |power| match power {
             Power::Field(scope) => field_mw(self.nvml, device, field_id::NVML_FI_DEV_POWER_INSTANT, scope),
@@ -369,6 +376,8 @@ impl PowerReader for NvmlReader {
             temperature_c: ask(self.gives.temperature, || device.temperature(TemperatureSensor::Gpu)).map(f64::from),
             clock_mhz: ask(self.gives.clock, || device.clock_info(Clock::SM)).map(f64::from),
             limiters: ask(self.gives.throttle_reasons, || device.current_throttle_reasons()).map(limiters),
+            memory_clock_mhz: ask(asks_more, || device.clock_info(Clock::Memory)).map(f64::from),
+            performance_state: ask(asks_more, || device.performance_state()).and_then(state_number),
             power_limit_w: ask(asks_limit, || device.enforced_power_limit()).map(|mw| f64::from(mw) / 1000.0),
         })
     }

@@ -1,4 +1,4 @@
-//! How fine the rows of a trace are: a record stays under 100 KB, and under 180 KB with the 72 windows of an atlas.
+//! How fine the rows of a trace are: a record stays under 100 KB, and under 190 KB with the 72 windows of an atlas.
 
 use crate::record::{Plan, Timing};
 
@@ -6,10 +6,12 @@ use crate::record::{Plan, Timing};
 const ROWS_WITHIN: f64 = 1800.0;
 const ROWS_BETWEEN: f64 = 100.0;
 const ROWS_OUTSIDE: f64 = 450.0;
-/// A window has at least so many: it takes 20 to judge one, and rows can be one update too long; with fewer rows, over half of some
-/// sensors' updates would be lost.
-const LEAST_ROWS: f64 = 45.0;
-/// A turn of the warm-up has at least so many, however long it lasts: rows coarser than turns would never be seen to be steady.
+/// But a window has room for so many: it takes 20 to judge one, and a row is up to an update longer than it need be, so that less
+/// than half would be left of the updates of some sensors.
+const LEAST_ROWS: f64 = 34.0;
+/// And so many for each window of a second, half of them for one of two: the shorter it is, the more of it a sensor may be silent.
+const LEAST_ROWS_OF_SECOND: f64 = 66.0;
+/// And a turn of the warm-up for so many, however long it may last: coarser rows than turns would never be seen to be steady.
 const LEAST_ROWS_OF_TURN: f64 = 8.0;
 /// The finest row of a warm-up, in seconds.
 const FINE_ROW_S: f64 = 0.05;
@@ -20,7 +22,7 @@ const MORE_THAN_SETTLING_S: f64 = 1.0;
 
 /// Seconds of a row within a window.
 pub(super) fn window_row_s(plan: &Plan, timing: Timing) -> f64 {
-    timing.window_s / (ROWS_WITHIN / plan.windows()).max(LEAST_ROWS)
+    timing.window_s / (ROWS_WITHIN / plan.windows()).max(LEAST_ROWS + LEAST_ROWS_OF_SECOND / timing.window_s)
 }
 
 /// Seconds of a row between windows.

@@ -7,23 +7,35 @@ use super::steps::{Halt, Protocol};
 use super::warm_up::drain;
 use super::workload::{DeviceSpan, IN_FLIGHT, Workload};
 use crate::digits;
-use crate::record::{Timing, Window, WindowPower};
+use crate::record::{Ended, Timing, Trace, Window, WindowPower};
 use rand_chacha::rand_core::Rng;
 
 impl Protocol<'_> {
-    /// All rounds. Windows that were finished before a halt are in `windows`.
+    /// Rounds until the plan says why they end; `precise` looks at the trace and the windows so far. Windows that were finished
+    /// before a halt are in `windows`.
     ///
     /// # Errors
     /// The device fails, or the run is stopped.
-    pub fn rounds(&mut self, work: &mut dyn Workload, windows: &mut Vec<Window>) -> Result<(), Halt> {
-        for round in 0..self.plan.rounds {
+    pub fn rounds(
+        &mut self,
+        work: &mut dyn Workload,
+        windows: &mut Vec<Window>,
+        precise: &mut dyn FnMut(&Trace, &[Window]) -> bool,
+    ) -> Result<Ended, Halt> {
+        let begun_s = self.clock.now_s();
+        for round in 0.. {
             for init in order::of_round(self.plan.inits.len(), round) {
                 let window = self.window(work, round, init)?;
                 (self.watch)(Event::WindowDone(window.clone()));
                 windows.push(window);
             }
+            let seconds = self.clock.now_s() - begun_s;
+            let trace = self.trace.so_far();
+            if let Some(ended) = self.plan.ends(round + 1, seconds, || precise(trace, windows)) {
+                return Ok(ended);
+            }
         }
-        Ok(())
+        Ok(Ended::AllRounds)
     }
 
     /// Pause, settling time, window, and a look at the products.
@@ -51,8 +63,9 @@ impl Protocol<'_> {
             match first {
                 None if now_s - begun_s >= settling_s => {
                     first = Some(ends.len() - 1);
+                    self.trace.flush(); // what came before it is no part of its first row
                     self.trace.set_resolution(window_row_s(self.plan, self.timing));
-                    self.trace.take_limiters();
+                    self.trace.take_conditions();
                 }
                 // At least one whole product, however long it takes.
                 Some(first) if now_s - ends[first].0 >= window_s && done - ends[first].1 >= 1.0 => {
@@ -61,7 +74,8 @@ impl Protocol<'_> {
                 _ => {}
             }
         };
-        let limiters = self.trace.take_limiters();
+        let conditions = self.trace.take_conditions();
+        self.trace.flush(); // nor what comes after it of its last
         self.trace.set_resolution(settling_row_s(self.plan, self.timing));
         drain(work, in_flight)?;
         let spans: Option<Vec<DeviceSpan>> =
@@ -81,7 +95,9 @@ impl Protocol<'_> {
             device_s: device_s.map(|seconds| digits::round(seconds, 6)),
             busy: busy.map(|share| digits::round(share, 6)),
             products_right: work.check_products(init)?,
-            limiters: limiters.map(|limiters| limiters.iter().collect()),
+            limiters: conditions.limiters.map(|limiters| limiters.iter().collect()),
+            memory_clock_mhz: conditions.memory_clock_mhz.map(|mhz| digits::round(mhz, 0)),
+            performance_state: conditions.performance_state,
             // `summary::with_power_of_trace` fills these in from the whole trace.
             power_w: WindowPower::default(),
             energy_j: None,

@@ -36,6 +36,10 @@ pub struct Reading {
     pub limiters: Option<Limiters>,
     /// The power limit in watts, where it may move during a run and the sensor tells.
     pub power_limit_w: Option<f64>,
+    /// The memory's clock, and NVIDIA's P-state (0 is the fastest): what else sets the power of the same work. A sensor need not give
+    /// them with every reading.
+    pub memory_clock_mhz: Option<f64>,
+    pub performance_state: Option<u8>,
 }
 
 /// Why a sensor does not answer. Each says what to do about it.

@@ -45,6 +45,8 @@ impl From<GpuError> for Halt {
 
 /// After load, a sensor that averages and a clock that has not fallen yet are waited for.
 const SETTLE_S: f64 = 1.0;
+/// Idle lasts so many updates of the sensor at least.
+const IDLE_UPDATES: f64 = 3.5;
 
 /// A run of the protocol, from the first idle measurement to the last.
 pub struct Protocol<'a> {
@@ -102,10 +104,12 @@ impl<'a> Protocol<'a> {
         if self.sensor.is_none() {
             return Ok(None);
         }
-        self.begin(Stage::Idle, self.plan.idle_s);
+        // A sensor whose period is known by now must be seen to move twice.
+        let idle_s = self.plan.idle_s.max(IDLE_UPDATES * self.trace.period_s().unwrap_or(0.0));
+        self.begin(Stage::Idle, idle_s);
         self.trace.set_resolution(idle_row_s(self.plan));
         let start_s = self.clock.now_s();
-        self.sleep(self.plan.idle_s)?;
+        self.sleep(idle_s)?;
         let end_s = self.clock.now_s();
         self.trace.flush();
         Ok(Some(Rest { start_s, duration_s: end_s - start_s }))
@@ -142,8 +146,8 @@ impl<'a> Protocol<'a> {
             Stage::Round { round, init } => {
                 let order = order::of_round(plan.inits.len(), round);
                 let place = order.iter().position(|&other| plan.inits[other] == init).unwrap_or_default();
-                let done = round as usize * plan.inits.len() + place + 1;
-                (plan.windows() - done as f64) * (timing.settling_s + timing.window_s) + idle_s
+                let done = (round as usize * plan.inits.len() + place + 1) as f64;
+                (plan.rounds_s(timing) - done * (timing.settling_s + timing.window_s)).max(0.0) + idle_s
             }
             Stage::Idle | Stage::Prepare => 0.0,
         };

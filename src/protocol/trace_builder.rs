@@ -1,6 +1,6 @@
 //! What the sensor said during a run: from a hundred reads a second to one row an update.
 
-use super::sensor::Sample;
+use super::sensor::{Reading, Sample};
 use crate::analysis::energy::{period_s, shortest_s};
 use crate::digits::round;
 use crate::record::trace::{CLOCKS_MHZ, IMPLAUSIBLE_W, TEMPERATURES_C};
@@ -19,6 +19,28 @@ const MOST_FALLS: u32 = 50;
 /// Even an unchanging sensor gets a row this often: the temperature and the clock may move all the same.
 const HEARTBEAT_S: f64 = 1.0;
 
+/// What holds for some time of a trace, and is no figure of each row. None where the sensor does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Conditions {
+    /// What held the clock down at some moment.
+    pub limiters: Option<Limiters>,
+    /// The lowest clock of the memory.
+    pub memory_clock_mhz: Option<f64>,
+    /// The slowest P-state: the highest number.
+    pub performance_state: Option<u8>,
+}
+
+impl Conditions {
+    fn note(&mut self, reading: &Reading) {
+        if let Some(now) = reading.limiters {
+            self.limiters = Some(self.limiters.map_or(now, |before| before.union(now)));
+        }
+        let memory_mhz = reading.memory_clock_mhz.filter(|mhz| (CLOCKS_MHZ.0..=CLOCKS_MHZ.1).contains(mhz));
+        self.memory_clock_mhz = memory_mhz.into_iter().chain(self.memory_clock_mhz).min_by(f64::total_cmp);
+        self.performance_state = self.performance_state.max(reading.performance_state);
+    }
+}
+
 /// Makes a trace of the samples of a run, as they come.
 pub struct TraceBuilder {
     trace: Trace,
@@ -35,7 +57,7 @@ pub struct TraceBuilder {
     power_steps: Steps,
     power_step: PowerStep,
     last_power_mw: Option<u64>,
-    limiters: Option<Limiters>,
+    conditions: Conditions,
     /// The first of the failed reads since the last good one.
     silent_since_s: Option<f64>,
     failed_reads: u64,
@@ -128,7 +150,7 @@ impl TraceBuilder {
             power_steps: Steps::default(),
             power_step: PowerStep::default(),
             last_power_mw: None,
-            limiters: None,
+            conditions: Conditions::default(),
             silent_since_s: None,
             failed_reads: 0,
             last_failure: None,
@@ -158,9 +180,7 @@ impl TraceBuilder {
         let (temperature_c, clock_mhz) =
             (within(TEMPERATURES_C, reading.temperature_c), within(CLOCKS_MHZ, reading.clock_mhz));
         let silent_s = self.silent_since_s.take().map_or(0.0, |since_s| sample.time_s - since_s);
-        if let Some(now) = reading.limiters {
-            self.limiters = Some(self.limiters.map_or(now, |before| before.union(now)));
-        }
+        self.conditions.note(&reading);
         let power_moved = reading.power_mw.is_some() && reading.power_mw != self.last_power_mw;
         if let Some(power_mw) = reading.power_mw.filter(|_| power_moved) {
             self.power_steps.note(sample.time_s);
@@ -257,9 +277,9 @@ impl TraceBuilder {
         }
     }
 
-    /// What limited the clock since the last call.
-    pub(crate) fn take_limiters(&mut self) -> Option<Limiters> {
-        self.limiters.take()
+    /// Under which conditions the device was since the last call.
+    pub(crate) fn take_conditions(&mut self) -> Conditions {
+        std::mem::take(&mut self.conditions)
     }
 
     /// The counter's own period in seconds: the median of the latest times between two moves, as the reads saw them, however coarse

@@ -24,12 +24,12 @@ pub use adapter::{AdapterInfo, AdapterType};
 pub use job::Job;
 pub use machine::{Host, Tool};
 pub use pci::PciAddress;
-pub use plan::{PROTOCOL, Plan, Timing};
+pub use plan::{Ended, PROTOCOL, Plan, Timing};
 use schemars::JsonSchema;
 pub use sensor::{Counter, LimitKind, Limiter, Limiters, PowerKind, Scope, Source};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-pub use summary::{Band, Estimate, InitSummary, Ratios, SensorSummary, Summary, TrueRatios, Truth};
+pub use summary::{Band, Estimate, InitSummary, Ratios, SensorSummary, Summary, TrueRatios, Truth, Warming};
 pub use trace::{Row, Trace};
 pub use verdict::{Flag, Reason, Status, Verdict};
 pub use window::{CounterFault, Doubt, Idle, IdlePower, Lead, Window, WindowPower};
@@ -102,6 +102,9 @@ pub struct KernelChoice {
 pub struct RunInfo {
     /// UTC, RFC 3339, to the second.
     pub started: String,
+    /// Why the rounds ended; null where something else ended the run.
+    #[serde(default)]
+    pub ended: Option<Ended>,
     /// Why the run ended before its time.
     pub halted: Option<String>,
     /// Why there is no sensor.

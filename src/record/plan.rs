@@ -22,7 +22,14 @@ pub struct Plan {
     /// The first is the reference of the ratios.
     pub inits: Vec<Init>,
     pub seed: u64,
+    /// How many rounds; with `precision`, the most.
     pub rounds: u32,
+    /// Rounds go on until the half-width of the interval of each energy ratio is at most this share of it; null: all rounds.
+    #[serde(default)]
+    pub precision: Option<f64>,
+    /// With `precision`: no round begins that would end later than so many seconds after the first began.
+    #[serde(default)]
+    pub longest_s: Option<f64>,
     /// Length of a window, and whether the command line fixed it: else a slow sensor makes it longer.
     pub window_s: f64,
     pub window_fixed: bool,
@@ -48,23 +55,50 @@ pub struct Timing {
     pub settling_s: f64,
 }
 
+/// Why the rounds ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// The ratios are as precise as the plan asks for, and the board is warm.
+    Precise,
+    /// Another round would have lasted longer than the plan allows.
+    Longest,
+    /// All rounds of the plan were run.
+    AllRounds,
+}
+
+/// Rounds that a run has at least, however precise it is, or however long they last: an interval of few rounds is narrow by chance
+/// now and then.
+const LEAST_ROUNDS: u32 = 6;
+
 /// A sensor's running mean has forgotten all but 5 % of the load before, after so many of its averaging times.
 const SETTLING_AVERAGES: f64 = 3.0;
-/// A window holds at least so many updates of the energy counter, or of the power figure where there is no counter: at its edges up to
-/// two are lost.
+/// And a sensor that updates seldom shows the pause before the window until its next update, which may be late.
+const SETTLING_UPDATES: f64 = 1.1;
+/// A window holds at least so many updates of the energy counter, or of the power figure where there is no counter: at its edges up
+/// to two are lost.
 const WINDOW_UPDATES: f64 = 10.0;
+/// And, of a run that is to be precise, so many of a power figure, as long as that makes it no longer than this.
+const WINDOW_FIGURES: f64 = 40.0;
+const LONGEST_FOR_FIGURES_S: f64 = 10.0;
 
 impl Plan {
     /// The lengths that suit a sensor: a settling time outlasts its memory, and a window holds enough of its updates, `period_s`
-    /// apart: of its counter, or of its power figure.
+    /// apart: of its counter, or of its power figure where it has none.
     pub fn timing(&self, source: Option<&Source>, period_s: Option<f64>) -> Timing {
         let mut timing = Timing { window_s: self.window_s, settling_s: self.settling_s };
         let Some(source) = source else { return timing };
         if !self.settling_fixed {
-            timing.settling_s = timing.settling_s.max(SETTLING_AVERAGES * source.averaging_s());
+            let update_s = SETTLING_UPDATES * period_s.unwrap_or(0.0);
+            timing.settling_s = timing.settling_s.max(SETTLING_AVERAGES * source.averaging_s()).max(update_s);
         }
         if let (false, Some(period_s), true) = (self.window_fixed, period_s, source.gives_something()) {
-            timing.window_s = timing.window_s.max(WINDOW_UPDATES * period_s);
+            let needed_s = WINDOW_UPDATES * period_s;
+            let better_s = match (source.counter, self.precision) {
+                (None, Some(_)) => (WINDOW_FIGURES * period_s).min(LONGEST_FOR_FIGURES_S),
+                _ => needed_s,
+            };
+            timing.window_s = timing.window_s.max(needed_s).max(better_s);
         }
         timing
     }
@@ -79,8 +113,32 @@ impl Plan {
         f64::from(self.rounds) * self.inits.len() as f64
     }
 
-    /// About how long the rounds take, in seconds.
+    /// Whether another round is due after `done` of them, which took `seconds`; if not, why. `precise` is asked where it matters:
+    /// are the ratios precise, and is the board warm?
+    pub fn ends(&self, done: u32, seconds: f64, precise: impl FnOnce() -> bool) -> Option<Ended> {
+        if done >= self.rounds {
+            return Some(if self.precision.is_some_and(|_| precise()) { Ended::Precise } else { Ended::AllRounds });
+        }
+        let longest_s = self.precision.and(self.longest_s)?;
+        if done < LEAST_ROUNDS {
+            return None;
+        }
+        if precise() {
+            return Some(Ended::Precise);
+        }
+        let next_s = seconds + seconds / f64::from(done);
+        (next_s > longest_s).then_some(Ended::Longest)
+    }
+
+    /// How many rounds there are at least.
+    pub fn fewest_rounds(&self) -> u32 {
+        if self.precision.is_some() { self.rounds.min(LEAST_ROUNDS) } else { self.rounds }
+    }
+
+    /// About how long the rounds take at most, in seconds.
     pub(crate) fn rounds_s(&self, timing: Timing) -> f64 {
-        self.windows() * (timing.settling_s + timing.window_s)
+        let round_s = self.inits.len() as f64 * (timing.settling_s + timing.window_s);
+        let all_s = f64::from(self.rounds) * round_s;
+        self.longest_s.map_or(all_s, |longest_s| all_s.min(longest_s.max(f64::from(LEAST_ROUNDS) * round_s)))
     }
 }

@@ -35,6 +35,25 @@ pub struct Summary {
     /// Against the plan's first init.
     pub ratios: BTreeMap<Init, Ratios>,
     pub sensor: SensorSummary,
+    /// How the board warmed during the rounds; null where nothing showed it. Power, time and energy in `inits`, and all ratios,
+    /// are then those at which nothing is left to warm.
+    #[serde(default)]
+    pub warming: Option<Warming>,
+}
+
+/// How the board came to rest: its temperature, and its power with it, as 1 − e^(−t/τ).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Warming {
+    /// τ in seconds.
+    pub settles_s: f64,
+    /// τ, one standard error less and more.
+    pub settles_low_s: f64,
+    pub settles_high_s: f64,
+    /// The share by which the energy of a product would still have grown after the last window.
+    pub left: f64,
+    /// The same, without its sign, where τ makes it largest.
+    pub left_at_most: f64,
 }
 
 /// One init, over all windows.

@@ -26,6 +26,12 @@ pub struct Window {
     pub temperature_c: Option<f64>,
     /// What held the clock down at some time in the window; null where the sensor does not tell.
     pub limiters: Option<Vec<Limiter>>,
+    /// The lowest clock of the device's memory in the window; null where the sensor does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_clock_mhz: Option<f64>,
+    /// NVIDIA's slowest P-state in the window: 0 is the fastest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub performance_state: Option<u8>,
 }
 
 /// Power of the device without work.

@@ -107,7 +107,7 @@ fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
             plan.size.to_string(),
             plan.seed.to_string(),
             plan.lock_clock_mhz.map(|mhz| mhz.to_string()).unwrap_or_default(),
-            plan.rounds.to_string(),
+            (record.windows.len() / plan.inits.len()).to_string(),
             init.to_string(),
             reference.map(ToString::to_string).unwrap_or_default(),
             number(Some(summary.time_s)),

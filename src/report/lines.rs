@@ -1,10 +1,12 @@
 //! A group of records in words: what tables and plots show of a row, and by what name.
 
 use super::units::{self, figure, or_na};
+use super::wrap::counted;
 use crate::analysis::fleet::{Card, Entry, Fleet};
 use crate::analysis::overview::{Group, Overview, Row, Run};
 use crate::analysis::stats::Spread;
 use crate::analysis::{card, fleet};
+use crate::digits;
 use crate::record::text::printable;
 use crate::record::{Estimate, Plan, Ratios, Record, Scope, Verdict};
 use std::collections::HashMap;
@@ -44,6 +46,14 @@ pub(crate) fn distinct_names<'a>(names: impl IntoIterator<Item = (String, &'a Re
         }
     }
     names
+}
+
+/// How long a plan is: "windows of 3.5 s until ±0.3 %", or "6 rounds × 10 s".
+pub(crate) fn length(plan: &Plan) -> String {
+    match plan.precision {
+        Some(share) => format!("windows of {} s until ±{} %", plan.window_s, digits::round(100.0 * share, 4)),
+        None => format!("{} × {} s", counted(plan.rounds as usize, "round"), plan.window_s),
+    }
 }
 
 /// "f32 10000²"

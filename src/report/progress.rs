@@ -59,7 +59,7 @@ impl Progress {
                     Stage::Idle => "idle".into(),
                     Stage::WarmUp => "warm-up".into(),
                     Stage::Round { round, init } => {
-                        format!("round {}/{}  {init:<width$}", round + 1, plan.rounds, width = name_width(plan))
+                        format!("round {}  {init:<width$}", of_rounds(plan, round), width = name_width(plan))
                     }
                 };
                 self.note(&doing);
@@ -90,11 +90,7 @@ impl Progress {
                     let watts = watts.unwrap_or_default();
                     let time = units::time(window.duration_s / window.products);
                     let (init, width) = (window.init, name_width(plan));
-                    say::line(format_args!(
-                        "  round {}/{}  {init:<width$} {time}{watts}",
-                        window.round.saturating_add(1),
-                        plan.rounds
-                    ));
+                    say::line(format_args!("  round {}  {init:<width$} {time}{watts}", of_rounds(plan, window.round)));
                 }
             }
         }
@@ -123,6 +119,12 @@ fn name_width(plan: &Plan) -> usize {
 fn meter(share: f64, width: usize) -> String {
     let done = (share.clamp(0.0, 1.0) * width as f64) as usize;
     "━".repeat(done) + if done < width { "╸" } else { "" } + &"┄".repeat(width.saturating_sub(done + 1))
+}
+
+/// "2/6", or "2" where precision ends the rounds.
+fn of_rounds(plan: &Plan, round: u32) -> String {
+    let number = round.saturating_add(1);
+    if plan.precision.is_some() { number.to_string() } else { format!("{number}/{}", plan.rounds) }
 }
 
 #[cfg(test)]

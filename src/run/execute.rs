@@ -5,8 +5,8 @@ use crate::host::machine;
 use crate::operands::Init;
 use crate::protocol::{Clock, Event, Finished, GpuError, Halt, Protocol, Rest, Sampler, Stage, Workload};
 use crate::record::{
-    AdapterInfo, IdlePower, Inputs, KernelChoice, PROTOCOL, Plan, Record, RunInfo, SCHEMA, Source, Status, Summary,
-    Truth, Verdict, WarmUp, Window,
+    AdapterInfo, Ended, IdlePower, Inputs, KernelChoice, PROTOCOL, Plan, Record, RunInfo, SCHEMA, Source, Status,
+    Summary, Trace, Truth, Verdict, WarmUp, Window,
 };
 use std::collections::BTreeMap;
 
@@ -73,7 +73,14 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
     let Prepared { mut work, inputs, kernel } = prepare().map_err(RunError::Gpu)?;
 
     let mut windows = vec![];
-    let Rounds { warm_up, hot, halt } = rounds(&mut protocol, work.as_mut(), &mut windows);
+    // The windows so far, with what the trace says of them.
+    let mut measured: Vec<Window> = vec![];
+    let mut precise = |trace: &Trace, windows: &[Window]| {
+        let (source, idle) = (source.as_ref(), idle_power(trace, [cold, opened, None]));
+        measured.extend(summary::with_power_of_trace(&windows[measured.len()..], trace, source, &idle));
+        summary::is_precise(&plan, &measured, energy::belief(&measured, trace, source, &idle).lead)
+    };
+    let Rounds { warm_up, ended, hot, halt } = rounds(&mut protocol, work.as_mut(), &mut windows, &mut precise);
     let halted = match halt {
         None => None,
         Some(halt) if windows.len() < inits => return Err(halt.into()),
@@ -82,9 +89,7 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
     };
 
     let Finished { timing, trace, failed_reads, last_failure } = protocol.finish();
-    let [cold, open, hot] = [cold, opened, hot]
-        .map(|rest| rest.map(|Rest { start_s, duration_s }| energy::idle(&trace, start_s, duration_s)));
-    let idle = IdlePower { cold, open, hot };
+    let idle = idle_power(&trace, [cold, opened, hot]);
     let windows = summary::with_power_of_trace(&windows, &trace, source.as_ref(), &idle);
     let mut record = Record {
         schema: SCHEMA,
@@ -98,6 +103,7 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
         kernel,
         run: RunInfo {
             started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            ended,
             halted,
             no_sensor,
             failed_reads,
@@ -119,19 +125,32 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
     Ok(record)
 }
 
+/// What the trace says of the device without work: cold, with the program's context open, and hot.
+fn idle_power(trace: &Trace, rests: [Option<Rest>; 3]) -> IdlePower {
+    let [cold, open, hot] =
+        rests.map(|rest| rest.map(|Rest { start_s, duration_s }| energy::idle(trace, start_s, duration_s)));
+    IdlePower { cold, open, hot }
+}
+
 /// What can be cut short: warm-up, rounds, and the last look at the device without work.
 struct Rounds {
     warm_up: Option<WarmUp>,
+    ended: Option<Ended>,
     hot: Option<Rest>,
     halt: Option<Halt>,
 }
 
 /// Windows that were finished before a halt are in `windows`.
-fn rounds(protocol: &mut Protocol, work: &mut dyn Workload, windows: &mut Vec<Window>) -> Rounds {
-    let mut done = Rounds { warm_up: None, hot: None, halt: None };
+fn rounds(
+    protocol: &mut Protocol,
+    work: &mut dyn Workload,
+    windows: &mut Vec<Window>,
+    precise: &mut dyn FnMut(&Trace, &[Window]) -> bool,
+) -> Rounds {
+    let mut done = Rounds { warm_up: None, ended: None, hot: None, halt: None };
     let mut steps = || {
         done.warm_up = Some(protocol.warm_up(work)?);
-        protocol.rounds(work, windows)?;
+        done.ended = Some(protocol.rounds(work, windows, precise)?);
         done.hot = protocol.idle_after_work()?;
         Ok(())
     };

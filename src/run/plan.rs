@@ -25,17 +25,22 @@ pub struct PlanOptions {
     /// Seed of the random numbers
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0)]
     pub seed: u64,
-    /// Rounds, each a window of every init [default: 6; 4 with --quick]
+    /// Rounds go on until the half-width of each energy ratio's interval is at most this much of it [default: 0.3]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, conflicts_with = "rounds")]
+    pub precision: Option<f64>,
+    /// Exactly so many rounds, each a window of every init [default: as many as --precision needs; 6 with --quick
+    /// or of more than two inits]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub rounds: Option<u32>,
-    /// Length of a window [default: 10; 2 with --quick]
+    /// Length of a window [default: 3.5, 10 for more than two inits, or more for a slow sensor; 2 with --quick]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub window: Option<f64>,
-    /// Products before each window, until sensor and clock have settled [default: 3, or thrice what the sensor averages
-    /// over; with --quick 1, or 0.5 for more than two inits]
+    /// Products before each window, until sensor and clock have settled [default: 1.5, 3 for more than two inits, or thrice
+    /// what the sensor averages over; with --quick 1, or 0.5]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub settling: Option<f64>,
-    /// Longest warm-up [default: 120; 10 with --quick]
+    /// Longest warm-up, which ends when power is steady [default: 15, 300 for more
+    /// than two inits and in a sweep; 10 with --quick]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub warm_up: Option<f64>,
     /// Fewer and shorter rounds: a first look (always so on a software adapter)
@@ -58,6 +63,7 @@ impl Default for PlanOptions {
             init: vec![Init::Zeros, Init::Gaussian],
             atlas: false,
             seed: 0,
+            precision: None,
             rounds: None,
             window: None,
             settling: None,
@@ -90,6 +96,8 @@ pub enum PlanError {
     Clocks { asked: String, device: String, has: String },
     #[error("--rounds {0} is outside 1 to 1000")]
     Rounds(u32),
+    #[error("--precision {0} is outside 0.01 to 10 percent")]
+    Precision(f64),
     #[error("{option} {value} is outside {least} to {most} seconds")]
     Seconds { option: &'static str, value: f64, least: f64, most: f64 },
 }
@@ -101,6 +109,31 @@ fn names(dtypes: &[Dtype]) -> String {
 /// n without `--size`: the size of the experiment that this protocol repeats, and one that a CPU can do.
 const GPU_SIZE: usize = 10_000;
 const SOFTWARE_SIZE: usize = 1024;
+
+/// Percent of an energy ratio, without `--precision`.
+const PRECISION: f64 = 0.3;
+/// Rounds of a first look, or of more than two inits.
+const FEW_ROUNDS: u32 = 6;
+/// Seconds that rounds may last, and that each init may have of them, if that is more.
+const LONGEST_S: f64 = 208.0;
+const LONGEST_OF_INIT_S: f64 = 78.0;
+/// However short they are, as many rounds.
+const MOST_ROUNDS: u32 = 40;
+
+/// How many rounds, how precise, and for how long at most.
+fn length(options: &PlanOptions, quick: bool, inits: usize) -> Result<(u32, Option<f64>, Option<f64>), PlanError> {
+    // Of many inits each round is long, and six of them are as long as a run should be.
+    let fixed = (quick || inits > 2) && options.precision.is_none();
+    let exact = options.rounds.or(fixed.then_some(FEW_ROUNDS));
+    if let Some(rounds) = exact {
+        return if (1..=1000).contains(&rounds) { Ok((rounds, None, None)) } else { Err(PlanError::Rounds(rounds)) };
+    }
+    let percent = options.precision.unwrap_or(PRECISION);
+    if !(0.01..=10.0).contains(&percent) {
+        return Err(PlanError::Precision(percent));
+    }
+    Ok((MOST_ROUNDS, Some(percent / 100.0), Some(LONGEST_S.max(LONGEST_OF_INIT_S * inits as f64))))
+}
 
 /// Completes the options. `largest` is the largest n that fits the adapter.
 ///
@@ -123,35 +156,40 @@ pub fn plan(options: &PlanOptions, software: bool, largest: usize, adapter: &str
         return Err(PlanError::Twice(inits[i]));
     }
     let quick = options.quick || software;
-    let rounds = options.rounds.unwrap_or(if quick { 4 } else { 6 });
-    if !(1..=1000).contains(&rounds) {
-        return Err(PlanError::Rounds(rounds));
-    }
+    let (rounds, precision, longest_s) = length(options, quick, inits.len())?;
     let seconds = |option, given: Option<f64>, usual: f64, least: f64, most: f64| match given.unwrap_or(usual) {
         value if (least..=most).contains(&value) => Ok(value),
         value => Err(PlanError::Seconds { option, value, least, most }),
     };
-    let window_s = seconds("--window", options.window, if quick { 2.0 } else { 10.0 }, 0.1, 3600.0)?;
-    // A first look at many inits is short too.
+    // What the command line leaves open: a window, and its settling time. A first look at many inits is short too.
     let usual_s = match (quick, inits.len()) {
-        (false, _) => 3.0,
-        (true, ..=2) => 1.0,
-        (true, _) => 0.5,
+        (false, ..=2) => (3.5, 1.5),
+        (false, _) => (10.0, 3.0),
+        (true, ..=2) => (2.0, 1.0),
+        (true, _) => (2.0, 0.5),
     };
-    let settling_s = seconds("--settling", options.settling, usual_s, 0.0, 600.0)?;
-    let usual = if quick { (3.0, 10.0) } else { (20.0, 120.0) };
-    let longest_s = seconds("--warm-up", options.warm_up, usual.1, 0.0, 3600.0)?;
-    let warm_up_s = if options.warm_up.is_some() { (longest_s.min(usual.0), longest_s) } else { usual };
+    let window_s = seconds("--window", options.window, usual_s.0, 0.1, 3600.0)?;
+    let settling_s = seconds("--settling", options.settling, usual_s.1, 0.0, 600.0)?;
+    // Many inits take turns too slowly to see a board warm meanwhile, and the first clock of a sweep warms it for the others.
+    let usual = match quick {
+        true => (3.0, 10.0),
+        false if inits.len() > 2 || options.sweep.is_some() => (20.0, 300.0),
+        false => (15.0, 15.0),
+    };
+    let longest_warm_up_s = seconds("--warm-up", options.warm_up, usual.1, 0.0, 3600.0)?;
+    let warm_up_s = if options.warm_up.is_some() { (longest_warm_up_s.min(usual.0), longest_warm_up_s) } else { usual };
     Ok(Plan {
         size,
         dtype: options.dtype,
         inits,
         seed: options.seed,
         rounds,
+        precision,
+        longest_s,
         window_s,
         settling_s,
         warm_up_s,
-        idle_s: if quick { 1.0 } else { 5.0 },
+        idle_s: if quick { 1.0 } else { 3.0 },
         lock_clock_mhz: options.lock_clock,
         sweep: options.sweep.clone(),
         settling_fixed: options.settling.is_some(),

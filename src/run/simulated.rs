@@ -70,9 +70,9 @@ pub fn simulated(
     run(simulation.plan().clone(), setup, stop, watch)
 }
 
-/// Rounds of the run that shows the truth, and how many of its first ones are still warming up.
-const TRUTH_ROUNDS: u32 = 40;
-const TRUTH_SKIPS: u32 = 10;
+/// Rounds of the run that shows the truth after those that still warm it up, and seconds that these last.
+const TRUTH_ROUNDS: f64 = 8.0;
+const TRUTH_WARM_UP_S: f64 = 900.0;
 
 /// The record of what the plan's rhythm would show a perfect sensor in rounds without end: the same board without noise
 /// and faults, in the same protocol, the first rounds left out.
@@ -82,19 +82,23 @@ const TRUTH_SKIPS: u32 = 10;
 pub fn endless(model: &Model, plan: &Plan) -> Result<Record, RunError> {
     let source = Simulation::new(Model { fault: None, ..*model }, plan.clone(), false).source();
     let timing = plan.timing(Some(&source), Some(model.sensor.period_s));
+    let round_s = plan.inits.len() as f64 * (timing.settling_s + timing.window_s);
+    let skipped = (TRUTH_WARM_UP_S / round_s).ceil();
     let plan = Plan {
         window_s: timing.window_s,
         window_fixed: true,
         settling_s: timing.settling_s,
         settling_fixed: true,
-        rounds: TRUTH_ROUNDS,
+        rounds: (skipped + TRUTH_ROUNDS) as u32,
+        precision: None,
+        longest_s: None,
         ..plan.clone()
     };
     let mut perfect = Model { sensor: model.sensor.perfect(), fault: None, ..*model };
     // Both are zero in the mean, which rounds without end would find.
     (perfect.gpu.wander, perfect.gpu.ripple) = (0.0, 0.0);
     let mut record = undisturbed(&Simulation::new(perfect, plan, false), Truth::default(), None)?;
-    record.windows.retain(|window| window.round >= TRUTH_SKIPS);
+    record.windows.retain(|window| f64::from(window.round) >= skipped);
     record.summary = summary::of(&record);
     Ok(record)
 }

@@ -68,7 +68,7 @@ impl Fault {
             Fault::CapFlag => "the driver says power cap, but nothing slows down: harmless",
             Fault::Thermal => "heat slows the clock to three quarters",
             Fault::SecondProcess => "another program takes half of the GPU for a while",
-            Fault::Drift => "power grows by 6 % during the rounds",
+            Fault::Drift => "power grows by 6 % in six rounds, and on",
         }
     }
 }

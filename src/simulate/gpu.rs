@@ -1,7 +1,7 @@
 //! A simulated GPU: its power, clock and temperature while it works and rests, integrated exactly between events.
 //!
-//! P = P_static(T) + α·k·f, and a heat sink of one time constant. Both are linear, so that a stretch of constant clock
-//! has a closed form: no step size, and a run of minutes takes milliseconds.
+//! P = P_static(T) + α·k·f, and heat that flows through a chip and a heat sink, each with a time constant. All is linear, so
+//! that a stretch of constant clock has a closed form: no step size, and a run of minutes takes milliseconds.
 
 use super::random::Noise;
 use crate::protocol::DeviceSpan;
@@ -19,10 +19,10 @@ pub struct GpuModel {
     pub flop_per_s: f64,
     pub clock_mhz: f64,
     pub idle_clock_mhz: f64,
-    /// What leaks at the temperature of the room.
+    /// Power at rest at the temperature of the room.
     pub static_w: f64,
-    /// By how much of itself that grows with each kelvin.
-    pub leak_per_k: f64,
+    /// Watts by which leakage grows with each kelvin, at work or not.
+    pub leak_w_per_k: f64,
     /// What an open device draws more, at work or not.
     pub open_w: f64,
     /// α·k·f of products of zeros at full clock.
@@ -32,15 +32,19 @@ pub struct GpuModel {
     /// The clock gives way so that power stays under this.
     pub limit_w: f64,
     pub room_c: f64,
-    /// Of the heat sink.
+    /// Kelvins a watt over the heat sink, and seconds in which it comes to rest, leakage taken into account.
     pub k_per_w: f64,
     pub thermal_s: f64,
+    /// The same of the chip against its heat sink.
+    pub chip_k_per_w: f64,
+    pub chip_s: f64,
     /// Amplitude of the dynamic power's swing within each product, as a share.
     pub ripple: f64,
     /// Amplitude of the clock's swing in the first seconds of load, as a share.
     pub swing: f64,
-    /// Standard deviation of the slow wandering of the dynamic power, as a share.
+    /// Standard deviation of the slow wandering of the dynamic power, as a share, and the seconds in which it forgets itself.
     pub wander: f64,
+    pub wander_s: f64,
 }
 
 impl GpuModel {
@@ -65,13 +69,11 @@ pub(crate) struct Trouble {
 
 /// Longest stretch of constant clock: a power limiter reacts about that fast.
 const CONTROL_S: f64 = 0.1;
-/// Clocks swing for so long after load begins (CUTLASS's documentation).
-const SWING_S: f64 = 3.0;
+/// Clocks swing for so long after load begins: in the traces of arXiv 2409.18324 no more than 0.2 to 0.4 % is left after 1.3 s.
+const SWING_S: f64 = 2.0;
 const SWING_PERIOD_S: f64 = 0.8;
 /// They do so again after a rest of this.
 const REST_S: f64 = 0.02;
-/// The wandering forgets itself in about this time.
-const WANDER_S: f64 = 2.0;
 /// The speed of a product jitters by this share.
 const JITTER: f64 = 1e-4;
 /// A chip that is too hot runs at this share of its clock.
@@ -87,11 +89,12 @@ struct Segment {
     start_s: f64,
     /// Energy drawn until `start_s`.
     energy_j: f64,
-    temperature_c: f64,
-    /// Power and temperature that the stretch would end at, and how fast it goes there.
+    /// Power and temperature that the stretch would end at.
     final_w: f64,
     final_c: f64,
-    rate_per_s: f64,
+    /// Kelvins that are left to it at its beginning, in each of the two ways that heat decays, and how fast each goes.
+    left_k: [f64; 2],
+    rate_per_s: [f64; 2],
     /// Watts that each kelvin leaks more.
     leak_w_per_k: f64,
     /// Amplitude in watts, and phase and speed in products.
@@ -105,20 +108,71 @@ struct Segment {
 
 impl Segment {
     fn temperature_c(&self, at_s: f64) -> f64 {
-        let left = (-self.rate_per_s * (at_s - self.start_s)).exp();
-        self.final_c + (self.temperature_c - self.final_c) * left
+        let left = |way: usize| self.left_k[way] * (-self.rate_per_s[way] * (at_s - self.start_s)).exp();
+        self.final_c + left(0) + left(1)
     }
 
     fn energy_j(&self, at_s: f64) -> f64 {
         let seconds = at_s - self.start_s;
-        let gone = -(-self.rate_per_s * seconds).exp_m1();
-        let leaked = self.leak_w_per_k * (self.temperature_c - self.final_c) * gone / self.rate_per_s;
-        let mut energy_j = self.energy_j + self.final_w * seconds + leaked;
+        let held = |way: usize| {
+            let gone = -(-self.rate_per_s[way] * seconds).exp_m1();
+            self.left_k[way] * gone / self.rate_per_s[way]
+        };
+        let mut energy_j = self.energy_j + self.final_w * seconds + self.leak_w_per_k * (held(0) + held(1));
         if self.ripple_w != 0.0 {
             let swing = self.phase_cos - (TAU * (self.phase + self.products_per_s * seconds)).cos();
             energy_j += self.ripple_w * swing / (TAU * self.products_per_s);
         }
         energy_j
+    }
+}
+
+/// Heat in the sink and in the chip above it: C dT/dt = P(T) − T / R for each, in kelvins above the room, where both leak.
+///
+/// Near the point at which both are at rest, what is left decays in two ways (the eigenvectors of the two equations).
+#[derive(Clone, Copy, Debug)]
+struct Heat {
+    k_per_w: [f64; 2],
+    /// 1 − leakage's share of what heat flows away: at rest the temperature is so much higher.
+    feedback: f64,
+    rate_per_s: [f64; 2],
+    /// Kelvins of the chip for each kelvin of the sink, by way.
+    chip: [f64; 2],
+}
+
+impl Heat {
+    fn of(model: &GpuModel) -> Self {
+        let (leak, [sink, chip]) = (model.leak_w_per_k, [model.k_per_w, model.chip_k_per_w]);
+        let feedback = 1.0 - leak * (sink + chip);
+        // The seconds are those with leakage; the sink's own are fewer.
+        let own_s = [model.thermal_s * feedback / (1.0 - leak * chip), model.chip_s * (1.0 - leak * chip)];
+        let matrix = [
+            [(leak * sink - 1.0) / own_s[0], leak * sink / own_s[0]],
+            [leak * chip / own_s[1], (leak * chip - 1.0) / own_s[1]],
+        ];
+        let half = (matrix[0][0] + matrix[1][1]) / 2.0;
+        let determinant = matrix[0][0] * matrix[1][1] - matrix[0][1] * matrix[1][0];
+        let root = (half * half - determinant).max(0.0).sqrt();
+        let of_way = |value: f64| (matrix[1][0] / (value - matrix[1][1]), -value);
+        // In the slow way the chip follows the sink; in the fast one the sink hardly moves.
+        let (slow, fast) = (half + root, half - root);
+        Heat {
+            k_per_w: [sink, chip],
+            feedback,
+            rate_per_s: [-slow, -fast],
+            chip: [of_way(slow).0, (fast - matrix[0][0]) / matrix[0][1].max(1e-12)],
+        }
+    }
+
+    /// Kelvins of sink and chip at rest, where `cold_w` are drawn apart from leakage.
+    fn at_rest(&self, cold_w: f64) -> [f64; 2] {
+        self.k_per_w.map(|k_per_w| k_per_w * cold_w / self.feedback)
+    }
+
+    /// Splits what is left to that into the two ways: kelvins of the sink in each.
+    fn split(&self, [sink, chip]: [f64; 2]) -> [f64; 2] {
+        let fast = (chip - self.chip[0] * sink) / (self.chip[1] - self.chip[0]);
+        [sink - fast, fast]
     }
 }
 
@@ -151,7 +205,9 @@ pub(crate) struct SimulatedGpu {
     /// Everything up to here has happened.
     now_s: f64,
     energy_j: f64,
-    temperature_c: f64,
+    heat: Heat,
+    /// Kelvins of the sink above the room, and of the chip above the sink.
+    warmth_k: [f64; 2],
     jobs: VecDeque<Job>,
     /// When each submission that was not asked for ended, and its products.
     ended: VecDeque<(f64, f64)>,
@@ -167,7 +223,9 @@ pub(crate) struct SimulatedGpu {
 }
 
 impl SimulatedGpu {
-    pub fn new(model: GpuModel, flop: f64, noise: Noise) -> Self {
+    pub fn new(model: GpuModel, flop: f64, mut noise: Noise) -> Self {
+        let heat = Heat::of(&model);
+        let wander = if model.wander > 0.0 { model.wander * noise.normal() } else { 0.0 };
         let mut gpu = SimulatedGpu {
             model,
             flop,
@@ -176,14 +234,15 @@ impl SimulatedGpu {
             opened: false,
             now_s: 0.0,
             energy_j: 0.0,
-            temperature_c: model.room_c + model.k_per_w * model.static_w,
+            heat,
+            warmth_k: heat.at_rest(model.static_w),
             jobs: VecDeque::new(),
             ended: VecDeque::new(),
             spans: vec![],
             phase: 0.0,
             loaded_since_s: 0.0,
             rested_s: f64::INFINITY,
-            wander: 0.0,
+            wander,
             jitter: 0.0,
             next_control_s: 0.0,
             segments: VecDeque::new(),
@@ -231,7 +290,7 @@ impl SimulatedGpu {
         let model = self.model;
         if start_s >= self.next_control_s {
             self.next_control_s = start_s + CONTROL_S;
-            let kept = (-CONTROL_S / WANDER_S).exp();
+            let kept = (-CONTROL_S / model.wander_s).exp();
             if model.wander > 0.0 {
                 self.wander = kept * self.wander + model.wander * (1.0 - kept * kept).sqrt() * self.noise.normal();
                 self.jitter = JITTER * self.noise.normal();
@@ -262,27 +321,28 @@ impl SimulatedGpu {
             speed *= HOT_CLOCK;
             limiters = limiters.with(Limiter::Thermal);
         }
-        let leak_w_per_k = model.static_w * model.leak_per_k;
+        let leak_w_per_k = model.leak_w_per_k;
         let cold_w = model.static_w + if self.opened { model.open_w } else { 0.0 };
-        let static_w = cold_w + leak_w_per_k * (self.temperature_c - model.room_c);
+        let static_w = cold_w + leak_w_per_k * (self.warmth_k[0] + self.warmth_k[1]);
         if static_w + full_w * speed > model.limit_w {
             speed = ((model.limit_w - static_w) / full_w).clamp(0.1, speed);
             limiters = limiters.with(Limiter::PowerCap);
         }
         let dynamic_w = full_w * speed;
 
-        // C dT/dt = P(T) − (T − room) / R
-        let feedback = 1.0 - leak_w_per_k * model.k_per_w;
-        let final_c = model.room_c + model.k_per_w * (cold_w + dynamic_w) / feedback;
+        let rest_k = self.heat.at_rest(cold_w + dynamic_w);
+        let final_k = rest_k[0] + rest_k[1];
+        let left_k = self.heat.split([self.warmth_k[0] - rest_k[0], self.warmth_k[1] - rest_k[1]]);
+        let of_way = |way: usize| left_k[way] * (1.0 + self.heat.chip[way]);
         let products_per_s =
             if load_w.is_some() { speed * (1.0 + self.jitter) * share / self.product_s() } else { 0.0 };
         let segment = Segment {
             start_s,
             energy_j: self.energy_j,
-            temperature_c: self.temperature_c,
-            final_w: cold_w + dynamic_w + leak_w_per_k * (final_c - model.room_c),
-            final_c,
-            rate_per_s: feedback / model.thermal_s,
+            final_w: cold_w + dynamic_w + leak_w_per_k * final_k,
+            final_c: model.room_c + final_k,
+            left_k: [of_way(0), of_way(1)],
+            rate_per_s: self.heat.rate_per_s,
             leak_w_per_k,
             ripple_w: own_w * share * speed * model.ripple,
             phase: self.phase,
@@ -301,7 +361,10 @@ impl SimulatedGpu {
         let products = products_per_s * (self.now_s - start_s);
         self.phase = (self.phase + products).fract();
         self.energy_j = segment.energy_j(self.now_s);
-        self.temperature_c = segment.temperature_c(self.now_s);
+        let passed_s = self.now_s - start_s;
+        let decayed = [0, 1].map(|way| left_k[way] * (-self.heat.rate_per_s[way] * passed_s).exp());
+        let chip_k = decayed[0] * self.heat.chip[0] + decayed[1] * self.heat.chip[1];
+        self.warmth_k = [rest_k[0] + decayed[0] + decayed[1], rest_k[1] + chip_k];
         self.segments.push_back(segment);
         if job_end_s <= end_s {
             if let Some(job) = self.jobs.pop_front() {
@@ -345,7 +408,7 @@ impl SimulatedGpu {
             },
             None => Condition {
                 rests: true,
-                temperature_c: self.temperature_c,
+                temperature_c: self.model.room_c + self.warmth_k[0] + self.warmth_k[1],
                 clock_mhz: self.model.idle_clock_mhz,
                 limiters: Limiters::NONE,
             },

@@ -1,12 +1,16 @@
 //! The simulated boards: what is published of real ones, and a few that are there for what they are not.
 //!
-//! Power, clocks and idle power of A100, V100, RTX 6000 and H100: the raw data of "Input-Dependent Power Usage in GPUs"
-//! (arXiv 2409.18324). Periods and averaging of their sensors: Yang, Adamek, Armour (SC24). Gains and offsets: from the range
-//! that they found. The rest is made up within reason; none of it is a measurement of this program.
+//! Where a figure comes from stands next to it, by these names:
+//!
+//! - *inputs*: the raw data of "Input-Dependent Power Usage in GPUs" (arXiv 2409.18324): power on zeros and on Gaussian numbers, idle
+//!   power, clocks, temperatures, heat, and how power wanders, on A100, V100, RTX 6000 and H100.
+//! - *meter*: the raw data of Yang, Adamek, Armour (SC24), GPU_Power_Benchmark: what boards showed beside an external meter.
+//!
+//! The rest is made up within reason; none of it is a measurement of this program.
 
 use super::fault::Fault;
 use super::gpu::{GpuModel, NO_LIMIT_W};
-use super::sensor::{CounterModel, SensorModel};
+use super::sensor::{CounterModel, SensorModel, Shape};
 
 use crate::record::Scope;
 use std::fmt::Write;
@@ -24,49 +28,65 @@ pub struct Model {
     pub fault: Option<Fault>,
 }
 
+/// The A100, which the others vary.
 const GPU: GpuModel = GpuModel {
     flop_per_s: 15e12,
     clock_mhz: 1410.0,
     idle_clock_mhz: 210.0,
-    static_w: 45.0,
-    leak_per_k: 0.006,
-    open_w: 8.0,
-    zeros_w: 140.0,
-    gaussian_w: 230.0,
-    limit_w: NO_LIMIT_W,
-    room_c: 30.0,
-    k_per_w: 0.12,
-    thermal_s: 35.0,
-    ripple: 0.06,
-    swing: 0.03,
-    wander: 0.001,
+    // 48.8 W at rest, at 36 °C (inputs).
+    static_w: 38.5,
+    // 1.15 to 1.33 W/K of the same work (inputs).
+    leak_w_per_k: 1.24,
+    // An open context (meter).
+    open_w: 24.0,
+    // 196 and 293 W at 69 °C (inputs), less what leaks there.
+    zeros_w: 82.0,
+    gaussian_w: 179.0,
+    // Higher than 300 W, so that no init of an atlas meets it.
+    limit_w: 340.0,
+    room_c: 28.0,
+    // 0.17 K/W in 66 s, and 5 to 6 K within the first second (inputs).
+    k_per_w: 0.17,
+    thermal_s: 66.0,
+    chip_k_per_w: 0.025,
+    chip_s: 0.4,
+    // Means of a second scatter by 0.05 to 0.10 % (inputs): more ripple would show in them.
+    ripple: 0.01,
+    // 0.2 to 0.4 % after 1.3 s of load (inputs).
+    swing: 0.015,
+    // Windows of one input scatter by 0.13 to 0.32 %, a straight line taken out, and neighbours alike (inputs).
+    wander: 0.0025,
+    wander_s: 10.0,
 };
 
+/// The A100's.
 const NVML: SensorModel = SensorModel {
     api: "simulated NVML",
     scope: Scope::Board,
-    period_s: 0.1,
+    // 101.15 to 101.21 ms, in phase for 203 s; it sees 20 to 30 ms, and shows 0.957 P - 1.95 W (meter).
+    period_s: 0.1012,
     jitter_s: 0.001,
+    shape: Shape::Boxcar,
     average_s: 0.025,
     delay_s: 0.01,
-    gain: 0.97,
-    offset_w: -2.0,
-    noise_w: 1.0,
-    quantum_mw: 1.0,
-    counter: CounterModel::OfSamples,
+    gain: 0.957,
+    offset_w: -1.95,
+    noise_w: 0.5,
+    quantum_mw: 10.0,
+    // Its steps go with the power figures beside them by a correlation of 0.04 to 0.16 only (inputs).
+    counter: CounterModel::OfAll,
     quantum_uj: 1000.0,
 };
 
+/// Gaming boards: large coolers; heat is made up between the A100's and the RTX 6000's.
+const GAMING: GpuModel =
+    GpuModel { static_w: 22.0, leak_w_per_k: 0.7, open_w: 15.0, k_per_w: 0.12, thermal_s: 55.0, ..GPU };
+
 /// All boards, without faults.
-pub const MODELS: [Model; 9] = [
-    Model {
-        name: "a100",
-        title: "A100 PCIe",
-        vendor: "NVIDIA",
-        gpu: GpuModel { zeros_w: 136.0, gaussian_w: 230.0, limit_w: 310.0, ..GPU },
-        sensor: NVML,
-        fault: None,
-    },
+pub const MODELS: [Model; 14] = [
+    Model { name: "a100", title: "A100 PCIe", vendor: "NVIDIA", gpu: GPU, sensor: NVML, fault: None },
+    // 299 and 429 W at 40 and 44 °C, 69.4 W at rest, 1.5 W/K (inputs). An open context: 41 W (meter). The counter steps at once,
+    // whatever the power figure remembers (meter). Gain and offset are made up.
     Model {
         name: "h100",
         title: "H100 PCIe",
@@ -74,16 +94,22 @@ pub const MODELS: [Model; 9] = [
         gpu: GpuModel {
             flop_per_s: 38e12,
             clock_mhz: 1980.0,
-            static_w: 62.0,
-            zeros_w: 221.0,
-            gaussian_w: 347.0,
+            static_w: 64.0,
+            leak_w_per_k: 1.5,
+            open_w: 41.0,
+            zeros_w: 160.0,
+            gaussian_w: 290.0,
             limit_w: 700.0,
-            k_per_w: 0.06,
+            room_c: 22.0,
+            k_per_w: 0.055,
+            chip_k_per_w: 0.01,
             ..GPU
         },
-        sensor: SensorModel { gain: 1.03, offset_w: 3.0, noise_w: 2.0, ..NVML },
+        sensor: SensorModel { period_s: 0.1, gain: 1.03, offset_w: 3.0, noise_w: 1.0, ..NVML },
         fault: None,
     },
+    // 203 and 271 W at 60 to 63 °C, 41.6 W at rest, 1.0 to 1.2 W/K (inputs); 16 W of an open context, 20.04 ms, figures that scatter by
+    // 3.4 %, in steps of up to 0.49 W (meter). Gain and offset within what SC24 found.
     Model {
         name: "v100",
         title: "V100",
@@ -91,16 +117,30 @@ pub const MODELS: [Model; 9] = [
         gpu: GpuModel {
             flop_per_s: 12.5e12,
             clock_mhz: 1530.0,
-            static_w: 38.0,
-            open_w: 25.0,
-            zeros_w: 134.0,
-            gaussian_w: 200.0,
+            static_w: 34.0,
+            leak_w_per_k: 1.1,
+            open_w: 16.0,
+            zeros_w: 110.0,
+            gaussian_w: 178.0,
             limit_w: 300.0,
+            room_c: 24.0,
+            k_per_w: 0.16,
             ..GPU
         },
-        sensor: SensorModel { period_s: 0.02, jitter_s: 0.000_2, average_s: 0.01, gain: 1.05, offset_w: -4.0, ..NVML },
+        sensor: SensorModel {
+            period_s: 0.020_04,
+            jitter_s: 0.000_2,
+            average_s: 0.01,
+            gain: 1.02,
+            offset_w: -4.0,
+            noise_w: 7.0,
+            quantum_mw: 490.0,
+            ..NVML
+        },
         fault: None,
     },
+    // 179 and 203 W at 61 °C, 31.5 W at rest, 0.92 W/K, 0.21 K/W in 52 s (inputs); sees 20 ms (meter). The real one's counter reads
+    // 10 to 32 % under its power figures, in a sawtooth; this one adds them up.
     Model {
         name: "rtx6000",
         title: "RTX 6000",
@@ -109,18 +149,29 @@ pub const MODELS: [Model; 9] = [
             flop_per_s: 13e12,
             clock_mhz: 1935.0,
             idle_clock_mhz: 300.0,
-            static_w: 58.0,
-            leak_per_k: 0.01,
-            zeros_w: 98.0,
-            gaussian_w: 120.0,
+            static_w: 25.0,
+            leak_w_per_k: 0.92,
+            open_w: 15.0,
+            zeros_w: 99.0,
+            gaussian_w: 123.0,
             limit_w: 260.0,
-            k_per_w: 0.17,
+            room_c: 22.0,
+            k_per_w: 0.21,
+            thermal_s: 52.0,
             ..GPU
         },
-        sensor: SensorModel { average_s: 0.02, gain: 0.94, offset_w: -5.0, ..NVML },
+        sensor: SensorModel {
+            average_s: 0.02,
+            gain: 0.94,
+            offset_w: -5.0,
+            noise_w: 1.0,
+            counter: CounterModel::OfSamples,
+            ..NVML
+        },
         fault: None,
     },
-    // At its power limit with Gaussian numbers: the difference turns into time. Power alone, a mean of a second.
+    // At its power limit with Gaussian numbers: the difference turns into time. The default field alone, a mean of 1.04 to 1.10 s;
+    // 0.951 P - 0.8 W (meter).
     Model {
         name: "rtx3090",
         title: "RTX 3090 at its power limit",
@@ -128,17 +179,46 @@ pub const MODELS: [Model; 9] = [
         gpu: GpuModel {
             flop_per_s: 24e12,
             clock_mhz: 1860.0,
-            static_w: 40.0,
-            zeros_w: 240.0,
-            gaussian_w: 370.0,
+            zeros_w: 220.0,
+            gaussian_w: 345.0,
             limit_w: 350.0,
-            k_per_w: 0.11,
-            ..GPU
+            ..GAMING
         },
-        sensor: SensorModel { average_s: 1.0, counter: CounterModel::None, noise_w: 1.5, gain: 0.99, ..NVML },
+        sensor: SensorModel {
+            period_s: 0.1,
+            average_s: 1.07,
+            gain: 0.951,
+            offset_w: -0.8,
+            counter: CounterModel::None,
+            ..NVML
+        },
         fault: None,
     },
-    // Below its power limit.
+    // By its instant field: 100 ± 4 ms (meter).
+    Model {
+        name: "rtx3090i",
+        title: "RTX 3090, instant field",
+        vendor: "NVIDIA",
+        gpu: GpuModel {
+            flop_per_s: 20e12,
+            clock_mhz: 1695.0,
+            zeros_w: 180.0,
+            gaussian_w: 255.0,
+            limit_w: 350.0,
+            ..GAMING
+        },
+        sensor: SensorModel {
+            period_s: 0.1,
+            jitter_s: 0.004,
+            average_s: 0.1,
+            gain: 0.951,
+            offset_w: -0.8,
+            noise_w: 1.0,
+            ..NVML
+        },
+        fault: None,
+    },
+    // The default field of driver 530 is an instant one, 106 ms, and shows 1.047 P - 21.6 W (meter).
     Model {
         name: "rtx4090",
         title: "RTX 4090 below its power limit",
@@ -146,14 +226,69 @@ pub const MODELS: [Model; 9] = [
         gpu: GpuModel {
             flop_per_s: 55e12,
             clock_mhz: 2730.0,
-            static_w: 35.0,
-            zeros_w: 210.0,
-            gaussian_w: 310.0,
+            zeros_w: 180.0,
+            gaussian_w: 280.0,
             limit_w: 450.0,
             k_per_w: 0.1,
+            ..GAMING
+        },
+        sensor: SensorModel { period_s: 0.106, average_s: 0.1, gain: 1.047, offset_w: -21.6, noise_w: 1.0, ..NVML },
+        fault: None,
+    },
+    // 100 ms, a mean of 1.0 to 1.16 s, 0.936 P - 0.95 W (meter).
+    Model {
+        name: "a5000",
+        title: "RTX A5000",
+        vendor: "NVIDIA",
+        gpu: GpuModel {
+            flop_per_s: 19e12,
+            clock_mhz: 1695.0,
+            static_w: 20.0,
+            open_w: 12.0,
+            zeros_w: 95.0,
+            gaussian_w: 150.0,
+            limit_w: 230.0,
+            k_per_w: 0.2,
+            ..GAMING
+        },
+        sensor: SensorModel {
+            period_s: 0.1,
+            average_s: 1.08,
+            gain: 0.936,
+            offset_w: -0.95,
+            counter: CounterModel::None,
+            ..NVML
+        },
+        fault: None,
+    },
+    // A lag of the first order of 50 ms, updates every 16 ms (meter). No counter.
+    Model {
+        name: "k40m",
+        title: "Tesla K40m",
+        vendor: "NVIDIA",
+        gpu: GpuModel {
+            flop_per_s: 2.5e12,
+            clock_mhz: 745.0,
+            idle_clock_mhz: 324.0,
+            static_w: 18.0,
+            leak_w_per_k: 0.4,
+            open_w: 40.0,
+            zeros_w: 60.0,
+            gaussian_w: 85.0,
+            limit_w: 235.0,
             ..GPU
         },
-        sensor: SensorModel { average_s: 1.0, noise_w: 1.5, gain: 1.02, offset_w: 1.0, ..NVML },
+        sensor: SensorModel {
+            period_s: 0.016,
+            jitter_s: 0.000_5,
+            shape: Shape::Lag,
+            average_s: 0.05,
+            gain: 1.0,
+            offset_w: 0.0,
+            quantum_mw: 100.0,
+            counter: CounterModel::None,
+            ..NVML
+        },
         fault: None,
     },
     Model {
@@ -164,11 +299,13 @@ pub const MODELS: [Model; 9] = [
             flop_per_s: 16e12,
             clock_mhz: 1700.0,
             idle_clock_mhz: 800.0,
-            static_w: 40.0,
+            static_w: 34.0,
+            leak_w_per_k: 0.8,
             open_w: 3.0,
-            zeros_w: 130.0,
-            gaussian_w: 205.0,
+            zeros_w: 110.0,
+            gaussian_w: 180.0,
             limit_w: 300.0,
+            k_per_w: 0.12,
             ..GPU
         },
         sensor: SensorModel {
@@ -176,6 +313,7 @@ pub const MODELS: [Model; 9] = [
             scope: Scope::Gpu,
             period_s: 0.001,
             jitter_s: 0.0,
+            shape: Shape::Boxcar,
             average_s: 0.01,
             delay_s: 0.002,
             gain: 1.0,
@@ -187,6 +325,62 @@ pub const MODELS: [Model; 9] = [
         },
         fault: None,
     },
+    // Whole watts every 2 to 5 ms that scatter by 0.7 W, and no counter (meter: Radeon Pro W7700).
+    Model {
+        name: "w7700",
+        title: "Radeon Pro W7700",
+        vendor: "AMD",
+        gpu: GpuModel {
+            flop_per_s: 20e12,
+            clock_mhz: 2600.0,
+            idle_clock_mhz: 30.0,
+            static_w: 12.0,
+            leak_w_per_k: 0.35,
+            open_w: 5.0,
+            zeros_w: 75.0,
+            gaussian_w: 115.0,
+            limit_w: 190.0,
+            k_per_w: 0.25,
+            ..GAMING
+        },
+        sensor: SensorModel {
+            api: "simulated hwmon",
+            scope: Scope::Board,
+            period_s: 0.003_5,
+            jitter_s: 0.001_5,
+            average_s: 0.003_5,
+            delay_s: 0.002,
+            gain: 1.0,
+            offset_w: 0.0,
+            noise_w: 0.7,
+            quantum_mw: 1000.0,
+            counter: CounterModel::None,
+            ..NVML
+        },
+        fault: None,
+    },
+    // The board's queries fail, the module's answer, and so does its counter: GPU, CPU and memory in one. Figures are made up.
+    Model {
+        name: "gh200",
+        title: "GH200 module",
+        vendor: "NVIDIA",
+        gpu: GpuModel {
+            flop_per_s: 42e12,
+            clock_mhz: 1980.0,
+            static_w: 160.0,
+            leak_w_per_k: 1.5,
+            open_w: 41.0,
+            zeros_w: 180.0,
+            gaussian_w: 330.0,
+            limit_w: 1000.0,
+            room_c: 22.0,
+            k_per_w: 0.05,
+            chip_k_per_w: 0.01,
+            ..GPU
+        },
+        sensor: SensorModel { scope: Scope::Package, period_s: 0.1, gain: 1.0, offset_w: 0.0, noise_w: 2.0, ..NVML },
+        fault: None,
+    },
     Model {
         name: "m5",
         title: "Apple M5",
@@ -196,17 +390,24 @@ pub const MODELS: [Model; 9] = [
             clock_mhz: 1470.0,
             idle_clock_mhz: 338.0,
             static_w: 0.6,
+            leak_w_per_k: 0.005,
             open_w: 0.0,
             zeros_w: 9.0,
             gaussian_w: 15.5,
+            swing: 0.0,
+            limit_w: NO_LIMIT_W,
             k_per_w: 2.0,
+            thermal_s: 40.0,
+            chip_k_per_w: 0.2,
             ..GPU
         },
         sensor: SensorModel {
             api: "simulated IOReport",
             scope: Scope::Gpu,
+            // 2.03 to 2.23 s.
             period_s: 2.13,
             jitter_s: 0.1,
+            shape: Shape::Boxcar,
             average_s: 2.13,
             delay_s: 0.0,
             gain: 1.0,
@@ -223,7 +424,7 @@ pub const MODELS: [Model; 9] = [
         name: "even",
         title: "board that does not care",
         vendor: "nobody",
-        gpu: GpuModel { zeros_w: 190.0, gaussian_w: 190.0, ..GPU },
+        gpu: GpuModel { zeros_w: 130.0, gaussian_w: 130.0, limit_w: NO_LIMIT_W, ..GPU },
         sensor: NVML,
         fault: None,
     },
@@ -238,7 +439,10 @@ pub enum ModelError {
     NoField(String),
     #[error("'{field}={value}' is outside {least} to {most}")]
     Outside { field: &'static str, value: String, least: f64, most: f64 },
-    #[error("leak_per_k and k_per_w together would let the temperature run away: choose one smaller")]
+    #[error(
+        "leak_w_per_k and k_per_w together would let the temperature run away, or chip_s is over a quarter of thermal_s: choose \
+         one smaller"
+    )]
     Runaway,
 }
 
@@ -249,11 +453,11 @@ fn names() -> String {
 type Place = fn(&mut Model) -> &mut f64;
 
 /// The parameters by name, with the least and the most that make sense.
-const FIELDS: [(&str, Place, f64, f64); 22] = [
+const FIELDS: [(&str, Place, f64, f64); 26] = [
     ("flop_per_s", |model| &mut model.gpu.flop_per_s, 1e6, 1e18),
     ("clock_mhz", |model| &mut model.gpu.clock_mhz, 1.0, 1e5),
     ("static_w", |model| &mut model.gpu.static_w, 0.0, 1e4),
-    ("leak_per_k", |model| &mut model.gpu.leak_per_k, 0.0, 0.1),
+    ("leak_w_per_k", |model| &mut model.gpu.leak_w_per_k, 0.0, 100.0),
     ("open_w", |model| &mut model.gpu.open_w, 0.0, 1e4),
     ("zeros_w", |model| &mut model.gpu.zeros_w, 0.001, 1e4),
     ("gaussian_w", |model| &mut model.gpu.gaussian_w, 0.001, 1e4),
@@ -261,9 +465,12 @@ const FIELDS: [(&str, Place, f64, f64); 22] = [
     ("room_c", |model| &mut model.gpu.room_c, -50.0, 100.0),
     ("k_per_w", |model| &mut model.gpu.k_per_w, 0.0001, 100.0),
     ("thermal_s", |model| &mut model.gpu.thermal_s, 0.1, 1e5),
+    ("chip_k_per_w", |model| &mut model.gpu.chip_k_per_w, 0.0, 100.0),
+    ("chip_s", |model| &mut model.gpu.chip_s, 0.01, 10.0),
     ("ripple", |model| &mut model.gpu.ripple, 0.0, 1.0),
     ("swing", |model| &mut model.gpu.swing, 0.0, 0.5),
     ("wander", |model| &mut model.gpu.wander, 0.0, 0.2),
+    ("wander_s", |model| &mut model.gpu.wander_s, 0.1, 1e4),
     ("period_s", |model| &mut model.sensor.period_s, 0.001, 60.0),
     ("jitter_s", |model| &mut model.sensor.jitter_s, 0.0, 30.0),
     ("average_s", |model| &mut model.sensor.average_s, 0.001, 3.0),
@@ -271,6 +478,7 @@ const FIELDS: [(&str, Place, f64, f64); 22] = [
     ("gain", |model| &mut model.sensor.gain, 0.01, 100.0),
     ("offset_w", |model| &mut model.sensor.offset_w, -1e4, 1e4),
     ("noise_w", |model| &mut model.sensor.noise_w, 0.0, 1e4),
+    ("quantum_mw", |model| &mut model.sensor.quantum_mw, 0.0, 1e6),
     ("quantum_uj", |model| &mut model.sensor.quantum_uj, 1e-3, 1e9),
 ];
 
@@ -295,7 +503,8 @@ impl std::str::FromStr for Model {
             *place(&mut model) =
                 number.ok_or_else(|| ModelError::Outside { field, value: value.into(), least, most })?;
         }
-        if model.gpu.static_w * model.gpu.leak_per_k * model.gpu.k_per_w > 0.9 {
+        let GpuModel { leak_w_per_k, k_per_w, chip_k_per_w, chip_s, thermal_s, .. } = model.gpu;
+        if leak_w_per_k * (k_per_w + chip_k_per_w) > 0.9 || chip_s > thermal_s / 4.0 {
             return Err(ModelError::Runaway);
         }
         Ok(model)
@@ -359,7 +568,7 @@ mod tests {
             ("a100,noise_w=", "noise_w"),
             ("a100,colour=3", "colour"),
             ("a100,gremlins", "gremlins"),
-            ("a100,leak_per_k=0.1,k_per_w=50", "k_per_w"),
+            ("a100,leak_w_per_k=1,k_per_w=50", "k_per_w"),
             ("", "a100"),
         ] {
             let error = text.parse::<Model>().unwrap_err().to_string();

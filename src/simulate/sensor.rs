@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex};
 pub struct SensorModel {
     pub api: &'static str,
     pub scope: Scope,
-    /// Time between two updates, and by how much at most it varies.
+    /// Time between two updates, and by how much at most one is early or late: the rhythm itself keeps its phase.
     pub period_s: f64,
     pub jitter_s: f64,
-    /// How much of the time before an update it sees.
+    pub shape: Shape,
+    /// How much of the time before an update it sees; of a lag, the time constant.
     pub average_s: f64,
     /// An update shows the past of so long ago.
     pub delay_s: f64,
@@ -25,20 +26,29 @@ pub struct SensorModel {
     pub offset_w: f64,
     /// Standard deviation of an update.
     pub noise_w: f64,
-    /// Smallest step of the power figure. 0: there is none.
+    /// Smallest step of the power figure in mW. 0: there is none.
     pub quantum_mw: f64,
     pub counter: CounterModel,
     /// Smallest step of the counter.
     pub quantum_uj: f64,
 }
 
+/// How a power figure remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The mean of a stretch.
+    Boxcar,
+    /// It follows with a lag of the first order, as the K40m's does.
+    Lag,
+}
+
 /// How a counter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CounterModel {
     None,
-    /// It adds up the power figures: what they miss, it misses (NVIDIA).
+    /// It adds up the power figures: what they miss, it misses.
     OfSamples,
-    /// It sees all of the time (AMD, Apple).
+    /// It sees all of the time, whatever the power figures do (AMD, Apple, NVIDIA's data-centre boards).
     OfAll,
 }
 
@@ -48,6 +58,7 @@ impl SensorModel {
         SensorModel {
             period_s: 0.01,
             jitter_s: 0.0,
+            shape: Shape::Boxcar,
             average_s: 0.01,
             delay_s: 0.0,
             gain: 1.0,
@@ -78,10 +89,14 @@ pub(crate) struct SimulatedReader {
     fault: Option<Fault>,
     world: Arc<Mutex<World>>,
     noise: Noise,
+    /// When the next update is due by the sensor's rhythm, and when it comes.
+    due_s: f64,
     next_update_s: f64,
     updated_s: f64,
     /// What the GPU had drawn by then.
     seen_j: f64,
+    /// Where a figure that lags has come to.
+    lagged_w: f64,
     counted_j: f64,
     /// What a step back, a reset or a fall took from the counter.
     lost_j: f64,
@@ -100,7 +115,7 @@ impl SimulatedReader {
         seed: u64,
     ) -> Self {
         let mut noise = Noise::new(seed, 2);
-        let next_update_s = noise.between(0.0, model.period_s);
+        let due_s = noise.between(0.0, model.period_s);
         // Counters count since the driver was loaded.
         let counted_j = if model.counter == CounterModel::None { 0.0 } else { noise.between(1e3, 1e6) };
         SimulatedReader {
@@ -109,9 +124,11 @@ impl SimulatedReader {
             fault,
             world,
             noise,
-            next_update_s,
+            due_s,
+            next_update_s: due_s,
             updated_s: 0.0,
             seen_j: 0.0,
+            lagged_w: 0.0,
             counted_j,
             lost_j: 0.0,
             misstepped: false,
@@ -139,11 +156,20 @@ impl SimulatedReader {
 
     /// The sensor looks at the GPU at `at_s`.
     fn update(&mut self, gpu: &SimulatedGpu, at_s: f64, since_s: f64, onset_s: f64) {
-        let SensorModel { average_s, delay_s, gain, offset_w, noise_w, quantum_mw, quantum_uj, counter, .. } =
+        let SensorModel { shape, average_s, delay_s, gain, offset_w, noise_w, quantum_mw, quantum_uj, counter, .. } =
             self.model;
         let seen_s = at_s - delay_s;
         let seen_j = gpu.energy_at(seen_s);
-        let mut watts = gain * (seen_j - gpu.energy_at(seen_s - average_s)) / average_s + offset_w;
+        let true_w = match shape {
+            Shape::Boxcar => (seen_j - gpu.energy_at(seen_s - average_s)) / average_s,
+            Shape::Lag => {
+                let kept = if self.seen_j > 0.0 { (-since_s / average_s).exp() } else { 0.0 };
+                let mean_w = (seen_j - gpu.energy_at(seen_s - since_s)) / since_s;
+                self.lagged_w = kept * self.lagged_w + (1.0 - kept) * mean_w;
+                self.lagged_w
+            }
+        };
+        let mut watts = gain * true_w + offset_w;
         if noise_w > 0.0 {
             watts += noise_w * self.noise.normal();
         }
@@ -202,15 +228,17 @@ impl SimulatedReader {
         let (now_s, onset_s) = (world.read_s, world.onset_s);
         let mut since_s = 0.0;
         // Of several updates since the last read, a counter that sees all of the time needs the last one alone.
-        let SensorModel { period_s, jitter_s, counter, .. } = self.model;
-        let last_alone = counter != CounterModel::OfSamples;
+        let SensorModel { period_s, jitter_s, shape, counter, .. } = self.model;
+        let last_alone = counter != CounterModel::OfSamples && shape == Shape::Boxcar;
         if last_alone && jitter_s == 0.0 {
-            self.next_update_s += ((now_s - self.next_update_s) / period_s).floor().max(0.0) * period_s;
+            self.due_s += ((now_s - self.due_s) / period_s).floor().max(0.0) * period_s;
+            self.next_update_s = self.due_s;
         }
         while self.next_update_s <= now_s {
             let at_s = self.next_update_s;
-            let step_s = period_s + self.noise.between(-jitter_s, jitter_s);
-            self.next_update_s += step_s.max(period_s * 0.1);
+            self.due_s += period_s;
+            let jitter_s = self.noise.between(-jitter_s, jitter_s);
+            self.next_update_s = (self.due_s + jitter_s).max(at_s + period_s * 0.1);
             since_s += at_s - self.updated_s;
             self.updated_s = at_s;
             if self.next_update_s > now_s || !last_alone {

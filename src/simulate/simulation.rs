@@ -33,9 +33,12 @@ impl Simulation {
             }
         }
         let mut noise = Noise::new(plan.seed, 1);
-        // In the middle of a window, and neither of the first nor of the last.
-        let looks_to_onset = 2 + noise.between(0.0, (plan.windows() - 2.0).max(0.0)) as u32;
-        let after_look_s = plan.settling_s + plan.window_s * noise.between(0.25, 0.65);
+        // In the middle of a window, and neither of the first nor of the last, however few rounds there are.
+        let windows = f64::from(plan.fewest_rounds()) * plan.inits.len() as f64;
+        let looks_to_onset = 2 + noise.between(0.0, (windows - 2.0).max(0.0)) as u32;
+        let source = SimulatedReader::source_of(&model.sensor, model.title, model.gpu.limit_w, model.fault);
+        let timing = plan.timing(Some(&source), Some(model.sensor.period_s));
+        let after_look_s = timing.settling_s + timing.window_s * noise.between(0.25, 0.65);
         let mut gpu = SimulatedGpu::new(model.gpu, plan.flop(), Noise::new(plan.seed, 0));
         gpu.trouble = Trouble { cap_flag: model.fault == Some(Fault::CapFlag), ..Trouble::default() };
         let world = World {
@@ -48,7 +51,7 @@ impl Simulation {
             looks_to_onset,
             after_look_s,
             onset_s: f64::INFINITY,
-            rounds_s: plan.rounds_s(plan.timing(None, None)),
+            fewest_s: windows * (timing.settling_s + timing.window_s),
         };
         Simulation { model, plan, world: Arc::new(Mutex::new(world)) }
     }

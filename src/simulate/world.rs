@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Until the host sees that a submission has ended.
 const LATENCY_S: (f64, f64) = (30e-6, 300e-6);
 
-/// Power grows by this share from the first round to the last in [`Fault::Drift`].
+/// Power grows by this share during the fewest rounds that a run may have, and goes on so, in [`Fault::Drift`].
 const DRIFT: f64 = 0.06;
 /// How long a second process stays.
 const SECOND_PROCESS_S: (f64, f64) = (4.0, 30.0);
@@ -29,7 +29,7 @@ pub(super) struct World {
     pub looks_to_onset: u32,
     pub after_look_s: f64,
     pub onset_s: f64,
-    pub rounds_s: f64,
+    pub fewest_s: f64,
 }
 
 pub(super) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
@@ -46,7 +46,7 @@ impl World {
     /// C was looked at: the warm-up, or a window, has ended.
     fn looked(&mut self) {
         if self.fault == Some(Fault::Drift) && self.gpu.trouble.drift.is_none() {
-            self.gpu.trouble.drift = Some((self.now_s, DRIFT / self.rounds_s));
+            self.gpu.trouble.drift = Some((self.now_s, DRIFT / self.fewest_s));
         }
         self.looks_to_onset = self.looks_to_onset.wrapping_sub(1);
         if self.looks_to_onset != 0 {

@@ -52,6 +52,8 @@ fn the_joules_are_the_librarys_own_and_the_init_makes_no_difference_to_it() {
     assert_eq!((source.api.as_str(), source.power), ("NVML", Some(PowerKind::Instant)));
     assert_eq!(source.pci_address.unwrap().to_string(), "0000:01:00.0");
     assert_eq!(record.summary.sensor.lead, Some(Lead::Counter));
+    let states = record.windows.iter().map(|window| (window.performance_state, window.memory_clock_mhz));
+    assert!(states.clone().all(|state| state == (Some(2), Some(5001.0))), "{:?}", states.collect::<Vec<_>>());
     let period_s = record.summary.sensor.counter_period_s.unwrap();
     assert!((0.015..0.06).contains(&period_s), "updates come every 20 ms, seen every 10 ms: {period_s}");
 
@@ -100,8 +102,9 @@ fn the_second_of_two_gpus_is_found_by_either_spelling_of_its_address() {
     ] {
         let record = run(words, &[BRIEF, &["--power", power]].concat());
         assert_eq!(record.source.as_ref().unwrap().pci_address.unwrap().to_string(), "0000:81:00.0", "{words} {power}");
-        // the neighbour draws a steady 55 W; ours follows the work
-        assert!(record.summary.inits[&Init::Zeros].power_w.unwrap() > 60.0, "{:?}", record.summary);
+        // The neighbour draws a steady 55 W; ours follows the work.
+        let watts = record.summary.inits[&Init::Zeros].power_w.unwrap();
+        assert!((watts - 55.0).abs() > 0.1, "{:?}", record.summary);
     }
     let folder = fake_nvml();
     let mut wrong = wattmul();

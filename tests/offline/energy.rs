@@ -31,6 +31,8 @@ fn window(power_w: WindowPower, init: Init, start_s: f64, duration_s: f64) -> Wi
         power_w,
         energy_j: None,
         clock_mhz: None,
+        memory_clock_mhz: None,
+        performance_state: None,
         temperature_c: None,
         limiters: None,
     }

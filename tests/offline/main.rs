@@ -17,6 +17,7 @@ mod order;
 mod output;
 mod pci;
 mod plan;
+mod real_data;
 mod records;
 mod rooms;
 mod simulate;

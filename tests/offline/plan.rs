@@ -11,9 +11,13 @@ fn plan(options: PlanOptions) -> Result<Plan, PlanError> {
 #[test]
 fn a_gpu_gets_the_standard_protocol_and_a_cpu_the_quick_one() {
     let standard = plan(PlanOptions::default()).unwrap();
-    assert_eq!((standard.size, standard.rounds, standard.window_s, standard.settling_s), (10_000, 6, 10.0, 3.0));
+    assert_eq!((standard.size, standard.rounds, standard.window_s, standard.settling_s), (10_000, 40, 3.5, 1.5));
+    assert_eq!((standard.precision, standard.longest_s), (Some(0.003), Some(208.0)));
+    let exact = plan(PlanOptions { rounds: Some(7), ..PlanOptions::default() }).unwrap();
+    assert_eq!((exact.rounds, exact.precision, exact.longest_s), (7, None, None));
     let quick = wattmul::run::plan::plan(&PlanOptions::default(), true, 5760, "llvmpipe").unwrap();
-    assert_eq!((quick.size, quick.rounds, quick.window_s, quick.warm_up_s), (1024, 4, 2.0, (3.0, 10.0)));
+    assert_eq!((quick.size, quick.rounds, quick.window_s, quick.warm_up_s), (1024, 6, 2.0, (3.0, 10.0)));
+    assert_eq!(quick.precision, None);
     assert_eq!(
         wattmul::run::plan::plan(&PlanOptions::default(), false, 8192, "card").unwrap().size,
         8192,
@@ -30,6 +34,8 @@ fn nonsense_is_refused_by_the_name_of_its_option() {
     assert!(refused(PlanOptions { rounds: Some(0), ..PlanOptions::default() }).contains("--rounds"));
     for window_s in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(refused(PlanOptions { window: Some(window_s), ..PlanOptions::default() }).contains("--window"));
+        let precise = PlanOptions { precision: Some(window_s), ..PlanOptions::default() };
+        assert!(refused(precise).contains("--precision"));
     }
     assert_eq!(plan(PlanOptions { init: vec![Init::Zeros], ..PlanOptions::default() }), Err(PlanError::Inits));
     let many: Vec<Init> = (2..=102).map(|sigma| format!("gaussian:{sigma}").parse().unwrap()).collect();

@@ -123,7 +123,8 @@ fn a_forger_who_renames_the_file_is_found_by_arithmetic() {
         ("/plan/inits", json!(["zeros"]), "plan.inits"),
         ("/plan/inits", json!([]), "plan.inits"),
         ("/plan/size", json!(0), "plan.size"),
-        ("/plan/rounds", json!(7), "verdict.judged"),
+        ("/plan/rounds", json!(7), "windows[14].round"),
+        ("/run/ended", Value::Null, "verdict.judged"),
         ("/protocol", json!("other/9"), "protocol"),
         ("/windows/0/start_s", json!(-1.0), "windows[0].start_s"),
         ("/source/power_limit_w", json!(100.0), "windows[0].energy_j"),
@@ -209,7 +210,7 @@ mod bad_input {
         write("deep.json", "[".repeat(200_000).as_bytes());
         write("latin1.json", &[text.as_bytes(), b"\xe9"].concat());
         write("no-json.json", b"hello");
-        write("wrong-type.json", with("\"rounds\": 6", "\"rounds\": \"six\"").as_bytes());
+        write("wrong-type.json", with("\"rounds\": 40", "\"rounds\": \"six\"").as_bytes());
         write("unknown-field.json", with("\"tool\": {", "\"tool\": {\"hostname\": \"secret\",").as_bytes());
         write("version-7.json", with("\"schema\": 2", "\"schema\": 7").as_bytes());
         write("version-text.json", with("\"schema\": 2", "\"schema\": \"1\"").as_bytes());
@@ -435,17 +436,17 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
       Ratios of gaussian to zeros, by GPU; GFLOP/s of gaussian
       GPU                               energy  95 % interval  power   time  verdict
                                          ratio                 ratio  ratio
-      Simulated A100 PCIe                1.484  1.482 … 1.485  1.484  1.000  valid
-      Simulated V100                     1.332  1.331 … 1.333  1.332  1.000  valid
-      Simulated board that does not      1.000  0.999 … 1.001  1.000  1.000  valid
+      Simulated A100 PCIe                1.497  1.493 … 1.501  1.497  1.000  valid
+      Simulated V100                     1.343  1.340 … 1.347  1.343  1.000  valid
+      Simulated board that does not      1.000  0.997 … 1.002  0.999  1.000  valid
       care
 
       GPU                         ratio  GFLOP/s  sensor                  run
                                   above
                                    idle
-      Simulated A100 PCIe         1.690    15000  simulated NVML · board  2026-01-02
-      Simulated V100              1.494    12500  simulated NVML · board  2026-01-01
-      Simulated board that does   1.000    15000  simulated NVML · board  2026-01-01
+      Simulated A100 PCIe         2.176    14998  simulated NVML · board  2026-01-02
+      Simulated V100              1.617    12498  simulated NVML · board  2026-01-01
+      Simulated board that does   0.999    14997  simulated NVML · board  2026-01-01
       not care
 
       Watts and joules of whole boards
@@ -453,22 +454,22 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
       GPU                               idle,  zeros,  gaussian,   zeros,  gaussian,
                                             W       W          W      J a        J a
                                                                   product    product
-      Simulated A100 PCIe               56.47   188.8      280.2    25.18      37.36
-      Simulated V100                    68.44   209.5      279.1    33.52      44.66
-      Simulated board that does not     56.77   241.5      241.5    32.20      32.20
+      Simulated A100 PCIe               111.2   194.0      290.1    25.87      38.69
+      Simulated V100                    92.12   209.0      280.5    33.44      44.88
+      Simulated board that does not     111.6   242.3      242.2    32.31      32.30
       care
 
       GPU                                 zeros, GFLOP/J  gaussian, GFLOP/J
-      Simulated A100 PCIe                          79.43              53.53
-      Simulated V100                               59.67              44.79
-      Simulated board that does not care           62.11              62.12
+      Simulated A100 PCIe                          77.32              51.70
+      Simulated V100                               59.82              44.56
+      Simulated board that does not care           61.90              61.91
 
     Over a year
       Products of an init without pause for a year, against as many of the reference
       GPU                                 init      over a year
-      Simulated A100 PCIe                 gaussian     +800 kWh
-      Simulated board that does not care  gaussian     -0.4 kWh
-      Simulated V100                      gaussian     +610 kWh
+      Simulated A100 PCIe                 gaussian     +842 kWh
+      Simulated board that does not care  gaussian     -0.6 kWh
+      Simulated V100                      gaussian     +627 kWh
 
 
     Left out
@@ -527,14 +528,14 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
       Ratios of gaussian to zeros, by GPU; GFLOP/s of gaussian
       GPU                       energy  95 % interval          power   time  verdict
                                  ratio                         ratio  ratio
-      Simulated A100 PCIe × 8    1.454  1.453 … 1.618 (cards)  1.454  1.000  valid
-      Simulated V100             1.332  1.331 … 1.333          1.332  1.000  valid
+      Simulated V100             1.343  1.340 … 1.347          1.343  1.000  valid
+      Simulated A100 PCIe × 8    1.149  1.147 … 1.247 (cards)  1.149  1.000  valid
 
       GPU                         ratio  GFLOP/s  sensor                  run
                                   above
                                    idle
-      Simulated A100 PCIe × 8     1.643    15000  simulated NVML · board  8 cards
-      Simulated V100              1.494    12500  simulated NVML · board  2026-11-25
+      Simulated V100              1.617    12498  simulated NVML · board  2026-11-25
+      Simulated A100 PCIe × 8     1.278    14998  simulated NVML · board  8 cards
 
       Cards of one model
       What stands above for a model with several cards is their median, and the
@@ -542,22 +543,22 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
       says how sure one card's figure is. A card stands out where it is 3.5 times as
       far from the median as is usual among its like, and by 1 % at least.
 
-      8 cards of Simulated A100 PCIe: energy ratio 1.453 … 1.618, median 1.454; 1
+      8 cards of Simulated A100 PCIe: energy ratio 1.147 … 1.247, median 1.149; 1
         stands out
-      median                 ratio 1.454, energy 37.38 J, time 133.3 ms
-      spread, least to most  ratio 11.4 %, energy 0.1 %, time 0.0 %
+      median                 ratio 1.149, energy 39.65 J, time 133.4 ms
+      spread, least to most  ratio 8.6 %, energy 1.4 %, time 0.0 %
 
       Cards, by their ratio of energy; energy and time of a product of gaussian
       card          energy  95 % interval   energy      time  verdict  stands out by
                      ratio
-      0000:05:00.0   1.618  1.617 … 1.620  37.33 J  133.3 ms  valid    ratio
-      0000:02:00.0   1.455  1.453 … 1.456  37.38 J  133.3 ms  valid
-      0000:03:00.0   1.454  1.452 … 1.457  37.37 J  133.3 ms  valid
-      0000:01:00.0   1.454  1.452 … 1.456  37.38 J  133.3 ms  valid
-      0000:06:00.0   1.454  1.452 … 1.457  37.38 J  133.3 ms  valid
-      0000:07:00.0   1.454  1.453 … 1.456  37.39 J  133.3 ms  valid
-      0000:00:00.0   1.454  1.452 … 1.455  37.37 J  133.3 ms  valid
-      0000:04:00.0   1.453  1.452 … 1.455  37.37 J  133.3 ms  valid
+      0000:05:00.0   1.247  1.244 … 1.249  39.34 J  133.4 ms  valid    ratio
+      0000:02:00.0   1.151  1.148 … 1.154  39.61 J  133.4 ms  valid
+      0000:01:00.0   1.150  1.147 … 1.152  39.71 J  133.3 ms  valid
+      0000:06:00.0   1.149  1.146 … 1.152  39.71 J  133.4 ms  valid
+      0000:03:00.0   1.149  1.146 … 1.152  39.66 J  133.4 ms  valid
+      0000:00:00.0   1.148  1.145 … 1.151  39.89 J  133.4 ms  valid
+      0000:07:00.0   1.148  1.145 … 1.151  39.64 J  133.3 ms  valid
+      0000:04:00.0   1.147  1.144 … 1.151  39.61 J  133.3 ms  valid
     ");
 }
 

@@ -117,6 +117,22 @@ fn a_line_worked_out_by_hand() {
     assert_eq!(line(&[(1.0, 2.0), (2.0, f64::NAN), (3.0, 1.0)]), None);
 }
 
+#[test]
+fn least_squares_of_a_line_are_the_line() {
+    let points = [(1.0, 2.0), (2.0, 4.5), (3.0, 5.5), (4.0, 8.0)];
+    let rows: Vec<Vec<f64>> = points.iter().map(|point| vec![1.0, point.0]).collect();
+    let y: Vec<f64> = points.iter().map(|point| point.1).collect();
+    let (fit, line) = (least_squares(&rows, &y).unwrap(), line(&points).unwrap());
+    assert!((fit.values[0] - line.intercept.estimate).abs() < 1e-9, "{fit:?}");
+    assert!((fit.values[1] - line.slope.estimate).abs() < 1e-9, "{fit:?}");
+    let high = interval(fit.values[0], fit.errors[0], fit.freedom).high.unwrap();
+    assert!((high - line.intercept.high.unwrap()).abs() < 1e-9, "{fit:?}");
+    let doubled: Vec<Vec<f64>> = points.iter().map(|point| vec![point.0, 2.0 * point.0]).collect();
+    assert_eq!(least_squares(&doubled, &y), None);
+    assert_eq!(least_squares(&rows[..2], &y[..2]), None);
+    assert_eq!(least_squares(&rows, &[1.0, f64::NAN, 2.0, 3.0]), None);
+}
+
 /// By hand: lines 1 + 2x and 1 + 3x leave one point; of one line, the fan is the line.
 #[test]
 fn a_fan_worked_out_by_hand() {

@@ -17,7 +17,8 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 20 };
 
 fn plans(model: &Model, seed: u64) -> Vec<Plan> {
     let clocks = "5".parse::<Clocks>().unwrap().of(model.title, Ok(model.supported_clocks())).unwrap();
-    let options = |mhz| PlanOptions { seed, lock_clock: Some(mhz), ..PlanOptions::default() };
+    let options =
+        |mhz| PlanOptions { seed, lock_clock: Some(mhz), sweep: Some("of-a-test".into()), ..PlanOptions::default() };
     clocks.into_iter().map(|mhz| wattmul::run::simulated::plan(model, &options(mhz)).unwrap()).collect()
 }
 
@@ -45,7 +46,7 @@ fn truth_of_the_clock_is_found_from_one_sweep() {
     for model in MODELS {
         // At its power limit, a board does not hold the clock; the fit leaves that clock out.
         let shown = |watts: f64| model.sensor.gain * watts;
-        let rigid = Model { gpu: wattmul::simulate::gpu::GpuModel { leak_per_k: 0.0, ..model.gpu }, ..model };
+        let rigid = Model { gpu: wattmul::simulate::gpu::GpuModel { leak_w_per_k: 0.0, ..model.gpu }, ..model };
         let gpu = rigid.gpu;
         let known = [
             shown(gpu.static_w + gpu.open_w) + model.sensor.offset_w,
@@ -88,7 +89,7 @@ fn wattmul(folder: &std::path::Path, args: &[&str]) -> assert_cmd::assert::Asser
 #[test]
 fn a_sweep_saves_a_record_a_clock_and_prints_a_table_that_the_records_alone_make() {
     let folder = tempfile::tempdir().unwrap();
-    let args = ["--simulate", "a100", "--quick", "--clocks", "1410,600,900", "--init", "zeros,gaussian,mantissa:0"];
+    let args = ["--simulate", "a100", "--clocks", "1410,600,900", "--init", "zeros,gaussian,mantissa:0"];
     let output = wattmul(folder.path(), &[&args[..], &["--results", "."]].concat()).success().get_output().clone();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

@@ -16,7 +16,7 @@ use wattmul::simulate::sensor::CounterModel;
 use wattmul::simulate::{Fault, MODELS, Model, Simulation};
 
 /// All together: a sample that is too small for shares in a debug build.
-const EXPERIMENTS: u64 = if cfg!(debug_assertions) { 27 } else { 2000 };
+const EXPERIMENTS: u64 = if cfg!(debug_assertions) { 28 } else { 2002 };
 const SEEDS_PER_FAULT: u64 = if cfg!(debug_assertions) { 4 } else { 200 };
 const NAIVE_SEEDS: u64 = if cfg!(debug_assertions) { 2 } else { 200 };
 
@@ -68,20 +68,37 @@ struct Outcome {
     ratio_error: f64,
     energy_error: f64,
     held: bool,
+    /// Does the combined interval hold the true ratio, whatever the sensor shows of it?
+    combined_held: bool,
+    /// Does the interval of the ratio above idle hold the true one, and by what share is the ratio off?
+    above_idle_held: bool,
+    above_idle_error: f64,
     half_width: f64,
     found_difference: bool,
+    /// Seconds from the first sample to the last.
+    length_s: f64,
+    /// Why a good run is not called valid.
+    false_alarm: Option<String>,
 }
 
 fn outcome(record: &Record, expected: &Expected) -> Outcome {
     let energy = record.summary.ratios[&Init::Gaussian].energy.unwrap();
     let (low, high) = (energy.low.unwrap(), energy.high.unwrap());
+    let combined = energy.combined.unwrap();
+    let above_idle = record.summary.ratios[&Init::Gaussian].above_idle.unwrap();
+    let true_above_idle = expected.truth.ratios[&Init::Gaussian].above_idle;
     let off = |init, joules: f64| (record.summary.inits[&init].energy_j.unwrap() / joules - 1.0).abs();
     Outcome {
         ratio_error: energy.estimate / expected.energy - 1.0,
         energy_error: off(Init::Zeros, expected.zeros_j).max(off(Init::Gaussian, expected.gaussian_j)),
         held: (low..=high).contains(&expected.energy),
+        combined_held: (combined.low..=combined.high).contains(&(expected.energy / expected.offset_share)),
+        above_idle_held: (above_idle.low.unwrap()..=above_idle.high.unwrap()).contains(&true_above_idle),
+        above_idle_error: above_idle.estimate / true_above_idle - 1.0,
         half_width: (high - low) / 2.0 / energy.estimate,
         found_difference: !(low..=high).contains(&1.0),
+        length_s: record.trace.t_s.last().unwrap() - record.trace.t_s[0],
+        false_alarm: (record.verdict.judged != Some(Status::Valid)).then(|| format!("{:?}", record.verdict.reasons)),
     }
 }
 
@@ -118,56 +135,93 @@ fn truth_is_found_by_every_sensor_without_a_fault() {
             let (model, expected) = (&MODELS[which], &EXPECTED[which]);
             let record = run(model, 1 + i / MODELS.len() as u64, &expected.truth);
             assert_eq!(record.verdict.status, Status::Simulated);
-            assert_eq!(record.verdict.judged, Some(Status::Valid), "{}: {:?}", model.name, record.verdict);
             assert_eq!(record.verdict.flags.contains(&Flag::PowerCapped), model.name == "rtx3090");
             (which, outcome(&record, expected))
         })
         .collect();
     println!("\n{EXPERIMENTS} experiments on {} boards\n", MODELS.len());
+    let mut wrong = vec![];
     let held = outcomes.iter().filter(|(_, outcome)| outcome.held).count() as f64 / outcomes.len() as f64;
+    let above_idle_held =
+        outcomes.iter().filter(|(_, outcome)| outcome.above_idle_held).count() as f64 / outcomes.len() as f64;
+    let combined_held =
+        outcomes.iter().filter(|(_, outcome)| outcome.combined_held).count() as f64 / outcomes.len() as f64;
     let mut by_model: Vec<Vec<Outcome>> = MODELS.iter().map(|_| vec![]).collect();
     outcomes.into_iter().for_each(|(which, outcome)| by_model[which].push(outcome));
 
     let mut table = String::from(
-        "| model | true ratio | offset's share | bias of ours | worst of ours | energy off by at most | interval holds truth | half-width |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| model | true ratio | bias | worst error | type A holds what is shown | combined holds truth | \
+         above idle: bias, holds truth | half-width | length: median, longest | false alarms |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for ((model, expected), outcomes) in MODELS.iter().zip(EXPECTED.iter()).zip(&by_model) {
         let bias = outcomes.iter().map(|outcome| outcome.ratio_error).sum::<f64>() / outcomes.len() as f64;
         let worst_ratio = worst(outcomes.iter().map(|outcome| outcome.ratio_error.abs()));
         let worst_energy = worst(outcomes.iter().map(|outcome| outcome.energy_error));
         let held = share(outcomes, |outcome| outcome.held);
+        let combined_held = share(outcomes, |outcome| outcome.combined_held);
         let half_width = median(outcomes.iter().map(|outcome| outcome.half_width));
+        let length_s = median(outcomes.iter().map(|outcome| outcome.length_s));
+        let longest_s = worst(outcomes.iter().map(|outcome| outcome.length_s));
+        let alarms = share(outcomes, |outcome| outcome.false_alarm.is_some());
         let _ = writeln!(
             table,
-            "| {} | {:.4} | {:+.2} % | {:+.3} % | {:.2} % | {:.2} % | {:.1} % | ±{:.2} % |",
+            "| {} | {:.4} | {:+.2} % | {:.2} % | {:.1} % | {:.1} % | {:+.2} %, {:.1} % | ±{:.2} % | {length_s:.0}, {longest_s:.0} s | {:.1} % |",
             model.name,
             expected.energy / expected.offset_share,
-            100.0 * (expected.offset_share - 1.0),
             100.0 * bias,
             100.0 * worst_ratio,
-            100.0 * worst_energy,
             100.0 * held,
+            100.0 * combined_held,
+            100.0 * outcomes.iter().map(|outcome| outcome.above_idle_error).sum::<f64>() / outcomes.len() as f64,
+            100.0 * share(outcomes, |outcome| outcome.above_idle_held),
             100.0 * half_width,
+            100.0 * alarms,
         );
         let name = model.name;
-        assert!(bias.abs() <= 0.003, "{name}: bias {bias}");
-        assert!(worst_ratio <= 0.01, "{name}: worst {worst_ratio}");
-        assert!(worst_energy <= 0.01, "{name}: energy {worst_energy}");
-        assert!(half_width <= if model.sensor.period_s <= 0.1 { 0.003 } else { 0.005 }, "{name}: ±{half_width}");
+        outcomes
+            .iter()
+            .filter_map(|outcome| outcome.false_alarm.as_ref())
+            .take(2)
+            .for_each(|why| println!("{name}: {why}"));
+        let mut check = |holds: bool, what: &str| {
+            if !holds {
+                wrong.push(format!("{name}: {what}"));
+            }
+        };
+        check(bias.abs() <= 0.003, "bias");
+        check(worst_ratio <= 0.01, "worst ratio");
+        check(worst_energy <= 0.015, "energy");
+        check(worst(outcomes.iter().map(|outcome| outcome.above_idle_error.abs())) <= 0.012, "above idle");
+        check(half_width <= 0.005, "half-width");
+        check(longest_s <= 240.0 || name == "m5", "length");
         if !cfg!(debug_assertions) {
-            assert!(held >= 0.91, "{name}: the interval holds the truth in {held}");
+            // 143 runs of a board leave a standard error of 2 %.
+            check(held >= 0.86, "the interval holds the truth too seldom");
+            check(combined_held >= 0.91, "the combined interval holds the truth too seldom");
+            check(alarms <= 0.01, "false alarms");
         }
     }
-    println!("{table}\nall together, the interval holds the truth in {:.1} %\n", 100.0 * held);
+    let length_s = median(by_model.iter().map(|outcomes| median(outcomes.iter().map(|outcome| outcome.length_s))));
+    println!(
+        "{table}\nall together, the type A interval holds what a sensor shows of the truth in {:.1} %,",
+        100.0 * held
+    );
+    println!("the combined interval the truth in {:.1} %,", 100.0 * combined_held);
+    println!("and above idle the interval the truth in {:.1} %\n", 100.0 * above_idle_held);
+    println!("the median of the models' median runs: {length_s:.0} s\n");
     let even = MODELS.iter().position(|model| model.name == "even").unwrap();
     let no_difference = 1.0 - share(&by_model[even], |outcome| outcome.found_difference);
     println!("where the true ratio is 1, no difference is found in {:.1} %\n", 100.0 * no_difference);
     if !cfg!(debug_assertions) {
-        assert!(held >= 0.93, "{held}");
-        assert!(no_difference >= 0.93, "{no_difference}");
+        assert!(held >= 0.95, "{held}");
+        assert!(combined_held >= 0.95, "{combined_held}");
+        assert!(above_idle_held >= 0.93, "{above_idle_held}");
+        assert!(no_difference >= 0.90, "{no_difference}");
+        assert!(length_s <= 150.0, "{length_s}");
     }
     naive_table(&by_model);
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Time that this thread had a core, where the system tells (Linux); else time.

@@ -57,7 +57,7 @@ fn a_steady_load_on_a_coarse_sensor_is_no_fault() {
     }
     let record = run(&whole_watts(0.0), standard(0));
     assert_eq!(record.trace.power_step_w, Some(1.0));
-    assert_eq!(record.timing.window_s, 10.0, "a load that shows the same figure again makes no sensor slow");
+    assert!(record.timing.window_s <= 4.0, "a load that shows the same figure again makes no sensor slow");
 }
 
 #[test]
@@ -87,8 +87,8 @@ fn windows_fit_slow_power_figures_too() {
 #[test]
 fn readings_that_look_back_before_the_load_are_not_valid_whatever_the_command_line_says() {
     for (text, settling_s, valid) in [
-        ("rtx4090", 0.0, false),
-        ("rtx4090", 0.9, false),
+        ("a5000", 0.0, false),
+        ("a5000", 0.9, false),
         ("rtx3090", 1.0, false),
         ("rtx3090", 1.5, true),
         ("h100", 0.5, true),
@@ -205,7 +205,7 @@ fn a_window_holds_its_own_reads_alone() {
     for window in &record.windows {
         let end_s = window.start_s + window.duration_s;
         let last_w = record.trace.mean(end_s - 0.02, end_s, |row| row.power_w).unwrap();
-        let whole_w = record.trace.mean(end_s - 1.0, end_s - 0.2, |row| row.power_w).unwrap();
+        let whole_w = record.trace.mean(end_s - 0.3, end_s - 0.07, |row| row.power_w).unwrap();
         assert!((last_w / whole_w - 1.0).abs() < 0.003, "{last_w} W at the end, {whole_w} W before");
     }
 }

@@ -4,7 +4,7 @@ use super::atlas;
 use crate::analysis::overview::Run;
 use crate::analysis::year;
 use crate::analysis::year::GridIntensity;
-use crate::record::{Idle, Limiter, Reason, Record, Status, Window, read};
+use crate::record::{Ended, Idle, Limiter, Reason, Record, Status, Window, read};
 use crate::report::page::{Block, Cell, Table, Text, code, number, run_id, strong, text};
 use crate::report::plot::timeline;
 use crate::report::units::or_na;
@@ -113,7 +113,7 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
     });
     let years = year::of(record).into_iter().map(|(init, kwh)| Some(format!("{init} {}", year::words(kwh, grid))));
     let file = run.path.file_name().unwrap_or_default().to_string_lossy();
-    let facts: [(&str, Vec<Option<String>>); 14] = [
+    let facts: [(&str, Vec<Option<String>>); 15] = [
         (
             "adapter",
             vec![
@@ -142,14 +142,25 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
             vec![
                 Some(lines::product(plan)),
                 Some(inits.join(", ")),
-                Some(format!(
-                    "{} × {} s, settling time {} s",
-                    counted(plan.rounds as usize, "round"),
-                    plan.window_s,
-                    plan.settling_s
-                )),
+                Some(format!("{}, settling time {} s", lines::length(plan), plan.settling_s)),
+                record.run.ended.filter(|_| plan.precision.is_some()).map(|ended| {
+                    let done = counted(record.windows.len() / plan.inits.len(), "round");
+                    match ended {
+                        Ended::Precise => format!("precise after {done}"),
+                        Ended::Longest => format!("{done}, as many as its longest time allows"),
+                        Ended::AllRounds => format!("{done}, as many as there may be"),
+                    }
+                }),
                 Some(format!("seed {}", plan.seed)),
                 plan.lock_clock_mhz.map(|mhz| format!("clock locked at {mhz} MHz")),
+            ],
+        ),
+        (
+            "under load",
+            vec![
+                range(&record.windows, |window| window.performance_state.map(|state| format!("P{state}"))),
+                range(&record.windows, |window| window.memory_clock_mhz.map(|mhz| format!("{mhz:.0} MHz")))
+                    .map(|clocks| format!("memory at {clocks}")),
             ],
         ),
         ("kernel", vec![some(&record.kernel.variant)]),
@@ -208,6 +219,17 @@ fn windows(record: &Record, id: &str) -> Table {
     };
     let caption = "Windows, in the order in which they ran";
     Table::new(format!("{id}-windows"), caption, heads, record.windows.iter().map(row))
+}
+
+/// All that a fact of the windows was, in the order in which it was first seen. None without any.
+fn range(windows: &[Window], fact: impl Fn(&Window) -> Option<String>) -> Option<String> {
+    let mut seen: Vec<String> = vec![];
+    for fact in windows.iter().filter_map(fact) {
+        if !seen.contains(&fact) {
+            seen.push(fact);
+        }
+    }
+    (!seen.is_empty()).then(|| seen.join(", "))
 }
 
 fn limiter_name(limiter: Limiter) -> &'static str {

@@ -15,8 +15,7 @@ pub fn heading<'a>(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &
     let driver = adapter.driver.as_ref().map(|driver| format!(" · {driver}")).unwrap_or_default();
     let (version, name) = (env!("CARGO_PKG_VERSION"), &adapter.name);
     let lock = plan.lock_clock_mhz.map(|mhz| format!(" · clock locked at {mhz} MHz")).unwrap_or_default();
-    let product =
-        format!("{} · {} × {} s{lock}", lines::product(plan), counted(plan.rounds as usize, "round"), plan.window_s);
+    let product = format!("{} · {}{lock}", lines::product(plan), lines::length(plan));
     let power = match sensor {
         Ok(source) => {
             let address = source.pci_address.map(|address| format!(" · {address}")).unwrap_or_default();

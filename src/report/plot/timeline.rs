@@ -292,7 +292,7 @@ mod tests {
     fn the_timeline_of_a_run_is_light_and_names_what_it_shows() {
         for (number, model) in MODELS.iter().enumerate() {
             let svg = run(&record(number), Layout::Wide).unwrap().inline();
-            assert!(svg.len() < 25_000, "{}: {} bytes", model.name, svg.len());
+            assert!(svg.len() < 40_000, "{}: {} bytes", model.name, svg.len());
             for text in ["zeros", "gaussian", "warm-up", "idle", "power, W", "clock, MHz", "temperature, °C"] {
                 assert!(svg.contains(text), "{}: {text}", model.name);
             }
