@@ -36,7 +36,7 @@ fn product<const SIZE: usize>(bencher: Bencher, name: &str) {
     if !adapter.dtypes().contains(&dtype) {
         return println!("skipped: no {dtype} here");
     }
-    let gpu = adapter.open().unwrap();
+    let gpu = adapter.open(Units::Simt).unwrap();
     let buffers = Buffers::new(gpu, dtype, SIZE, &[Init::Gaussian], 0).unwrap();
     let compiled = match Compiled::new(&buffers.gpu, Kernel::named(kernel).unwrap(), dtype).unwrap() {
         Ok(compiled) => compiled,

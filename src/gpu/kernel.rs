@@ -1,13 +1,22 @@
-//! The kernels: two algorithms in WGSL (`shaders/`), what each type of element is in them (`shaders/types/`), and the table of
-//! tile sizes worth trying.
+//! The kernels: three algorithms in WGSL (`shaders/`), what each type of element is in them (`shaders/types/`), and the tables of
+//! tile sizes worth trying: [`KERNELS`] for the plain arithmetic units, [`MATRIX_KERNELS`] for matrix units.
 
+use super::matrix_units::MatrixUnits;
 use crate::operands::Dtype;
+use crate::record::Units;
 use std::fmt;
 
 /// Elements by which rows and columns of C are padded: every tile of the table divides them.
 pub(crate) const PAD_MN: usize = 128;
 /// Words (see [`Dtype::elements_in_word`]) by which the inner dimension is padded, likewise.
 pub(crate) const PAD_K: usize = 16;
+/// The same for matrix units.
+pub(crate) const MATRIX_PAD_K: usize = 64;
+/// Rows of B that lie together for matrix units: see `shaders/matrix.wgsl`.
+pub(crate) const SLICE: usize = 32;
+
+/// Elements by which a row of a tile in workgroup memory is longer, likewise.
+const MATRIX_PAD_ROW: u32 = 8;
 
 /// What a thread of a GPU can sum up in registers: half of what the largest hardware gives a thread.
 const MOST_SUMS_BYTES: usize = 128 * 4;
@@ -19,12 +28,16 @@ enum Algorithm {
     Tiled { tile_m: u32, tile_n: u32, tile_k: u32, group: u32 },
     /// Nothing but registers and caches: `shaders/direct.wgsl`.
     Direct { lanes: u32 },
+    /// Tiles in workgroup memory, `buffers` of each, and cooperative matrices of `edge` × `edge` that subgroups of `lanes` threads
+    /// multiply: `shaders/matrix.wgsl`. A thread of the others is a subgroup here.
+    Matrix { tile_m: u32, tile_n: u32, tile_k: u32, group: u32, buffers: u32, edge: u32, lanes: u32 },
 }
 
 /// One kernel: an algorithm and its constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel {
     algorithm: Algorithm,
+    /// The part of C that a thread, or with matrix units a subgroup, sums up in registers.
     thread_m: u32,
     thread_n: u32,
 }
@@ -35,6 +48,22 @@ const fn tiled(tile_m: u32, tile_n: u32, tile_k: u32, thread_m: u32, thread_n: u
 
 const fn direct(thread_m: u32, thread_n: u32) -> Kernel {
     Kernel { algorithm: Algorithm::Direct { lanes: 8 }, thread_m, thread_n }
+}
+
+/// How a matrix unit is fed: the edge of its cooperative matrices, and the threads that hold one.
+#[derive(Clone, Copy)]
+struct Feed {
+    edge: u32,
+    lanes: u32,
+}
+
+const fn matrix(feed: Feed, tile: [u32; 3], part: [u32; 2], buffers: u32) -> Kernel {
+    let ([tile_m, tile_n, tile_k], [thread_m, thread_n], Feed { edge, lanes }) = (tile, part, feed);
+    Kernel {
+        algorithm: Algorithm::Matrix { tile_m, tile_n, tile_k, group: 8, buffers, edge, lanes },
+        thread_m,
+        thread_n,
+    }
 }
 
 /// Small ones first: some drivers take long to compile large ones, and the first that works sets the pace.
@@ -55,7 +84,45 @@ pub const KERNELS: &[Kernel] = &[
     tiled(128, 128, 16, 8, 16),
 ];
 
-/// `128x128x8/8x8` is a tile of 128 × 128, 8 deep, of which a thread makes 8 × 8; in `direct/8x16` it makes 8 × 16.
+/// NVIDIA, and AMD where its driver takes subgroups of 32.
+const WARP: Feed = Feed { edge: 16, lanes: 32 };
+/// AMD.
+const WAVE: Feed = Feed { edge: 16, lanes: 64 };
+/// Apple: Metal's matrices are of 8 × 8.
+const SIMDGROUP: Feed = Feed { edge: 8, lanes: 32 };
+/// Mesa's software driver, whose subgroup is a vector of the CPU: here for tests.
+const VECTOR: Feed = Feed { edge: 8, lanes: 8 };
+
+/// The same for matrix units. A subgroup of 64 threads has twice the registers of one of 32, so its part may be larger.
+pub const MATRIX_KERNELS: &[Kernel] = &[
+    matrix(VECTOR, [32, 32, 32], [32, 32], 1),
+    matrix(VECTOR, [64, 64, 32], [32, 32], 1),
+    matrix(VECTOR, [64, 64, 32], [32, 32], 2),
+    matrix(VECTOR, [64, 128, 64], [32, 64], 1),
+    matrix(SIMDGROUP, [32, 32, 32], [16, 16], 1),
+    matrix(SIMDGROUP, [64, 64, 32], [32, 32], 1),
+    matrix(SIMDGROUP, [64, 64, 32], [32, 32], 2),
+    matrix(SIMDGROUP, [64, 64, 32], [32, 64], 1),
+    matrix(SIMDGROUP, [128, 64, 32], [32, 64], 1),
+    matrix(WARP, [64, 64, 32], [32, 32], 1),
+    matrix(WARP, [64, 64, 32], [32, 32], 2),
+    matrix(WARP, [128, 64, 32], [64, 32], 2),
+    matrix(WARP, [128, 128, 32], [64, 32], 1),
+    matrix(WARP, [128, 128, 32], [64, 32], 2),
+    matrix(WARP, [128, 128, 32], [64, 64], 1),
+    matrix(WARP, [128, 128, 32], [64, 64], 2),
+    matrix(WARP, [128, 128, 64], [64, 64], 1),
+    matrix(WAVE, [64, 64, 32], [32, 32], 1),
+    matrix(WAVE, [64, 64, 32], [32, 32], 2),
+    matrix(WAVE, [128, 64, 32], [64, 32], 2),
+    matrix(WAVE, [128, 128, 32], [64, 32], 1),
+    matrix(WAVE, [128, 128, 32], [64, 64], 1),
+    matrix(WAVE, [128, 128, 32], [64, 64], 2),
+    matrix(WAVE, [128, 128, 64], [64, 64], 1),
+];
+
+/// `128x128x8/8x8` is a tile of 128 × 128, 8 deep, of which a thread makes 8 × 8; in `direct/8x16` it makes 8 × 16. In
+/// `matrix16w64/128x128x32/64x64` a subgroup of 64 threads makes 64 × 64 of a tile by matrices of 16 × 16; `…/2` has two buffers.
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Kernel { algorithm, thread_m, thread_n } = self;
@@ -64,35 +131,76 @@ impl fmt::Display for Kernel {
                 format!("{tile_m}x{tile_n}x{tile_k}/{thread_m}x{thread_n}")
             }
             Algorithm::Direct { .. } => format!("direct/{thread_m}x{thread_n}"),
+            Algorithm::Matrix { tile_m, tile_n, tile_k, buffers, edge, lanes, .. } => {
+                let buffers = if *buffers == 1 { "" } else { "/2" };
+                format!("matrix{edge}w{lanes}/{tile_m}x{tile_n}x{tile_k}/{thread_m}x{thread_n}{buffers}")
+            }
         })
     }
 }
 
 impl Kernel {
+    /// The kernels for these units.
+    pub fn all(units: Units) -> &'static [Kernel] {
+        match units {
+            Units::Simt => KERNELS,
+            Units::Matrix => MATRIX_KERNELS,
+        }
+    }
+
     /// The kernel of that name.
     ///
     /// # Errors
     /// None is called so: a sentence that lists the names.
     pub fn named(name: &str) -> Result<Kernel, String> {
-        KERNELS.iter().copied().find(|kernel| kernel.to_string() == name).ok_or_else(|| {
-            let names: Vec<String> = KERNELS.iter().map(Kernel::to_string).collect();
+        let all = || KERNELS.iter().chain(MATRIX_KERNELS);
+        all().copied().find(|kernel| kernel.to_string() == name).ok_or_else(|| {
+            let names: Vec<String> = all().map(Kernel::to_string).collect();
             format!("no kernel is called '{name}': choose from {}", names.join(", "))
         })
     }
 
+    /// The units that it multiplies with.
+    pub fn units(&self) -> Units {
+        match self.algorithm {
+            Algorithm::Matrix { .. } => Units::Matrix,
+            Algorithm::Tiled { .. } | Algorithm::Direct { .. } => Units::Simt,
+        }
+    }
+
     /// The very text that the driver gets: type and constants on top, the algorithm below.
     pub fn wgsl(&self, dtype: Dtype) -> String {
-        let Kernel { algorithm, thread_m, thread_n } = self;
-        let (constants, body): (Vec<(&str, u32)>, &str) = match *algorithm {
+        let Kernel { algorithm, thread_m, thread_n } = *self;
+        let part = [("THREAD_M", thread_m), ("THREAD_N", thread_n)];
+        let (constants, body) = match algorithm {
             Algorithm::Tiled { tile_m, tile_n, tile_k, group } => (
-                vec![("TILE_M", tile_m), ("TILE_N", tile_n), ("TILE_K", tile_k), ("GROUP", group)],
+                vec![("TILE_M", tile_m), ("TILE_N", tile_n), ("TILE_K", tile_k), ("GROUP", group), part[0], part[1]],
                 include_str!("../../shaders/matmul.wgsl"),
             ),
-            Algorithm::Direct { lanes } => (vec![("LANES", lanes)], include_str!("../../shaders/direct.wgsl")),
+            Algorithm::Direct { lanes } => {
+                (vec![("LANES", lanes), part[0], part[1]], include_str!("../../shaders/direct.wgsl"))
+            }
+            Algorithm::Matrix { tile_m, tile_n, tile_k, group, buffers, edge, lanes } => (
+                vec![
+                    ("TILE_M", tile_m),
+                    ("TILE_N", tile_n),
+                    ("TILE_K", tile_k),
+                    ("GROUP", group),
+                    ("PART_M", thread_m),
+                    ("PART_N", thread_n),
+                    ("BUFFERS", buffers),
+                    ("SLICE", SLICE as u32),
+                    ("EDGE", edge),
+                    ("LANES", lanes),
+                ],
+                include_str!("../../shaders/matrix.wgsl"),
+            ),
         };
-        let threads = [("THREAD_M", *thread_m), ("THREAD_N", *thread_n)];
-        let lines = constants.into_iter().chain(threads).map(|(name, value)| format!("const {name} = {value}u;\n"));
-        dtype.wgsl().to_owned() + "\n" + &lines.collect::<String>() + "\n" + body
+        let lines: String = constants.iter().map(|(name, value)| format!("const {name} = {value}u;\n")).collect();
+        match algorithm {
+            Algorithm::Matrix { edge, .. } => matrix_head(edge, dtype.wgsl()) + &lines + "\n" + body,
+            _ => format!("{}\n{lines}\n{body}", dtype.wgsl()),
+        }
     }
 
     /// BLAKE3 of [`Kernel::wgsl`].
@@ -105,6 +213,9 @@ impl Kernel {
         match self.algorithm {
             Algorithm::Tiled { tile_m, tile_n, .. } => tile_m / self.thread_m * (tile_n / self.thread_n),
             Algorithm::Direct { lanes } => lanes,
+            Algorithm::Matrix { tile_m, tile_n, lanes, .. } => {
+                tile_m / self.thread_m * (tile_n / self.thread_n) * lanes
+            }
         }
     }
 
@@ -113,13 +224,16 @@ impl Kernel {
         match self.algorithm {
             Algorithm::Tiled { tile_m, tile_n, tile_k, .. } => (tile_m + tile_n) * tile_k * dtype.word_bytes() as u32,
             Algorithm::Direct { .. } => 0,
+            Algorithm::Matrix { tile_m, tile_n, tile_k, buffers, .. } => {
+                buffers * (tile_m + tile_n) * (tile_k + MATRIX_PAD_ROW) * dtype.word_bytes() as u32
+            }
         }
     }
 
     /// Rows and columns of C that a workgroup makes.
     fn tile(&self) -> (u32, u32) {
         match self.algorithm {
-            Algorithm::Tiled { tile_m, tile_n, .. } => (tile_m, tile_n),
+            Algorithm::Tiled { tile_m, tile_n, .. } | Algorithm::Matrix { tile_m, tile_n, .. } => (tile_m, tile_n),
             Algorithm::Direct { lanes } => (self.thread_m, lanes * self.thread_n),
         }
     }
@@ -138,6 +252,16 @@ impl Kernel {
         match self.algorithm {
             Algorithm::Direct { .. } => software,
             Algorithm::Tiled { .. } => !software && sums_bytes <= MOST_SUMS_BYTES,
+            Algorithm::Matrix { .. } => dtype == Dtype::F16,
+        }
+    }
+
+    /// Is the kernel one for such matrix units, or for none?
+    pub fn is_for(&self, units: Option<&MatrixUnits>) -> bool {
+        match self.algorithm {
+            Algorithm::Tiled { .. } | Algorithm::Direct { .. } => units.is_none(),
+            Algorithm::Matrix { edge, lanes, .. } => units
+                .is_some_and(|units| units.edges.contains(&edge) && (units.lanes.0..=units.lanes.1).contains(&lanes)),
         }
     }
 
@@ -163,6 +287,20 @@ impl Kernel {
         }
         Ok(())
     }
+}
+
+/// What stands on top of `shaders/matrix.wgsl`: the type's aliases, and those of the matrices.
+fn matrix_head(edge: u32, element: &str) -> String {
+    let role = |name, word, role| format!("alias {name} = coop_mat{edge}x{edge}<{word}, {role}>;\n");
+    let matrices = [role("MatrixA", "Word", "A"), role("MatrixB", "Word", "B"), role("MatrixC", "Sum", "C")].concat();
+    // Metal loads matrices of 8 × 8, and from scalars alone.
+    let stored = match edge {
+        8 => include_str!("../../shaders/stored/word.wgsl"),
+        _ => include_str!("../../shaders/stored/vec4.wgsl"),
+    };
+    // The early return for subgroups of another size is taken by all or by none; naga does not know, and this is its one switch for it.
+    let directives = "enable wgpu_cooperative_matrix;\ndiagnostic(off, derivative_uniformity);\n";
+    format!("{directives}{element}\n{matrices}\n{stored}\n")
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 use super::rows::{WrongProduct, elements, map_rows};
 use crate::operands::dtype::Sum;
 use crate::operands::{Element, Init, Matrix};
+use crate::record::Units;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -34,9 +35,9 @@ const SAMPLES: usize = 8;
 
 type Probes = [f64; PROBES];
 
-fn safety(matrix: &Matrix) -> f64 {
-    match matrix.init {
-        Init::Constant(_) => SAFETY.max(SAFETY_ALIKE * (matrix.size as f64).sqrt()),
+fn safety(matrix: &Matrix, units: Units) -> f64 {
+    match (matrix.init, units) {
+        (Init::Constant(_), _) | (_, Units::Matrix) => SAFETY.max(SAFETY_ALIKE * (matrix.size as f64).sqrt()),
         _ => SAFETY,
     }
 }
@@ -61,8 +62,10 @@ struct Sample {
 
 impl<S: Sum> Rounded<S> {
     /// Of operands whose elements are of type `T`; sums are rounded by this share of themselves.
-    pub fn new<T: Element>(a: &Matrix, b: &Matrix, unit_roundoff: f64) -> Self {
-        let (size, safety) = (a.size, safety(a));
+    pub fn new<T: Element>(a: &Matrix, b: &Matrix, unit_roundoff: f64, units: Units) -> Self {
+        let (size, safety) = (a.size, safety(a, units));
+        // A matrix unit also rounds the terms themselves, to the scale of the largest among them and the sum.
+        let of_terms = if units == Units::Matrix { 1.0 } else { 0.0 };
         let mut random = ChaCha8Rng::from_seed(*b"wattmul: vectors that check C=AB");
         let x: Vec<Probes> = (0..size).map(|_| [(); PROBES].map(|()| StandardNormal.sample(&mut random))).collect();
         // Spread over the whole matrix, first and last included.
@@ -87,8 +90,9 @@ impl<S: Sum> Rounded<S> {
             let (mut sum, mut squares) = ([0.0; PROBES], [0.0; PROBES]);
             for (&a, (y, _)) in a.iter().zip(&y_and_columns) {
                 for p in 0..PROBES {
-                    sum[p] += a.value() * y[p];
-                    squares[p] += sum[p] * sum[p];
+                    let term = a.value() * y[p];
+                    sum[p] += term;
+                    squares[p] += sum[p] * sum[p] + of_terms * term * term;
                 }
             }
             let square = squares.iter().sum::<f64>() / PROBES as f64;
@@ -96,8 +100,9 @@ impl<S: Sum> Rounded<S> {
                 .map(|s| {
                     let (mut value, mut square) = (0.0, 0.0);
                     for (&a, (_, columns)) in a.iter().zip(&y_and_columns) {
-                        value += a.value() * columns[s];
-                        square += value * value;
+                        let term = a.value() * columns[s];
+                        value += term;
+                        square += value * value + of_terms * term * term;
                     }
                     Sample { row: i, column: sampled[s], value, bound: safety * unit_roundoff * square.sqrt() }
                 })
@@ -172,7 +177,7 @@ mod tests {
         for size in [1, 2, 3, 7, 8, 9, 64, 301] {
             for init in Init::ALL {
                 for (dtype, products) in products(init, size) {
-                    let expectation = Expectation::new(dtype, init, 0, size);
+                    let expectation = Expectation::new(dtype, Units::Simt, init, 0, size);
                     for product in products {
                         assert_eq!(expectation.check(0, &product, size), Ok(()), "{dtype} {init} {size}");
                     }
@@ -187,7 +192,7 @@ mod tests {
         for size in [1, 5, 64, 301] {
             let [a, b] =
                 [Operand::A, Operand::B].map(|operand| Matrix { init: Init::Gaussian, operand, seed: 0, size });
-            let mut rounded = Rounded::<f64>::new::<f64>(&a, &b, f64::EPSILON / 2.0);
+            let mut rounded = Rounded::<f64>::new::<f64>(&a, &b, f64::EPSILON / 2.0, Units::Simt);
             for (_, bound) in &mut rounded.rows {
                 *bound /= 2.0;
             }
@@ -200,7 +205,7 @@ mod tests {
     fn one_wrong_element_anywhere_is_found() {
         let size = 200;
         for (dtype, [right, _]) in products(Init::Gaussian, size) {
-            let expectation = Expectation::new(dtype, Init::Gaussian, 0, size);
+            let expectation = Expectation::new(dtype, Units::Simt, Init::Gaussian, 0, size);
             let bytes = dtype.sum_bytes();
             let put = |c: &mut [u8], at: usize, wrong: f64| match dtype {
                 Dtype::F64 => c[at * 8..at * 8 + 8].copy_from_slice(&wrong.to_ne_bytes()),
@@ -225,7 +230,7 @@ mod tests {
 
     #[test]
     fn zeros_must_be_exact() {
-        let expectation = Expectation::new(Dtype::F32, Init::Zeros, 0, 50);
+        let expectation = Expectation::new(Dtype::F32, Units::Simt, Init::Zeros, 0, 50);
         let check = |c: &[f32]| expectation.check(0, bytemuck::cast_slice(c), 50);
         let mut c = vec![0.0; 50 * 50];
         assert_eq!(check(&c), Ok(()));
@@ -248,7 +253,10 @@ mod tests {
             (Dtype::F16, product(Init::Gaussian, size, sum_f16)),
             (Dtype::F64, product(Init::Gaussian, size, sum_f32)),
         ] {
-            assert!(Expectation::new(dtype, Init::Gaussian, 0, size).check(0, &c, size).is_err(), "{dtype}");
+            assert!(
+                Expectation::new(dtype, Units::Simt, Init::Gaussian, 0, size).check(0, &c, size).is_err(),
+                "{dtype}"
+            );
         }
     }
 
@@ -256,7 +264,7 @@ mod tests {
     fn rows_are_checked_in_any_piece_with_any_padding() {
         let size = 100;
         for (dtype, [right, _]) in products(Init::Gaussian, size) {
-            let expectation = Expectation::new(dtype, Init::Gaussian, 0, size);
+            let expectation = Expectation::new(dtype, Units::Simt, Init::Gaussian, 0, size);
             let (row, stride) = (size * dtype.sum_bytes(), 112 * dtype.sum_bytes());
             let mut padded = vec![0; 128 * stride];
             for i in 0..size {
