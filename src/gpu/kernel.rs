@@ -315,6 +315,14 @@ mod tests {
             assert_eq!(Kernel::named(&kernel.to_string()), Ok(*kernel));
             assert!(KERNELS[..i].iter().all(|other| other.to_string() != kernel.to_string()), "{kernel}");
         }
+        for (i, kernel) in MATRIX_KERNELS.iter().enumerate() {
+            let (m, n) = kernel.tile();
+            assert_eq!((PAD_MN as u32 % m, PAD_MN as u32 % n), (0, 0), "{kernel}");
+            let Algorithm::Matrix { tile_k, .. } = kernel.algorithm else { panic!("{kernel}") };
+            assert_eq!((MATRIX_PAD_K as u32 % tile_k, tile_k % SLICE as u32), (0, 0), "{kernel}");
+            assert_eq!(Kernel::named(&kernel.to_string()), Ok(*kernel));
+            assert!(MATRIX_KERNELS[..i].iter().all(|other| other.to_string() != kernel.to_string()), "{kernel}");
+        }
         assert!(Kernel::named("8x8").unwrap_err().contains(&KERNELS[0].to_string()));
     }
 
@@ -328,6 +336,25 @@ mod tests {
             let suitable = KERNELS.iter().filter(|kernel| kernel.suits(software, dtype)).filter(fits);
             assert!(suitable.count() >= 4, "software: {software}, {dtype}");
         }
+    }
+
+    #[test]
+    fn every_offer_of_matrices_has_kernels_and_no_other_is_met() {
+        let limits = wgpu::Limits::default(); // 16 KiB, 256 threads
+        for (edge, lanes) in [(16, (32, 32)), (16, (64, 64)), (16, (32, 64)), (8, (32, 32)), (8, (8, 8))] {
+            let units = MatrixUnits { edges: vec![edge], lanes };
+            let fits = |kernel: &&Kernel| kernel.fits(&limits, false, Dtype::F16).is_ok();
+            let kernels = || MATRIX_KERNELS.iter().filter(|kernel| kernel.is_for(Some(&units)));
+            assert!(kernels().filter(fits).count() >= 2, "{units}");
+            for kernel in kernels() {
+                let Algorithm::Matrix { edge: own, lanes: threads, .. } = kernel.algorithm else { panic!("{kernel}") };
+                assert!(own == edge && lanes.0 <= threads && threads <= lanes.1, "{kernel} for {units}");
+                assert!(!kernel.is_for(None) && kernel.units() == Units::Matrix, "{kernel}");
+            }
+            assert!(KERNELS.iter().all(|kernel| !kernel.is_for(Some(&units)) && kernel.is_for(None)));
+        }
+        let none = MatrixUnits { edges: vec![16], lanes: (16, 16) };
+        assert_eq!(MATRIX_KERNELS.iter().filter(|kernel| kernel.is_for(Some(&none))).count(), 0);
     }
 
     #[test]

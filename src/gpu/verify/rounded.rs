@@ -8,6 +8,17 @@
 //! Σⱼ (partial sum k of cᵢⱼ)². The bound is therefore as sharp for zeros (exactly 0) as for any other data, and one
 //! wrong element in a row of 10,000 stands out by two orders of magnitude.
 //!
+//! Matrix units do not round so. NVIDIA's add 4 to 16 exact products of f16 to a sum at once: they shift all of them to the exponent of
+//! the largest, cut off what then lies below 0 to 2 bits under the last one of f32, add them, and cut the result (Fasi, Higham, Mikaitis
+//! & Pranesh, "Numerical behavior of NVIDIA tensor cores", 2021; Khattak & Mikaitis, "Accurate models of NVIDIA tensor cores", 2025,
+//! for V100 to B200). AMD's differ again, and for RDNA nobody has published how (Li et al., "FTTN", 2024, for CDNA). Cutting takes from
+//! every sum in the same direction, so that errors add up as those of products all alike do. A cut loses 2u of the largest at most, u in the
+//! mean; a block of b products has b + 2 of them (its terms, and the result), so that b products lose (b + 2)·u in the mean: 1.5 u
+//! each for the smallest block, 4 (Blanchard et al., "Mixed precision block fused multiply-add", 2020, have the worst case). With a
+//! probe that lies twice above the mean of all that makes 3·√n, where 4·√n is allowed; squares are summed over sums and terms, for either
+//! may be the largest. At n = 10000 that is 25 times what the plain units are allowed: a wrong element still stands out, by a factor of
+//! about 4.
+//!
 //! A, B and A·(B·x) are in f64. Against C in f32 its rounding is nothing. C in f64 is as good as that: B·x, A·y and C·x then
 //! add an error each of the size of C's own, together twice that, which the safety factor covers.
 
@@ -26,9 +37,9 @@ const PROBES: usize = 4;
 /// How many times the expected rounding error is allowed. Measured errors reach 2 (a sequential f32 product); other orders
 /// of summation, or no fused multiply-add, stay under 3. TF32 or bf16 arithmetic, or one wrong element, is far above.
 const SAFETY: f64 = 16.0;
-/// The same for products that are all alike, times √n. They are all rounded alike: their errors add up instead of averaging
-/// out, to √n times as much at most (Cauchy-Schwarz), twice that if each is rounded twice, and up to twice that again in a
-/// probe that lies above the mean of all.
+/// The same for products that are all alike, times √n, and for matrix units. They are all rounded alike: their errors add up instead of
+/// averaging out, to √n times as much at most (Cauchy-Schwarz), twice that if each is rounded twice, and up to twice that again
+/// in a probe that lies above the mean of all.
 const SAFETY_ALIKE: f64 = 4.0;
 /// Rows, and columns, whose crossings are computed whole.
 const SAMPLES: usize = 8;
@@ -158,7 +169,7 @@ fn within(found: f64, expected: f64, bound: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::Expectation;
-    use super::super::tests::product;
+    use super::super::tests::{product, whole};
     use super::*;
     use crate::operands::{Dtype, Init, Operand};
     use half::f16;
@@ -184,6 +195,86 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A block of a matrix unit, as far as it was found out from outside: `extra` bits are kept below those of f32 when terms and sum are
+    /// shifted to the largest exponent among them.
+    fn block_sum(a: &[f16], b: &[f16], sum: f32, extra: i32) -> f32 {
+        let cut = |value: f64, last: f64| (value / last).trunc() * last;
+        let terms = || a.iter().zip(b).map(|(a, b)| a.to_f64() * b.to_f64()).chain([f64::from(sum)]);
+        let largest = terms().fold(0.0f64, |largest, term| largest.max(term.abs()));
+        if largest == 0.0 {
+            return 0.0;
+        }
+        let exponent = largest.log2().floor() as i32;
+        let exact: f64 = terms().map(|term| cut(term, 2f64.powi(exponent - 23 - extra))).sum();
+        if exact == 0.0 { 0.0 } else { cut(exact, 2f64.powi(exact.abs().log2().floor() as i32 - 23)) as f32 }
+    }
+
+    /// The first rows of C as units sum that take so many products at once.
+    fn by_blocks(init: Init, size: usize, rows: usize, (block, extra): (usize, i32)) -> Vec<u8> {
+        let (a, b) = (whole::<f16>(init, Operand::A, size), whole::<f16>(init, Operand::B, size));
+        let columns: Vec<Vec<f16>> = (0..size).map(|j| (0..size).map(|k| b[k * size + j]).collect()).collect();
+        let blocks = |i: usize| a[i * size..(i + 1) * size].chunks(block);
+        let element = |i: usize, column: &Vec<f16>| {
+            blocks(i).zip(column.chunks(block)).fold(0.0, |sum, (a, b)| block_sum(a, b, sum, extra))
+        };
+        let c: Vec<f32> = (0..rows).flat_map(|i| columns.iter().map(move |column| element(i, column))).collect();
+        bytemuck::cast_slice(&c).to_vec()
+    }
+
+    /// V100, A100 and H100.
+    const TENSOR_CORES: [(usize, i32); 3] = [(4, 0), (8, 1), (16, 2)];
+
+    fn by_matrix_units(init: Init, size: usize) -> Rounded<f32> {
+        let [a, b] = [Operand::A, Operand::B].map(|operand| Matrix { init, operand, seed: 0, size });
+        Rounded::new::<f16>(&a, &b, f64::from(f32::EPSILON) / 2.0, Units::Matrix)
+    }
+
+    #[test]
+    fn what_tensor_cores_sum_passes_and_leaves_half_of_the_bound() {
+        // Of the larger sizes a few rows: a whole product would take minutes.
+        for (size, rows) in [(1, 1), (3, 3), (17, 17), (64, 64), (300, 20), (1000, 1)] {
+            for init in Init::ALL {
+                let mut expected = by_matrix_units(init, size);
+                expected.rows.iter_mut().for_each(|(_, bound)| *bound /= 2.0);
+                expected.samples.iter_mut().for_each(|sample| sample.bound /= 2.0);
+                for model in TENSOR_CORES {
+                    let c = by_blocks(init, size, rows, model);
+                    assert_eq!(expected.check(0, &c, size), Ok(()), "{init} {size} {model:?}");
+                }
+            }
+        }
+    }
+
+    /// Why they have a bound of their own.
+    #[test]
+    fn what_tensor_cores_cut_off_is_too_much_for_the_bound_of_plain_units() {
+        let (size, init) = (2000, Init::Positive);
+        let c = by_blocks(init, size, 1, TENSOR_CORES[0]);
+        assert!(Expectation::new(Dtype::F16, Units::Simt, init, 0, size).check(0, &c, size).is_err());
+    }
+
+    #[test]
+    fn what_matrix_units_get_wrong_is_found() {
+        let size = 256;
+        let expected = by_matrix_units(Init::Gaussian, size);
+        let right = by_blocks(Init::Gaussian, size, size, TENSOR_CORES[1]);
+        assert_eq!(expected.check(0, &right, size), Ok(()));
+        let found = |c: &[u8]| expected.check(0, c, size).is_err();
+        for (at, wrong) in [(0, 0.0f32), (size * size - 1, f32::NAN), (77 * size + 5, 200.0)] {
+            let mut c = right.clone();
+            c[at * 4..at * 4 + 4].copy_from_slice(&wrong.to_ne_bytes());
+            assert!(found(&c), "{at} became {wrong}");
+        }
+        assert!(found(&vec![0xff; size * size * 4]), "poison");
+        let sum_f16 = |a: f16, b: f16, c: f32| f16::from_f32(a.to_f32().mul_add(b.to_f32(), c)).to_f32();
+        assert!(found(&product(Init::Gaussian, size, sum_f16)), "sums in f16");
+        let short = |x: f16| f16::from_bits(x.to_bits() & !7).to_f32();
+        let bf16 = |a: f16, b: f16, c: f32| short(a).mul_add(short(b), c);
+        assert!(found(&product(Init::Gaussian, size, bf16)), "operands with the 7 bits of bf16");
+        let zeros = by_matrix_units(Init::Zeros, size);
+        assert!(zeros.check(0, &right, size).is_err() && zeros.check(0, &vec![0; size * size * 4], size) == Ok(()));
     }
 
     /// How much of the bound a right product of f64 takes, whose reference is rounded as it is itself.
