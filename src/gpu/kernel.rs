@@ -24,8 +24,9 @@ const MOST_SUMS_BYTES: usize = 128 * 4;
 /// Where a kernel keeps what its threads share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Algorithm {
-    /// Tiles of A and B in workgroup memory: `shaders/matmul.wgsl`.
-    Tiled { tile_m: u32, tile_n: u32, tile_k: u32, group: u32 },
+    /// Tiles of A and B in workgroup memory: `shaders/matmul.wgsl`. `wide` ones keep elements there in the type of the sums: each is
+    /// then widened once, not once by every thread that reads it, and read at twice the width.
+    Tiled { tile_m: u32, tile_n: u32, tile_k: u32, group: u32, wide: bool },
     /// Nothing but registers and caches: `shaders/direct.wgsl`.
     Direct { lanes: u32 },
     /// Tiles in workgroup memory, `buffers` of each, and cooperative matrices of `edge` × `edge` that subgroups of `lanes` threads
@@ -43,7 +44,11 @@ pub struct Kernel {
 }
 
 const fn tiled(tile_m: u32, tile_n: u32, tile_k: u32, thread_m: u32, thread_n: u32) -> Kernel {
-    Kernel { algorithm: Algorithm::Tiled { tile_m, tile_n, tile_k, group: 8 }, thread_m, thread_n }
+    Kernel { algorithm: Algorithm::Tiled { tile_m, tile_n, tile_k, group: 8, wide: false }, thread_m, thread_n }
+}
+
+const fn wide(tile_m: u32, tile_n: u32, tile_k: u32, thread_m: u32, thread_n: u32) -> Kernel {
+    Kernel { algorithm: Algorithm::Tiled { tile_m, tile_n, tile_k, group: 8, wide: true }, thread_m, thread_n }
 }
 
 const fn direct(thread_m: u32, thread_n: u32) -> Kernel {
@@ -82,6 +87,10 @@ pub const KERNELS: &[Kernel] = &[
     tiled(128, 128, 16, 8, 8),
     tiled(128, 128, 8, 8, 16),
     tiled(128, 128, 16, 8, 16),
+    wide(64, 64, 16, 4, 8),
+    wide(128, 64, 16, 8, 8),
+    wide(128, 128, 16, 8, 8),
+    wide(128, 128, 8, 8, 16),
 ];
 
 /// NVIDIA, and AMD where its driver takes subgroups of 32.
@@ -121,14 +130,16 @@ pub const MATRIX_KERNELS: &[Kernel] = &[
     matrix(WAVE, [128, 128, 64], [64, 64], 1),
 ];
 
-/// `128x128x8/8x8` is a tile of 128 × 128, 8 deep, of which a thread makes 8 × 8; in `direct/8x16` it makes 8 × 16. In
+/// `128x128x8/8x8` is a tile of 128 × 128, 8 deep, of which a thread makes 8 × 8; in `direct/8x16` it makes 8 × 16; `…/wide` keeps
+/// tiles in the type of the sums. In
 /// `matrix16w64/128x128x32/64x64` a subgroup of 64 threads makes 64 × 64 of a tile by matrices of 16 × 16; `…/2` has two buffers.
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Kernel { algorithm, thread_m, thread_n } = self;
         f.pad(&match algorithm {
-            Algorithm::Tiled { tile_m, tile_n, tile_k, .. } => {
-                format!("{tile_m}x{tile_n}x{tile_k}/{thread_m}x{thread_n}")
+            Algorithm::Tiled { tile_m, tile_n, tile_k, wide, .. } => {
+                let wide = if *wide { "/wide" } else { "" };
+                format!("{tile_m}x{tile_n}x{tile_k}/{thread_m}x{thread_n}{wide}")
             }
             Algorithm::Direct { .. } => format!("direct/{thread_m}x{thread_n}"),
             Algorithm::Matrix { tile_m, tile_n, tile_k, buffers, edge, lanes, .. } => {
@@ -173,7 +184,7 @@ impl Kernel {
         let Kernel { algorithm, thread_m, thread_n } = *self;
         let part = [("THREAD_M", thread_m), ("THREAD_N", thread_n)];
         let (constants, body) = match algorithm {
-            Algorithm::Tiled { tile_m, tile_n, tile_k, group } => (
+            Algorithm::Tiled { tile_m, tile_n, tile_k, group, .. } => (
                 vec![("TILE_M", tile_m), ("TILE_N", tile_n), ("TILE_K", tile_k), ("GROUP", group), part[0], part[1]],
                 include_str!("../../shaders/matmul.wgsl"),
             ),
@@ -197,10 +208,17 @@ impl Kernel {
             ),
         };
         let lines: String = constants.iter().map(|(name, value)| format!("const {name} = {value}u;\n")).collect();
+        let kept = if self.widens(dtype) { "Sum" } else { "Word" };
+        let element = format!("{}\nalias Kept = {kept}; // what workgroup memory keeps of a Word\n", dtype.wgsl());
         match algorithm {
-            Algorithm::Matrix { edge, .. } => matrix_head(edge, dtype.wgsl()) + &lines + "\n" + body,
-            _ => format!("{}\n{lines}\n{body}", dtype.wgsl()),
+            Algorithm::Matrix { edge, .. } => matrix_head(edge, &element) + &lines + "\n" + body,
+            _ => format!("{element}\n{lines}\n{body}"),
         }
+    }
+
+    /// Do its tiles keep elements wider than they are stored? Only one type has an element of its own that widens exactly.
+    fn widens(&self, dtype: Dtype) -> bool {
+        dtype == Dtype::F16 && matches!(self.algorithm, Algorithm::Tiled { wide: true, .. })
     }
 
     /// BLAKE3 of [`Kernel::wgsl`].
@@ -222,7 +240,10 @@ impl Kernel {
     /// Bytes of workgroup memory.
     pub fn workgroup_bytes(&self, dtype: Dtype) -> u32 {
         match self.algorithm {
-            Algorithm::Tiled { tile_m, tile_n, tile_k, .. } => (tile_m + tile_n) * tile_k * dtype.word_bytes() as u32,
+            Algorithm::Tiled { tile_m, tile_n, tile_k, .. } => {
+                let kept_bytes = if self.widens(dtype) { dtype.sum_bytes() } else { dtype.word_bytes() };
+                (tile_m + tile_n) * tile_k * kept_bytes as u32
+            }
             Algorithm::Direct { .. } => 0,
             Algorithm::Matrix { tile_m, tile_n, tile_k, buffers, .. } => {
                 buffers * (tile_m + tile_n) * (tile_k + MATRIX_PAD_ROW) * dtype.word_bytes() as u32
@@ -246,12 +267,14 @@ impl Kernel {
 
     /// Is the kernel worth a trial on such an adapter? To a CPU workgroup memory is memory like any other: tiled kernels take
     /// twice the time of direct ones there, and many seconds to compile. And a GPU has no registers for 128 sums in f64 a thread:
-    /// they would take all 256. Such kernels run if they are pinned.
+    /// they would take all 256. Such kernels run if they are pinned. Wide ones are others only where elements widen.
     pub fn suits(&self, software: bool, dtype: Dtype) -> bool {
         let sums_bytes = self.thread_m as usize * self.thread_n as usize * dtype.sum_bytes();
         match self.algorithm {
             Algorithm::Direct { .. } => software,
-            Algorithm::Tiled { .. } => !software && sums_bytes <= MOST_SUMS_BYTES,
+            Algorithm::Tiled { wide, .. } => {
+                !software && sums_bytes <= MOST_SUMS_BYTES && (!wide || self.widens(dtype))
+            }
             Algorithm::Matrix { .. } => dtype == Dtype::F16,
         }
     }
