@@ -7,7 +7,8 @@ mod spirv;
 use crate::common;
 
 use naga::back::{hlsl, msl};
-use wattmul::gpu::kernel::{KERNELS, Kernel};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use wattmul::gpu::kernel::{KERNELS, Kernel, MATRIX_KERNELS};
 use wattmul::operands::Dtype;
 
 fn metal(kernel: &Kernel, dtype: Dtype) -> String {
@@ -71,6 +72,40 @@ fn every_kernel_can_be_said_in_metal_and_directx() {
         let barriers = count(&wgsl, "workgroupBarrier()");
         assert_eq!(count(&metal, "threadgroup_barrier("), barriers, "{dtype} {kernel}");
         assert_eq!(count(&directx, "GroupMemoryBarrierWithGroupSync("), barriers, "{dtype} {kernel}");
+    }
+}
+
+/// Metal has matrices of 8 × 8, loads them from scalars alone, and tells a kernel how many threads a subgroup has.
+#[test]
+fn kernels_for_apples_matrix_units_can_be_said_in_metal() {
+    let kernels = || MATRIX_KERNELS.iter().filter(|kernel| kernel.to_string().starts_with("matrix8w32/"));
+    assert!(kernels().count() >= 4);
+    for kernel in kernels() {
+        let module = naga::front::wgsl::parse_str(&kernel.wgsl(Dtype::F16)).unwrap();
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::all());
+        let info = validator.validate(&module).unwrap();
+        let options = msl::Options {
+            lang_version: (2, 3), // the first that has them
+            bounds_check_policies: spirv::UNCHECKED,
+            zero_initialize_workgroup_memory: false,
+            force_loop_bounding: false,
+            fake_missing_bindings: true,
+            ..Default::default()
+        };
+        let (text, entries) = msl::write_string(&module, &info, &options, &Default::default()).unwrap();
+        assert!(entries.entry_point_names.iter().all(Result::is_ok), "{kernel}");
+        for word in [
+            "metal::simdgroup_half8x8 NagaCooperativeLoad(const threadgroup half* ptr",
+            "simdgroup_multiply_accumulate(d,a,b,c)",
+            "metal::simdgroup_float8x8& c",
+            "simdgroup_store(",
+            "[[threads_per_simdgroup]]",
+            "[[simdgroups_per_threadgroup]]",
+        ] {
+            assert!(text.contains(word), "{kernel}: no {word} in {text}");
+        }
+        let barriers = count(&kernel.wgsl(Dtype::F16), "workgroupBarrier()");
+        assert_eq!((count(&text, "threadgroup_barrier("), count(&text, "loop_bound")), (barriers, 0), "{kernel}");
     }
 }
 
