@@ -41,7 +41,10 @@ const OTHERS: [(&str, &str); 4] = [
     ("cargo run --example machine_code", "another program: tests/driver/machine_code.rs runs it"),
     ("cd benches/peers && ", "another program, with dependencies of its own"),
     ("ls ", "a look at the program's file"),
-    ("wattmul --dtype f16 --units matrix", "no usual driver has such units: tests/driver/matrix_units.rs runs it on one"),
+    (
+        "wattmul --dtype f16 --units matrix",
+        "no usual driver has such units: tests/driver/matrix_units.rs runs it on one",
+    ),
 ];
 
 /// Fences of code blocks that hold no command line.
