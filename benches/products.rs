@@ -12,6 +12,7 @@ use wattmul::gpu::buffers::Buffers;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
 use wattmul::gpu::matmul::Compiled;
 use wattmul::operands::{Dtype, Init};
+use wattmul::record::Units;
 
 fn main() {
     // SAFETY: the first statement of main: there is no other thread.

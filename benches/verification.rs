@@ -8,6 +8,7 @@ use divan::Bencher;
 use wattmul::gpu::verify::Expectation;
 use wattmul::operands::matrix::CHUNK_BYTES;
 use wattmul::operands::{Dtype, Init};
+use wattmul::record::Units;
 
 const SIZE: usize = 10_000;
 

@@ -67,7 +67,7 @@ mod tests {
             wgpu::CooperativeMatrixProperties { saturating_accumulation: true, ..tuple([16; 3], F16, F32) };
         let others = [tuple([16; 3], F16, F16), tuple([8; 3], F32, F32), tuple([16, 8, 16], F16, F32), saturating];
         assert_eq!((among(&[]), among(&others)), (None, None));
-        let both = [others[0].clone(), tuple([16; 3], F16, F32), tuple([8; 3], F16, F32), tuple([16; 3], F16, F32)];
+        let both = [others[0], tuple([16; 3], F16, F32), tuple([8; 3], F16, F32), tuple([16; 3], F16, F32)];
         let units = among(&both).unwrap();
         assert_eq!((&units.edges[..], units.lanes), (&[8, 16][..], (32, 64)));
         assert_eq!(units.to_string(), "f16 by 8 × 8 and 16 × 16, summed in f32, 32 to 64 threads");

@@ -16,7 +16,7 @@ use wattmul::gpu::matmul::{Compiled, Matmul};
 use wattmul::gpu::verify::Expectation;
 use wattmul::operands::{Dtype, Init};
 use wattmul::protocol::GpuError;
-use wattmul::record::{Record, Units};
+use wattmul::record::{Record, Trial, Units};
 
 /// Runs a test of this file, which is ignored elsewhere, in a process of its own on the newer driver.
 fn runs_on_new_mesa(test: &str) {
@@ -196,7 +196,9 @@ fn a_run_is_verified_recorded_valid_and_never_compared_with_plain_units() {
     assert!(path.to_str().unwrap().contains("-f16-matrix-n200-"), "{path:?}");
     let kernel = Kernel::named(&matrix.kernel.variant).unwrap();
     assert_eq!((kernel.units(), kernel.digest(Dtype::F16)), (Units::Matrix, matrix.kernel.wgsl_digest.clone()));
-    assert!(matrix.kernel.tuning.iter().filter(|trial| trial.time_s.is_some()).count() >= 4, "{:?}", matrix.kernel);
+    let slower = |note: &String| note.ends_with("slower than the best");
+    let right = |trial: &Trial| trial.time_s.is_some() || trial.note.as_ref().is_some_and(slower);
+    assert!(matrix.kernel.tuning.len() >= 4 && matrix.kernel.tuning.iter().all(right), "{:?}", matrix.kernel);
     assert!(matrix.windows.len() == 6 && matrix.windows.iter().all(|window| window.products_right));
     let digests = |record: &Record| record.inputs.values().map(|inputs| inputs.digest_b.clone()).collect::<Vec<_>>();
     assert_eq!(digests(matrix), digests(simt), "the same numbers, however they lie in memory");
@@ -228,17 +230,6 @@ fn devices_say_what_matrix_units_they_have() {
     assert!(devices["adapters"][0]["matrix_units"].is_null(), "RDNA 2 has none: {devices}");
 }
 
-/// Mesa's driver for AMD compiles there, and its GPU computes nothing.
-#[test]
-fn products_that_no_unit_made_are_found() {
-    let Some(mut command) = on_new_mesa("amd:navi31", &program_path()) else { return };
-    command.args(["--units", "matrix", "--no-save"]).args(SHORT);
-    let output = patiently(command).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("matrix16w64/128x128x32/64x64") && text.contains("instead of"), "{text}");
-}
-
 #[test]
 fn an_adapter_without_matrix_units_and_a_type_that_they_do_not_have_are_refused_in_one_line() {
     if no_software_driver() {
@@ -251,8 +242,9 @@ fn an_adapter_without_matrix_units_and_a_type_that_they_do_not_have_are_refused_
         text.lines().find(|line| line.starts_with("wattmul: ")).unwrap().to_owned()
     };
     assert!(refused(&[]).contains("--units matrix multiplies f16 alone: say --dtype f16 too"));
-    let has_them = adapter::list(Backend::Vulkan).unwrap().iter().any(|adapter| adapter.matrix_units().is_some());
-    if !has_them {
+    let devices = wattmul().args(["devices", "--json"]).output().unwrap().stdout;
+    let devices: serde_json::Value = serde_json::from_slice(&devices).unwrap();
+    if devices["adapters"][0]["matrix_units"].is_null() {
         let line = refused(&["--dtype", "f16"]);
         assert!(line.contains("--units matrix is not for llvmpipe") && line.contains("it has --units simt"), "{line}");
         wattmul().arg("devices").assert().success().stdout(contains("matrix n/a (--units simt alone)"));

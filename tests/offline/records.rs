@@ -561,23 +561,26 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
     ");
 }
 
-/// Of a sweep and of two types, the terminal says what they say together.
+/// Of a sweep and of several types, the terminal says what they say together.
 #[test]
 fn sweeps_and_types_have_tables_of_their_own() {
     use wattmul::operands::Dtype;
+    use wattmul::record::Units;
     let folder = tempfile::tempdir().unwrap();
     let sweep = ["sweep", "--simulate", "a100", "--quick", "--clocks", "600,900,1200", "--results"];
     wattmul(&sweep, folder.path()).code(predicate::in_iter([0, 3]));
-    for dtype in [Dtype::F32, Dtype::I8] {
+    for (dtype, units) in [(Dtype::F32, Units::Simt), (Dtype::I8, Units::Simt), (Dtype::F16, Units::Matrix)] {
         let model = "v100".parse().unwrap();
-        let plan = wattmul::run::simulated::plan(&model, &PlanOptions { dtype, ..PlanOptions::default() }).unwrap();
+        let options = PlanOptions { dtype, units, ..PlanOptions::default() };
+        let plan = wattmul::run::simulated::plan(&model, &options).unwrap();
         wattmul::run::simulated::record(&model, plan).unwrap().save(folder.path()).unwrap();
     }
     let text = printed(wattmul(&["report"], folder.path()).success());
     assert!(longest_line(&text) <= 80, "{text}");
-    let types = text.split("GFLOP/J by GPU and type").nth(1).unwrap();
+    let types = text.split("GFLOP/J by GPU, type and units").nth(1).unwrap();
     let row = types.lines().find(|line| line.contains("Simulated V100")).unwrap();
-    assert_eq!((row.matches('→').count(), row.matches("n/a").count()), (2, 2), "{row}");
+    assert_eq!((row.matches('→').count(), row.matches("n/a").count()), (3, 2), "{row}");
+    assert!(types.contains("matrix") && text.contains("gaussian against zeros · f16 matrix 10000²"), "{text}");
     let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("3 clocks") && told.contains("whatever the clock"), "{text}");
     assert!(told.contains("gaussian at 1200 MHz, the highest"), "{text}");

@@ -14,7 +14,6 @@ use burn::tensor::backend::Backend as _;
 use burn::tensor::{Tensor, TensorData};
 use std::rc::Rc;
 use std::time::Instant;
-use wattmul::operands::Dtype;
 use wattmul::gpu::adapter;
 use wattmul::gpu::adapter::{Adapter, Backend};
 use wattmul::gpu::buffers::Buffers;
@@ -22,7 +21,9 @@ use wattmul::gpu::matmul::Compiled;
 use wattmul::gpu::tune;
 use wattmul::gpu::tune::Candidates;
 use wattmul::gpu::verify::Expectation;
+use wattmul::operands::Dtype;
 use wattmul::operands::{Init, Matrix, Operand};
+use wattmul::record::Units;
 
 /// Turns of each.
 const TURNS: usize = 15;
