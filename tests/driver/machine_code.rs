@@ -64,7 +64,9 @@ fn the_best_kernel_of_each_type_and_family_nearly_only_multiplies_and_none_fell_
     let printed = audit("system", &[("VK_DRIVER_FILES", driver.unwrap().as_os_str())]);
     let limits = |dtype| -> [Limit; 4] {
         match dtype {
-            Dtype::F32 | Dtype::I8 => [("NAVI21", 0.90, 4), ("GFX1100", 0.90, 4), ("VEGA20", 0.90, 2), ("ALDEBARAN", 0.90, 2)],
+            Dtype::F32 | Dtype::I8 => {
+                [("NAVI21", 0.90, 4), ("GFX1100", 0.90, 4), ("VEGA20", 0.90, 2), ("ALDEBARAN", 0.90, 2)]
+            }
             Dtype::F16 => [("NAVI21", 0.90, 4), ("GFX1100", 0.90, 4), ("VEGA20", 0.88, 2), ("ALDEBARAN", 0.88, 2)],
             Dtype::F64 => [("NAVI21", 0.83, 2), ("GFX1100", 0.75, 4), ("VEGA20", 0.83, 1), ("ALDEBARAN", 0.83, 1)],
         }

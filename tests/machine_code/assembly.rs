@@ -68,8 +68,8 @@ impl Operation {
     const WORKGROUP: &[&str] = &["ds_", "ld.shared", "st.shared", "ldsm"];
     /// What is issued to no vector unit: scalar instructions of AMD, global memory, and the control of NVIDIA's.
     const OTHER: &[&str] = &[
-        "s_", "buffer_", "global_", "flat_", "scratch_", "ld.", "st.", "ldc", "bar", "membar", "bra", "nop", "bclear", "bssy",
-        "bsync",
+        "s_", "buffer_", "global_", "flat_", "scratch_", "ld.", "st.", "ldc", "bar", "membar", "bra", "nop", "bclear",
+        "bssy", "bsync",
     ];
 
     fn named(name: &str) -> Operation {
@@ -119,7 +119,8 @@ fn blocks_of_radv(assembly: &str) -> Vec<Block> {
         }
         // A second line of a long instruction, or a remark, is none.
         let is_instruction = ["s_", "v_", "ds_", "buffer_", "global_", "flat_", "scratch_"];
-        let Some(block) = blocks.last_mut().filter(|_| is_instruction.iter().any(|prefix| word.starts_with(prefix))) else {
+        let Some(block) = blocks.last_mut().filter(|_| is_instruction.iter().any(|prefix| word.starts_with(prefix)))
+        else {
             continue;
         };
         block.operations.push(Operation::named(word));
@@ -175,7 +176,9 @@ pub fn whole_loop(assembly: &str) -> Option<Count> {
     let count = |inside: &[usize]| Count::of(inside.iter().flat_map(|&block| blocks[block].operations.iter().copied()));
     let hottest = looping.map(together).max_by_key(|inside| count(inside).work())?;
     // Without the block where it is entered, nothing of it comes after itself.
-    let entered = hottest.iter().find(|&block| (0..blocks.len()).any(|before| !hottest.contains(&before) && next[before].contains(block)));
+    let from_outside =
+        |block: &&usize| (0..blocks.len()).any(|before| !hottest.contains(&before) && next[before].contains(block));
+    let entered = hottest.iter().find(from_outside).or(hottest.iter().min());
     let without: Vec<Vec<usize>> = next
         .iter()
         .map(|next| next.iter().copied().filter(|block| hottest.contains(block) && Some(block) != entered).collect())

@@ -67,22 +67,10 @@ const NEWER: Mesa = Mesa {
     name: "newer",
     gpus: &[
         simt("NAVI21", "amd:navi21"),
-        Gpu {
-            family: "NAVI31",
-            driver: "amd:navi31",
-            matrix: Some(MatrixUnit { busy: 32, vector: 2, lanes: 64 }),
-        },
-        Gpu {
-            family: "GFX1201",
-            driver: "amd:gfx1201",
-            matrix: Some(MatrixUnit { busy: 16, vector: 2, lanes: 64 }),
-        },
+        Gpu { family: "NAVI31", driver: "amd:navi31", matrix: Some(MatrixUnit { busy: 32, vector: 2, lanes: 64 }) },
+        Gpu { family: "GFX1201", driver: "amd:gfx1201", matrix: Some(MatrixUnit { busy: 16, vector: 2, lanes: 64 }) },
         simt("VEGA20", "amd:vega20"),
-        Gpu {
-            family: "GA102",
-            driver: "nvidia:172",
-            matrix: Some(MatrixUnit { busy: 32, vector: 1, lanes: 32 }),
-        },
+        Gpu { family: "GA102", driver: "nvidia:172", matrix: Some(MatrixUnit { busy: 32, vector: 1, lanes: 32 }) },
     ],
 };
 
@@ -209,7 +197,8 @@ fn of_family(gpu: &Gpu, first: bool, table: Table, kernel: Option<Kernel>) -> Re
         }
         (Table::Matrix, Some(unit)) => {
             if gpu.family == "NAVI31" {
-                let headings = "family | registers | spilled | LDS bytes | waves a SIMD | matrix | vector | LDS | other | share";
+                let headings =
+                    "family | registers | spilled | LDS bytes | waves a SIMD | matrix | vector | LDS | other | share";
                 heading(&format!("matrix units, {}", version(&null.driver)), headings);
             }
             let offered = MatrixUnits { edges: vec![16], lanes: (unit.lanes, unit.lanes) };
@@ -253,9 +242,5 @@ fn heading(first: &str, others: &str) {
 /// The columns that both kinds of tables have.
 fn begin(kernel: &Kernel, gpu: &Gpu, dtype: Dtype, compiled: &Compiled) -> String {
     let Compiled { registers, spilled, waves, .. } = compiled;
-    format!(
-        "| {kernel} | {} | {registers} | {spilled} | {} | {waves}",
-        gpu.family,
-        kernel.workgroup_bytes(dtype)
-    )
+    format!("| {kernel} | {} | {registers} | {spilled} | {} | {waves}", gpu.family, kernel.workgroup_bytes(dtype))
 }

@@ -173,7 +173,8 @@ impl NullGpu {
                 part.p_data = text.as_mut_ptr().cast();
             }
             read(self.device.handle(), &which, &mut count, parts.as_mut_ptr()).result()?;
-            let assembly = parts.iter().position(|part| text(&part.name).ends_with("ssembly")).context("no assembly")?;
+            let assembly =
+                parts.iter().position(|part| text(&part.name).ends_with("ssembly")).context("no assembly")?;
 
             let assembly = String::from_utf8_lossy(&texts[assembly]).trim_end_matches('\0').to_owned();
             let lanes = about.subgroup_size;
@@ -190,7 +191,8 @@ impl NullGpu {
                     registers: value("VGPRs")?,
                     spilled: value("Spilled VGPRs")?,
                     // RADV counts RDNA's waves in halves of 64 lanes, however wide they are (`radv_get_max_waves`).
-                    waves: value("Subgroups per SIMD")? / if self.kind == Kind::Rdna { u64::from(lanes) / 32 } else { 1 },
+                    waves: value("Subgroups per SIMD")?
+                        / if self.kind == Kind::Rdna { u64::from(lanes) / 32 } else { 1 },
                     assembly,
                 },
             })

@@ -125,7 +125,8 @@ fn without_strides_of_fixed_arrays(spirv: &[u32]) -> Vec<u32> {
     let operation = |instruction: &[u32]| instruction[0] & 0xffff;
     let is_array = |instruction: &&&[u32]| operation(instruction) == OP_TYPE_ARRAY;
     let arrays: Vec<u32> = instructions.iter().filter(is_array).map(|instruction| instruction[1]).collect();
-    instructions.retain(|words| !(operation(words) == OP_DECORATE && words[2] == ARRAY_STRIDE && arrays.contains(&words[1])));
+    instructions
+        .retain(|words| !(operation(words) == OP_DECORATE && words[2] == ARRAY_STRIDE && arrays.contains(&words[1])));
     [header, &instructions.concat()].concat()
 }
 
