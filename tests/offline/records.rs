@@ -570,7 +570,7 @@ fn sweeps_and_types_have_tables_of_their_own() {
     let sweep = ["sweep", "--simulate", "a100", "--quick", "--clocks", "600,900,1200", "--results"];
     wattmul(&sweep, folder.path()).code(predicate::in_iter([0, 3]));
     for (dtype, units) in [(Dtype::F32, Units::Simt), (Dtype::I8, Units::Simt), (Dtype::F16, Units::Matrix)] {
-        let model = "v100".parse().unwrap();
+        let model = "a100".parse().unwrap();
         let options = PlanOptions { dtype, units, ..PlanOptions::default() };
         let plan = wattmul::run::simulated::plan(&model, &options).unwrap();
         wattmul::run::simulated::record(&model, plan).unwrap().save(folder.path()).unwrap();
@@ -578,7 +578,7 @@ fn sweeps_and_types_have_tables_of_their_own() {
     let text = printed(wattmul(&["report"], folder.path()).success());
     assert!(longest_line(&text) <= 80, "{text}");
     let types = text.split("GFLOP/J by GPU, type and units").nth(1).unwrap();
-    let row = types.lines().find(|line| line.contains("Simulated V100")).unwrap();
+    let row = types.lines().find(|line| line.contains("Simulated A100")).unwrap();
     assert_eq!((row.matches('→').count(), row.matches("n/a").count()), (3, 2), "{row}");
     assert!(types.contains("matrix") && text.contains("gaussian against zeros · f16 matrix 10000²"), "{text}");
     let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
