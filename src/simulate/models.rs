@@ -371,6 +371,8 @@ impl Model {
                 api.trim_start_matches("simulated ")
             );
         }
+        let matrix = MATRIX_UNITS.map(|units| units.of).join(", ");
+        let _ = writeln!(text, "With --units matrix: {matrix}");
         text += "\nFaults (--simulate NAME,FAULT):\n";
         for fault in Fault::ALL {
             let _ = writeln!(text, "  {:<16} {}", fault.name(), fault.meaning());
