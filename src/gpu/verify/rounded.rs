@@ -17,7 +17,7 @@
 //! each for the smallest block, 4 (Blanchard et al., "Mixed precision block fused multiply-add", 2020, have the worst case). With a
 //! probe that lies twice above the mean of all that makes 3·√n, where 4·√n is allowed; squares are summed over sums and terms, for either
 //! may be the largest. At n = 10000 that is 25 times what the plain units are allowed: a wrong element still stands out, by a factor of
-//! about 4.
+//! about 6.
 //!
 //! A, B and A·(B·x) are in f64. Against C in f32 its rounding is nothing. C in f64 is as good as that: B·x, A·y and C·x then
 //! add an error each of the size of C's own, together twice that, which the safety factor covers.
