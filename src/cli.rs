@@ -117,7 +117,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub json: bool,
     /// Run on a simulated board instead of a GPU: its name, then faults and parameters (h100,drift,noise_w=3); `list` shows all
-    #[arg(long, value_name = "MODEL|list", value_parser = parse_model, conflicts_with_all = ["adapter", "kernel", "backend", "dtype", "units"])]
+    #[arg(long, value_name = "MODEL|list", value_parser = parse_model, conflicts_with_all = ["adapter", "kernel", "backend", "dtype"])]
     pub simulate: Option<ModelOption>,
     /// Let the simulated run take as long as a real one
     #[arg(long, requires = "simulate")]

@@ -234,7 +234,7 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
     }
     let largest = Shape::largest(&adapter.limits(), dtype);
     let plan = plan(&args.plan, software, largest, &adapter.info.name)?;
-    if plan.units == Units::Matrix && adapter.matrix_units().is_none() {
+    if plan.units == Units::Matrix && !Kernel::exists_for(adapter.matrix_units().as_ref()) {
         return Err(PlanError::NoMatrixUnits { adapter: adapter.info.name.clone() }.into());
     }
     if let Some(kernel) = args.kernel.0.filter(|kernel| kernel.units() != plan.units) {

@@ -275,7 +275,7 @@ impl Kernel {
             Algorithm::Tiled { wide, .. } => {
                 !software && sums_bytes <= MOST_SUMS_BYTES && (!wide || self.widens(dtype))
             }
-            Algorithm::Matrix { .. } => dtype == Dtype::F16,
+            Algorithm::Matrix { lanes, .. } => dtype == Dtype::F16 && software == (lanes == VECTOR.lanes),
         }
     }
 
@@ -286,6 +286,11 @@ impl Kernel {
             Algorithm::Matrix { edge, lanes, .. } => units
                 .is_some_and(|units| units.edges.contains(&edge) && (units.lanes.0..=units.lanes.1).contains(&lanes)),
         }
+    }
+
+    /// Is there one for such matrix units?
+    pub(crate) fn exists_for(units: Option<&MatrixUnits>) -> bool {
+        units.is_some() && MATRIX_KERNELS.iter().any(|kernel| kernel.is_for(units))
     }
 
     /// Can the kernel run on an adapter with these limits? The direct kernels are for software adapters alone: their
@@ -363,7 +368,8 @@ mod tests {
 
     #[test]
     fn every_offer_of_matrices_has_kernels_and_no_other_is_met() {
-        let limits = wgpu::Limits::default(); // 16 KiB, 256 threads
+        // What the least of such GPUs has.
+        let limits = wgpu::Limits { max_compute_workgroup_storage_size: 32 << 10, ..wgpu::Limits::default() };
         for (edge, lanes) in [(16, (32, 32)), (16, (64, 64)), (16, (32, 64)), (8, (32, 32)), (8, (8, 8))] {
             let units = MatrixUnits { edges: vec![edge], lanes };
             let fits = |kernel: &&Kernel| kernel.fits(&limits, false, Dtype::F16).is_ok();
@@ -377,7 +383,9 @@ mod tests {
             assert!(KERNELS.iter().all(|kernel| !kernel.is_for(Some(&units)) && kernel.is_for(None)));
         }
         let none = MatrixUnits { edges: vec![16], lanes: (16, 16) };
-        assert_eq!(MATRIX_KERNELS.iter().filter(|kernel| kernel.is_for(Some(&none))).count(), 0);
+        assert!(!Kernel::exists_for(Some(&none)) && !Kernel::exists_for(None), "four threads of a CPU, say");
+        let on_a_gpu = MATRIX_KERNELS.iter().filter(|kernel| kernel.suits(false, Dtype::F16));
+        assert!(on_a_gpu.clone().all(|kernel| !kernel.to_string().contains("w8/")) && on_a_gpu.count() > 10);
     }
 
     #[test]

@@ -86,7 +86,8 @@ pub enum PlanError {
     #[error("--units matrix multiplies f16 alone: say --dtype f16 too")]
     MatrixDtype,
     #[error(
-        "--units matrix is not for {adapter}: its driver offers no matrices of f16 with sums in f32; it has --units simt \
+        "--units matrix is not for {adapter}: it offers no matrices of f16, summed in f32, that a kernel is for; it has \
+         --units simt \
          (`wattmul devices` lists what each adapter has)"
     )]
     NoMatrixUnits { adapter: String },

@@ -19,7 +19,6 @@ use wattmul::gpu::adapter::{Adapter, Backend};
 use wattmul::gpu::buffers::Buffers;
 use wattmul::gpu::matmul::Compiled;
 use wattmul::gpu::tune;
-use wattmul::gpu::tune::Candidates;
 use wattmul::gpu::verify::Expectation;
 use wattmul::operands::Dtype;
 use wattmul::operands::{Init, Matrix, Operand};
@@ -52,7 +51,7 @@ fn main() -> Result<()> {
 
 fn race(adapter: &Adapter, device: &WgpuDevice, size: usize) -> Result<()> {
     let buffers = Rc::new(Buffers::new(adapter.open(Units::Simt)?, Dtype::F32, size, &[Init::Gaussian], SEED)?);
-    let kernel = tune::fastest(buffers.clone(), SEED, &None, |_| {})?.matmul.kernel(); // verified
+    let kernel = tune::fastest(buffers.clone(), SEED, None, |_| {})?.matmul.kernel(); // verified
     let compiled = Compiled::new(&buffers.gpu, kernel, Dtype::F32)?.map_err(anyhow::Error::msg)?;
     let band = compiled.band(&buffers, 0..buffers.shape.mn);
     let mut ours = |count| Ok(buffers.gpu.finish(compiled.submit(&buffers, &band, 0, count, None))?);

@@ -17,7 +17,7 @@
 //! each for the smallest block, 4 (Blanchard et al., "Mixed precision block fused multiply-add", 2020, have the worst case). With a
 //! probe that lies twice above the mean of all that makes 3·√n, where 4·√n is allowed; squares are summed over sums and terms, for either
 //! may be the largest. At n = 10000 that is 25 times what the plain units are allowed: a wrong element still stands out, by a factor of
-//! about 4.
+//! about 6.
 //!
 //! A, B and A·(B·x) are in f64. Against C in f32 its rounding is nothing. C in f64 is as good as that: B·x, A·y and C·x then
 //! add an error each of the size of C's own, together twice that, which the safety factor covers.
@@ -314,8 +314,9 @@ mod tests {
             let (left, right) = swapped[(40 * size + 3) * bytes..(40 * size + 5) * bytes].split_at_mut(bytes);
             left.swap_with_slice(right);
             assert!(expectation.check(0, &swapped, size).is_err(), "{dtype}");
-            let poisoned = vec![0xff; size * size * bytes];
-            assert!(expectation.check(0, &poisoned, size).is_err(), "{dtype}");
+            let (poisoned, zeros) = (vec![0xff; size * size * bytes], vec![0; size * size * bytes]);
+            assert!(expectation.check(0, &poisoned, size).unwrap_err().is_poison(), "{dtype}");
+            assert!(!expectation.check(0, &zeros, size).unwrap_err().is_poison(), "{dtype}");
         }
     }
 
