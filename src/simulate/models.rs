@@ -243,10 +243,10 @@ struct MatrixUnits {
 /// The boards whose matrix units are simulated: those of which there are figures.
 ///
 /// A100, tensor cores, f16: 184 W on zeros at 1410 MHz; 296 W on Gaussian numbers at 1365 MHz, where the limit of 300 W makes the clock
-/// give way (arXiv 2409.18324). The watts here are what is left of these when the board is as warm as they make it; the
-/// speed is made up.
+/// give way (arXiv 2409.18324). The watts here are what is left of these on a board that does both in turns, and is as warm as that
+/// makes it; the speed is made up.
 const MATRIX_UNITS: [MatrixUnits; 1] =
-    [MatrixUnits { of: "a100", flop_per_s: 250e12, zeros_w: 76.9, gaussian_w: 167.4, limit_w: 296.3 }];
+    [MatrixUnits { of: "a100", flop_per_s: 250e12, zeros_w: 65.1, gaussian_w: 179.8, limit_w: 296.3 }];
 
 /// What of `--simulate` makes no model.
 #[derive(Clone, Debug, PartialEq, Error)]

@@ -14,7 +14,6 @@ fn options() -> PlanOptions {
 }
 
 /// Published (arXiv 2409.18324): 296.3 and 183.9 W, 1365 and 1410 MHz, so that a ratio of power of 1.611 goes with one of time of 1.033.
-/// Those runs took seconds; in a whole run the board gets warmer, and its clock gives way a little more.
 #[test]
 fn the_a100s_tensor_cores_cost_about_what_is_published_and_meet_the_power_limit() {
     let model = "a100".parse().unwrap();
