@@ -35,9 +35,10 @@ const_assert THREAD_N == 4u || THREAD_N == 8u || THREAD_N == 16u;
 const_assert TILE_M * TILE_K4 % THREADS == 0u && TILE_K * TILE_N4 % THREADS == 0u; // all fetch as much
 const_assert ROWS_A % 16u == 0u && THREADS % TILE_N4 == 0u && THREADS_X % 8u == 0u && THREADS_Y % 2u == 0u;
 
-// A's tile is [k][row], transposed, and B's [k][column], as B itself: a thread reads four rows of one k, or four columns, at
-// once. A thread that holds one k of its rows needs 8 registers for them; with four k, 32, and drivers then keep fewer threads.
-// A's is of single words, though read by four, because neighbours store to the same four at the same time.
+// A's tile is [k][row], transposed, and B's [k][column], as B itself: a thread reads four rows of one k, or four
+// columns, at once. A thread that holds one k of its rows needs 8 registers for them; with four k, 32, and drivers
+// then keep fewer threads. A's is of single words, though read by four, because neighbours store to the same four at
+// the same time.
 var<workgroup> tile_a: array<Kept, TILE_K * TILE_M>;
 var<workgroup> tile_b: array<vec4<Kept>, TILE_K * TILE_N4>;
 
@@ -120,8 +121,8 @@ fn multiply(k: u32, y: u32, x: u32) {
     outer_product(k + 3u, y, x);
 }
 
-// One k: THREAD_M values of A times THREAD_N values of B. What is used first is read last: AMD then waits once for all. And
-// each value of B is done with before the next, so that its registers are soon free.
+// One k: THREAD_M values of A times THREAD_N values of B. What is used first is read last: AMD then waits once for
+// all. And each value of B is done with before the next, so that its registers are soon free.
 fn outer_product(k: u32, y: u32, x: u32) {
     for (var i = 0u; i < THREAD_M4; i++) {
         let last = THREAD_M4 - 1u - i;

@@ -1,5 +1,6 @@
-//! The kernels: three algorithms in WGSL (`shaders/`), what each type of element is in them (`shaders/types/`), and the tables of
-//! tile sizes worth trying: [`KERNELS`] for the plain arithmetic units, [`MATRIX_KERNELS`] for matrix units.
+//! The kernels: three algorithms in WGSL (`shaders/`), what each type of element is in them (`shaders/types/`), and
+//! the tables of tile sizes worth trying: [`KERNELS`] for the plain arithmetic units, [`MATRIX_KERNELS`] for matrix
+//! units.
 
 use super::matrix_units::MatrixUnits;
 use crate::operands::Dtype;
@@ -24,13 +25,13 @@ const MOST_SUMS_BYTES: usize = 128 * 4;
 /// Where a kernel keeps what its threads share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Algorithm {
-    /// Tiles of A and B in workgroup memory: `shaders/matmul.wgsl`. `wide` ones keep elements there in the type of the sums: each is
-    /// then widened once, not once by every thread that reads it, and read at twice the width.
+    /// Tiles of A and B in workgroup memory: `shaders/matmul.wgsl`. `wide` ones keep elements there in the type of
+    /// the sums: each is then widened once, not once by every thread that reads it, and read at twice the width.
     Tiled { tile_m: u32, tile_n: u32, tile_k: u32, group: u32, wide: bool },
     /// Nothing but registers and caches: `shaders/direct.wgsl`.
     Direct { lanes: u32 },
-    /// Tiles in workgroup memory, `buffers` of each, and cooperative matrices of `edge` × `edge` that subgroups of `lanes` threads
-    /// multiply: `shaders/matrix.wgsl`. A thread of the others is a subgroup here.
+    /// Tiles in workgroup memory, `buffers` of each, and cooperative matrices of `edge` × `edge` that subgroups of
+    /// `lanes` threads multiply: `shaders/matrix.wgsl`. A thread of the others is a subgroup here.
     Matrix { tile_m: u32, tile_n: u32, tile_k: u32, group: u32, buffers: u32, edge: u32, lanes: u32 },
 }
 
@@ -130,9 +131,9 @@ pub const MATRIX_KERNELS: &[Kernel] = &[
     matrix(WAVE, [128, 128, 64], [64, 64], 1),
 ];
 
-/// `128x128x8/8x8` is a tile of 128 × 128, 8 deep, of which a thread makes 8 × 8; in `direct/8x16` it makes 8 × 16; `…/wide` keeps
-/// tiles in the type of the sums. In
-/// `matrix16w64/128x128x32/64x64` a subgroup of 64 threads makes 64 × 64 of a tile by matrices of 16 × 16; `…/2` has two buffers.
+/// `128x128x8/8x8` is a tile of 128 × 128, 8 deep, of which a thread makes 8 × 8; in `direct/8x16` it makes 8 × 16;
+/// `…/wide` keeps tiles in the type of the sums. In `matrix16w64/128x128x32/64x64` a subgroup of 64 threads makes 64
+/// × 64 of a tile by matrices of 16 × 16; `…/2` has two buffers.
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Kernel { algorithm, thread_m, thread_n } = self;
@@ -216,7 +217,8 @@ impl Kernel {
         }
     }
 
-    /// Do its tiles keep elements wider than they are stored? Only one type has an element of its own that widens exactly.
+    /// Do its tiles keep elements wider than they are stored? Only one type has an element of its own that widens
+    /// exactly.
     fn widens(&self, dtype: Dtype) -> bool {
         dtype == Dtype::F16 && matches!(self.algorithm, Algorithm::Tiled { wide: true, .. })
     }
@@ -265,9 +267,10 @@ impl Kernel {
         (columns as u32 / tile_n, rows as u32 / tile_m)
     }
 
-    /// Is the kernel worth a trial on such an adapter? To a CPU workgroup memory is memory like any other: tiled kernels take
-    /// twice the time of direct ones there, and many seconds to compile. And a GPU has no registers for 128 sums in f64 a thread:
-    /// they would take all 256. Such kernels run if they are pinned. Wide ones are others only where elements widen.
+    /// Is the kernel worth a trial on such an adapter? To a CPU workgroup memory is memory like any other: tiled
+    /// kernels take several times as long as direct ones there, and many seconds to compile. A GPU has no registers for
+    /// 128 sums in f64 a thread: they would take all 256. Such kernels run if they are pinned. Wide ones are others
+    /// only where elements widen.
     pub fn suits(&self, software: bool, dtype: Dtype) -> bool {
         let sums_bytes = self.thread_m as usize * self.thread_n as usize * dtype.sum_bytes();
         match self.algorithm {
@@ -326,7 +329,8 @@ fn matrix_head(edge: u32, element: &str) -> String {
         8 => include_str!("../../shaders/stored/word.wgsl"),
         _ => include_str!("../../shaders/stored/vec4.wgsl"),
     };
-    // The early return for subgroups of another size is taken by all or by none; naga does not know, and this is its one switch for it.
+    // The early return for subgroups of another size is taken by all or by none; naga does not know, and this is its
+    // one switch for it.
     let directives = "enable wgpu_cooperative_matrix;\ndiagnostic(off, derivative_uniformity);\n";
     format!("{directives}{element}\n{matrices}\n{stored}\n")
 }

@@ -1,5 +1,5 @@
-//! The kernels in AMD's and NVIDIA's machine code, on a machine without their GPUs: near what the hardware can do, and no worse
-//! than docs/MACHINE_CODE.md says.
+//! The kernels in AMD's and NVIDIA's machine code, on a machine without their GPUs: near what the hardware can do,
+//! and no worse than docs/MACHINE_CODE.md says.
 #![cfg(target_os = "linux")]
 
 use crate::common;
@@ -21,7 +21,8 @@ struct Row {
     share: f64,
 }
 
-/// The compiler that made the table of this name, and the rows; of the compiler that printed the first such table, or of this one.
+/// The compiler that made the table of this name, and the rows; of the compiler that printed the first such table, or
+/// of this one.
 fn table(markdown: &str, name: &str, compiler: Option<&str>) -> Option<(String, Vec<Row>)> {
     let first = format!("| {name}, {}", compiler.unwrap_or_default());
     let begins = |line: &&str| !(line.starts_with(&first) && line.contains("| family | registers |"));
@@ -38,8 +39,8 @@ fn table(markdown: &str, name: &str, compiler: Option<&str>) -> Option<(String, 
     Some((compiler, lines.skip(1).map(row).collect()))
 }
 
-/// What the audit prints of a compiler. By cargo, which builds it: `cargo test --test driver` alone would run the one of last time, with
-/// its kernels.
+/// What the audit prints of a compiler. By cargo, which builds it: `cargo test --test driver` alone would run the one
+/// of last time, with its kernels.
 fn audit(compiler: &str, variables: &[(&str, &std::ffi::OsStr)]) -> String {
     let mut audit = Command::new(env!("CARGO"));
     audit.args(["run", "--quiet", "--locked", "--example", "machine_code"]);
@@ -51,8 +52,8 @@ fn audit(compiler: &str, variables: &[(&str, &std::ffi::OsStr)]) -> String {
     printed
 }
 
-/// What the best kernel of a family must reach: its share, and the waves that hide its waits. docs/KERNEL.md tells why not
-/// every family reaches as much in every type.
+/// What the best kernel of a family must reach: its share, and the waves that hide its waits. docs/KERNEL.md tells
+/// why not every family reaches as much in every type.
 type Limit = (&'static str, f64, u64);
 
 #[test]

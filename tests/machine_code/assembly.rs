@@ -60,8 +60,8 @@ enum Operation {
 }
 
 impl Operation {
-    /// v_mac and v_mad round the product before they add: as fast, on GPUs where RADV prefers them to v_fma. v_fma_mix takes operands in
-    /// f16; v_dot4 and idp4 multiply four pairs of i8.
+    /// v_mac and v_mad round the product before they add: as fast, on GPUs where RADV prefers them to v_fma.
+    /// v_fma_mix takes operands in f16; v_dot4 and idp4 multiply four pairs of i8.
     const FMAS: &[&str] =
         &["v_fma", "v_mac_f", "v_mad_f", "v_pk_fma", "v_dual_fma", "v_dot4", "ffma", "dfma", "hfma", "idp4"];
     const MATRIX: &[&str] = &["v_wmma", "v_swmmac", "v_mfma", "hmma", "imma"];
@@ -158,10 +158,11 @@ fn blocks_of_nvk(assembly: &str) -> Vec<Block> {
     blocks
 }
 
-/// The loop that multiplies most: every instruction in it, wherever it is entered. A share that is taken of its hottest block
-/// alone would hide what a loop does around it.
+/// The loop that multiplies most: every instruction in it, wherever it is entered. A share that is taken of its
+/// hottest block alone would hide what a loop does around it.
 ///
-/// None without such a loop, or when another loop is left inside it: the text then does not tell how often each part runs.
+/// None without such a loop, or when another loop is left inside it: the text then does not tell how often each part
+/// runs.
 pub fn whole_loop(assembly: &str) -> Option<Count> {
     let blocks = blocks(assembly);
     let place = |name: &String| blocks.iter().position(|block| block.name == *name);

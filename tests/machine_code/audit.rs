@@ -1,13 +1,15 @@
-//! What compilers make of every kernel, on a machine without the GPUs they compile for: the tables of docs/MACHINE_CODE.md.
+//! What compilers make of every kernel, on a machine without the GPUs they compile for: the tables of
+//! docs/MACHINE_CODE.md.
 //!
 //!     cargo run --example machine_code                           # the tables, by every compiler
 //!     cargo run --example machine_code -- newer f16              # those of one type by one compiler
 //!     cargo run --example machine_code -- newer matrix           # those of the matrix units
 //!     cargo run --example machine_code -- f16 128x128x16/8x8     # the machine code of one kernel, for every family
 //!
-//! `system` is the Mesa that is installed here, if that is an old one: its driver RADV compiles for an AMD GPU that is not there
-//! when `RADV_FORCE_FAMILY` names it. `newer` is Mesa 26 (tests/new-mesa), whose RADV and NVK, the driver for NVIDIA's GPUs, do so
-//! over a stand-in for the kernel. A driver shows one GPU a process, so that each family has a process of its own.
+//! `system` is the Mesa that is installed here, if that is an old one: its driver RADV compiles for an AMD GPU that
+//! is not there when `RADV_FORCE_FAMILY` names it. `newer` is Mesa 26 (tests/new-mesa), whose RADV and NVK, the
+//! driver for NVIDIA's GPUs, do so over a stand-in for the kernel. A driver shows one GPU a process, so that each
+//! family has a process of its own.
 
 mod assembly;
 mod compiler;
@@ -37,7 +39,8 @@ struct Gpu {
     matrix: Option<MatrixUnit>,
 }
 
-/// A matrix unit's pace and what else a wave does meanwhile, in cycles of one SIMD, or of a quarter of NVIDIA's multiprocessor.
+/// A matrix unit's pace and what else a wave does meanwhile, in cycles of one SIMD, or of a quarter of NVIDIA's
+/// multiprocessor.
 #[derive(Clone, Copy)]
 struct MatrixUnit {
     /// That one instruction holds the unit.
@@ -51,7 +54,8 @@ const fn simt(family: &'static str, driver: &'static str) -> Gpu {
     Gpu { family, driver, matrix: None }
 }
 
-/// RDNA 2, RDNA 3, GCN 5 (Vega 20, Radeon VII) and CDNA 2 (MI200, which no Vulkan driver opens, but the compiler knows).
+/// RDNA 2, RDNA 3, GCN 5 (Vega 20, Radeon VII) and CDNA 2 (MI200, which no Vulkan driver opens, but the compiler
+/// knows).
 const SYSTEM: Mesa = Mesa {
     name: "system",
     gpus: &[simt("NAVI21", ""), simt("GFX1100", ""), simt("VEGA20", ""), simt("ALDEBARAN", "")],
@@ -59,10 +63,11 @@ const SYSTEM: Mesa = Mesa {
 
 /// RDNA 2 to 4, GCN 5, and NVIDIA's Ampere.
 ///
-/// A multiply-add of 16 × 16 × 16 is 8192 operations. A compute unit of RDNA 3 does 512 in a cycle, one of RDNA 4 1024
-/// (AMD, "Using the Matrix Cores of AMD RDNA 4 architecture GPUs"), and has two SIMDs. A wave of 64 takes two cycles for
-/// any other vector instruction. A tensor core of GA102 does 64 multiply-adds in a cycle, summed in f32 (NVIDIA, "Ampere
-/// GA102 GPU Architecture", table 3: 71 TFLOP/s of an RTX 3090's 328 at 1695 MHz), and m16n8k16 are 2048.
+/// A multiply-add of 16 × 16 × 16 is 8192 operations. A compute unit of RDNA 3 does 512 in a cycle, one of RDNA 4
+/// 1024 (AMD, "Using the Matrix Cores of AMD RDNA 4 architecture GPUs"), and has two SIMDs. A wave of 64 takes two
+/// cycles for any other vector instruction. A tensor core of GA102 does 64 multiply-adds in a cycle, summed in f32
+/// (NVIDIA, "Ampere GA102 GPU Architecture", table 3: 71 TFLOP/s of an RTX 3090's 328 at 1695 MHz), and m16n8k16 are
+/// 2048.
 const NEWER: Mesa = Mesa {
     name: "newer",
     gpus: &[
@@ -222,8 +227,8 @@ fn of_family(gpu: &Gpu, first: bool, table: Table, kernel: Option<Kernel>) -> Re
 }
 
 impl MatrixUnit {
-    /// Cycles of a turn of the K loop in which the unit works, if a wave were alone and none of its instructions overlapped: those
-    /// that are neither matrix nor vector instructions take one each to be issued.
+    /// Cycles of a turn of the K loop in which the unit works, if a wave were alone and none of its instructions
+    /// overlapped: those that are neither matrix nor vector instructions take one each to be issued.
     fn share(self, matrix: usize, vector: usize, all: usize) -> f64 {
         let busy = matrix * self.busy;
         busy as f64 / (busy + vector * self.vector + (all - matrix - vector)) as f64

@@ -1,5 +1,5 @@
-//! Mesa's drivers for AMD's and NVIDIA's GPUs, without a GPU: they compile for the one that the environment names, and tell what
-//! they made.
+//! Mesa's drivers for AMD's and NVIDIA's GPUs, without a GPU: they compile for the one that the environment names,
+//! and tell what they made.
 
 use anyhow::{Context, Result};
 use ash::vk;
@@ -13,8 +13,8 @@ pub struct Compiled {
     pub registers: u64,
     /// Those that did not fit and live in memory.
     pub spilled: u64,
-    /// Waves that a SIMD holds at a time, so that one computes while another waits: AMD's of 64 threads, NVIDIA's of 32, on a quarter of
-    /// its multiprocessor.
+    /// Waves that a SIMD holds at a time, so that one computes while another waits: AMD's of 64 threads, NVIDIA's of
+    /// 32, on a quarter of its multiprocessor.
     pub waves: u64,
     pub assembly: String,
 }
@@ -44,8 +44,8 @@ enum Kind {
 impl NullGpu {
     /// The GPU of that family, which the environment has made the driver show.
     pub fn open(family: &str) -> Result<Self> {
-        // SAFETY: every structure is built by ash and outlives the call that reads it; every handle is used on the device
-        // that made it. What is created here lives as long as the process, which compiles and ends.
+        // SAFETY: every structure is built by ash and outlives the call that reads it; every handle is used on the
+        // device that made it. What is created here lives as long as the process, which compiles and ends.
         unsafe {
             let vulkan = ash::Entry::load().context("no Vulkan loader: sh setup.sh")?;
             let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);

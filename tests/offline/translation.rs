@@ -1,4 +1,5 @@
-//! Every kernel in the languages of Metal and DirectX, which no driver here takes, and as SPIR-V by Khronos' own validator.
+//! Every kernel in the languages of Metal and DirectX, which no driver here takes, and as SPIR-V by Khronos' own
+//! validator.
 
 #[path = "../machine_code/spirv.rs"]
 mod spirv;
@@ -107,8 +108,9 @@ fn kernels_for_apples_matrix_units_can_be_said_in_metal() {
 }
 
 /// SPIR-V of naga 30 has a stride on every array, though those that no buffer holds may have none
-/// (VUID-StandaloneSpirv-None-10684; https://github.com/gfx-rs/wgpu/issues/7696). Validators know that rule since 2025, and stop at the first
-/// error. Here all arrays of a fixed length are such, so that what remains without their strides is what has to be valid.
+/// (VUID-StandaloneSpirv-None-10684; https://github.com/gfx-rs/wgpu/issues/7696). Validators know that rule since
+/// 2025, and stop at the first error. Here all arrays of a fixed length are such, so that what remains without their
+/// strides is what has to be valid.
 #[cfg(target_os = "linux")]
 fn without_strides_of_fixed_arrays(spirv: &[u32]) -> Vec<u32> {
     const HEADER_WORDS: usize = 5;
