@@ -12,6 +12,7 @@ use wattmul::gpu::buffers::Buffers;
 use wattmul::gpu::kernel::{KERNELS, Kernel};
 use wattmul::gpu::matmul::Compiled;
 use wattmul::operands::{Dtype, Init};
+use wattmul::record::Units;
 
 fn main() {
     // SAFETY: the first statement of main: there is no other thread.
@@ -36,7 +37,7 @@ fn product<const SIZE: usize>(bencher: Bencher, name: &str) {
     if !adapter.dtypes().contains(&dtype) {
         return println!("skipped: no {dtype} here");
     }
-    let gpu = adapter.open().unwrap();
+    let gpu = adapter.open(Units::Simt).unwrap();
     let buffers = Buffers::new(gpu, dtype, SIZE, &[Init::Gaussian], 0).unwrap();
     let compiled = match Compiled::new(&buffers.gpu, Kernel::named(kernel).unwrap(), dtype).unwrap() {
         Ok(compiled) => compiled,

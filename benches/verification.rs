@@ -8,6 +8,7 @@ use divan::Bencher;
 use wattmul::gpu::verify::Expectation;
 use wattmul::operands::matrix::CHUNK_BYTES;
 use wattmul::operands::{Dtype, Init};
+use wattmul::record::Units;
 
 const SIZE: usize = 10_000;
 
@@ -18,13 +19,13 @@ fn main() {
 
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn expectation() -> Expectation {
-    Expectation::new(Dtype::F32, Init::Gaussian, 0, SIZE)
+    Expectation::new(Dtype::F32, Units::Simt, Init::Gaussian, 0, SIZE)
 }
 
 /// All rows of C, a chunk at a time as they come from the GPU. Of zeros, whose product is known without a GPU.
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn check(bencher: Bencher) {
-    let expectation = Expectation::new(Dtype::F32, Init::Zeros, 0, SIZE);
+    let expectation = Expectation::new(Dtype::F32, Units::Simt, Init::Zeros, 0, SIZE);
     let rows_at_once = CHUNK_BYTES / 4 / SIZE;
     let chunk = vec![0; rows_at_once * SIZE * 4];
     bencher.bench_local(|| {

@@ -38,6 +38,7 @@ Examples:
   wattmul --adapter all                   every GPU, one after another
   wattmul --size 10000 --lock-clock 1000  hold the clock: no power limit
   wattmul --atlas                         twelve kinds of numbers, not two
+  wattmul --dtype f16 --units matrix      tensor cores, WMMA and their like
   wattmul --simulate h100                 no GPU: what a run shows, on a model
   wattmul sweep --clocks 600,900,1200     what the clock costs
   wattmul devices                         which GPUs and sensors are here

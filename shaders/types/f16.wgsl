@@ -5,4 +5,4 @@ enable f16;
 alias Word = f16; // what A and B consist of
 alias Sum = f32; // what C consists of
 
-fn multiply_add(a: Word, b: vec4<Word>, sum: vec4<Sum>) -> vec4<Sum> { return fma(vec4(Sum(a)), vec4<Sum>(b), sum); }
+fn multiply_add(a: Kept, b: vec4<Kept>, sum: vec4<Sum>) -> vec4<Sum> { return fma(vec4(Sum(a)), vec4<Sum>(b), sum); }

@@ -4,7 +4,7 @@
 alias Word = u32; // what A and B consist of
 alias Sum = i32; // what C consists of
 
-fn multiply_add(a: Word, b: vec4<Word>, sum: vec4<Sum>) -> vec4<Sum> {
+fn multiply_add(a: Kept, b: vec4<Kept>, sum: vec4<Sum>) -> vec4<Sum> {
     return vec4(
         dot4I8Packed(a, b.x) + sum.x,
         dot4I8Packed(a, b.y) + sum.y,

@@ -86,7 +86,7 @@ pub fn of(a: &Record, b: &Record) -> Outcome {
     Ok(comparisons)
 }
 
-/// Two records compare when protocol, type, size and the numbers themselves are equal, and both may be believed.
+/// Two records compare when protocol, units, type, size and the numbers themselves are equal, and both may be believed.
 fn refusals(a: &Record, b: &Record) -> Vec<String> {
     let mut refusals = vec![];
     let mut differ = |what: &str, a: String, b: String| {
@@ -97,6 +97,7 @@ fn refusals(a: &Record, b: &Record) -> Vec<String> {
     let kind = |record: &Record| if record.truth.is_some() { "simulated" } else { "measured" };
     differ("what they are", kind(a).into(), kind(b).into());
     differ("the protocol", a.protocol.clone(), b.protocol.clone());
+    differ("which units multiply", a.plan.units.name().into(), b.plan.units.name().into());
     differ("the type", a.plan.dtype.name().into(), b.plan.dtype.name().into());
     differ("n", a.plan.size.to_string(), b.plan.size.to_string());
     let reference = |record: &Record| record.plan.inits.first().map(Init::to_string).unwrap_or_default();

@@ -4,7 +4,7 @@ use super::card;
 use super::year::GridIntensity;
 use crate::operands::{Dtype, Init};
 use crate::record::read::Problem;
-use crate::record::{Estimate, InitSummary, Ratios, Record};
+use crate::record::{Estimate, InitSummary, Ratios, Record, Units};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -49,6 +49,7 @@ pub struct Run {
 pub struct Comparable {
     pub protocol: String,
     pub dtype: Dtype,
+    pub units: Units,
     /// n of the n × n matrices.
     pub size: usize,
     pub reference: Init,
@@ -91,6 +92,7 @@ impl Overview {
             (
                 plan.sweep.clone(),
                 plan.dtype,
+                plan.units,
                 plan.size,
                 plan.inits.clone(),
                 adapter.name.clone(),
@@ -193,6 +195,7 @@ fn places(record: &Record) -> impl Iterator<Item = Place> {
             comparable: Comparable {
                 protocol: record.protocol.clone(),
                 dtype: record.plan.dtype,
+                units: record.plan.units,
                 size: record.plan.size,
                 reference,
                 init,
@@ -231,6 +234,6 @@ impl Comparable {
     /// "gaussian against zeros · f32 10000²", and the seed where it is not the usual one.
     pub fn title(&self) -> String {
         let seed = if self.seed == 0 { String::new() } else { format!(" · seed {}", self.seed) };
-        format!("{} against {} · {} {}²{seed}", self.init, self.reference, self.dtype.name(), self.size)
+        format!("{} against {} · {} {}²{seed}", self.init, self.reference, self.units.of(self.dtype), self.size)
     }
 }

@@ -8,7 +8,7 @@ use crate::record::file::{self, DIGITS, MORE_DIGITS};
 use crate::record::plan::MOST_INITS;
 use crate::record::read::Problem;
 use crate::record::trace::{CLOCKS_MHZ, IMPLAUSIBLE_W, TEMPERATURES_C};
-use crate::record::{Idle, PROTOCOL, Record, Trace, Verdict, Window, read};
+use crate::record::{Idle, PROTOCOL, Record, Trace, Units, Verdict, Window, read};
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -183,6 +183,14 @@ fn structure(record: &Record, findings: &mut Findings) {
         findings.add("plan.inits", "does not compare anything", format!("2 to {MOST_INITS} inits, each once"), names);
     }
     let (simulated, truth) = (record.adapter.backend == "simulated", record.truth.is_some());
+    let by_matrix_units = plan.units == Units::Matrix;
+    if by_matrix_units && plan.dtype != Dtype::F16 {
+        findings.add("plan.units", "have no such type", "f16", plan.dtype.name());
+    }
+    // Names of kernels say for which units they are; a simulated board has none.
+    if !simulated && by_matrix_units != record.kernel.variant.starts_with("matrix") {
+        findings.add("plan.units", "are not those of the kernel", record.kernel.variant.as_str(), plan.units.name());
+    }
     if simulated != truth {
         let what = "a simulated run carries its truth, and no other run has one";
         findings.add(

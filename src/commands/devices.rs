@@ -2,7 +2,8 @@
 
 use crate::cli::DevicesArgs;
 use crate::gpu::adapter;
-use crate::gpu::adapter::{AdapterError, Backend};
+use crate::gpu::adapter::{Adapter, AdapterError, Backend};
+use crate::gpu::matrix_units::MatrixUnits;
 use crate::host::sysfs::SYS;
 use crate::host::unseen::unseen_gpus;
 use crate::host::visible;
@@ -40,6 +41,8 @@ pub fn devices(args: &DevicesArgs) -> anyhow::Result<ExitCode> {
 /// All that was found.
 pub struct Devices {
     pub adapters: Result<Vec<AdapterInfo>, AdapterError>,
+    /// What matrix units each of them has, if any.
+    pub matrix_units: Vec<Option<MatrixUnits>>,
     /// Which of them this process may use.
     pub grant: Result<Grant, VisibleError>,
     pub sensors: Vec<Sensor>,
@@ -62,8 +65,9 @@ pub struct Sensor {
 
 /// Looks for adapters and sensors, and reads each sensor. A machine without an adapter may still have sensors.
 pub fn look(backend: Backend) -> Devices {
-    let adapters =
-        adapter::list(backend).map(|adapters| adapters.into_iter().map(|adapter| adapter.info).collect::<Vec<_>>());
+    let adapters = adapter::list(backend);
+    let matrix_units = adapters.iter().flatten().map(Adapter::matrix_units).collect();
+    let adapters = adapters.map(|adapters| adapters.into_iter().map(|adapter| adapter.info).collect::<Vec<_>>());
     let infos = adapters.as_deref().unwrap_or(&[]);
     let grant = visible::grant(&Variables::of_this_process(), infos, &inventory::gpus_of);
     let mut refusals = vec![];
@@ -96,7 +100,7 @@ pub fn look(backend: Backend) -> Devices {
         Sensor { interface, index, source, reading, power_w, adapter }
     });
     let sensors = sensors.collect();
-    Devices { adapters, grant, sensors, refusals }
+    Devices { adapters, matrix_units, grant, sensors, refusals }
 }
 
 impl Devices {
@@ -119,6 +123,11 @@ impl Devices {
             if let Some(driver) = &info.driver {
                 let _ = writeln!(text, "     driver {}", printable(driver));
             }
+            let matrix = match self.matrix_units.get(index).and_then(Option::as_ref) {
+                Some(units) => units.to_string(),
+                None => "n/a (--units simt alone)".into(),
+            };
+            let _ = writeln!(text, "     matrix {matrix}");
             let twin = self.infos()[..index]
                 .iter()
                 .position(|other| info.pci_address.is_some() && other.pci_address == info.pci_address);
@@ -155,9 +164,13 @@ impl Devices {
     /// For programs.
     pub fn json(&self) -> serde_json::Value {
         let sensors: Vec<_> = self.sensors.iter().map(Sensor::json).collect();
-        let adapters = self.infos().iter().map(|info| {
+        let adapters = self.infos().iter().enumerate().map(|(index, info)| {
             let standing = self.standing(info);
             let mut json = serde_json::json!(info);
+            let matrix_units = self.matrix_units.get(index).and_then(Option::as_ref);
+            json["matrix_units"] = matrix_units
+                .map(|units| serde_json::json!({ "edges": units.edges, "lanes": [units.lanes.0, units.lanes.1] }))
+                .into();
             json["allowed"] = standing.as_ref().map(Standing::is_allowed).into();
             json["why"] = standing.and_then(|standing| standing.why()).into();
             json
@@ -256,6 +269,7 @@ mod tests {
         Devices {
             grant: Ok(Grant::default()),
             adapters: Ok(vec![info("AMD Radeon", Some("0000:03:00.0")), info("other", None)]),
+            matrix_units: vec![Some(MatrixUnits { edges: vec![16], lanes: (32, 64) }), None],
             sensors: vec![
                 sensor(&rocm_smi::INTERFACE, Some("0000:03:00.0"), Some(200.04), Some(0)),
                 sensor(&hwmon::INTERFACE, Some("0000:03:00.0"), None, Some(0)),
@@ -271,9 +285,11 @@ mod tests {
         adapters
           0  AMD Radeon · discrete · Vulkan · 0000:03:00.0
              driver radv
+             matrix f16 by 16 × 16, summed in f32, 32 to 64 threads
              sensor rocm-smi:0
           1  other · discrete · Vulkan
              driver radv
+             matrix n/a (--units simt alone)
              sensor n/a (`wattmul doctor` says what is missing)
         sensors
           rocm-smi:0   ROCm SMI · AMD Radeon [31mRX · gpu · 0000:03:00.0 · adapter 0

@@ -13,7 +13,7 @@ use crate::host::{interrupt, slurm, unseen, visible};
 use crate::power::choice::SensorChoice;
 use crate::power::{choice, clock_lock, inventory};
 use crate::record::text::printable;
-use crate::record::{AdapterInfo, AdapterType, Record, Trial, file};
+use crate::record::{AdapterInfo, AdapterType, Record, Trial, Units, file};
 use crate::report::progress::Progress;
 use crate::report::wrap::notice;
 use crate::report::{content, terminal};
@@ -234,6 +234,12 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
     }
     let largest = Shape::largest(&adapter.limits(), dtype);
     let plan = plan(&args.plan, software, largest, &adapter.info.name)?;
+    if plan.units == Units::Matrix && !Kernel::exists_for(adapter.matrix_units().as_ref()) {
+        return Err(PlanError::NoMatrixUnits { adapter: adapter.info.name.clone() }.into());
+    }
+    if let Some(kernel) = args.kernel.0.filter(|kernel| kernel.units() != plan.units) {
+        return Err(PlanError::OtherUnits { kernel: kernel.to_string(), units: kernel.units() }.into());
+    }
     if let Some(folder) = args.folder() {
         file::check_folder(folder)?;
         // Of several adapters, each is to be found; else it does not matter which one the job had before it was started again.

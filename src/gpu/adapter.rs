@@ -1,11 +1,12 @@
 //! Adapters: which there are, which one is meant, and how its device is opened.
 
+use super::matrix_units::MatrixUnits;
 use crate::host::sysfs::SYS;
 use crate::host::unseen::unseen_gpus;
 use crate::operands::Dtype;
 use crate::protocol::GpuError;
 use crate::record::pci::vendor_name;
-use crate::record::{AdapterInfo, AdapterType, PciAddress};
+use crate::record::{AdapterInfo, AdapterType, PciAddress, Units};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
@@ -221,6 +222,8 @@ pub struct Gpu {
     pub tick_s: Option<f64>,
     /// The device computes on the CPU.
     pub software: bool,
+    /// The matrix units, where it was opened for them.
+    pub matrix_units: Option<MatrixUnits>,
     fault: Arc<Mutex<Option<GpuError>>>,
 }
 
@@ -236,17 +239,32 @@ impl Adapter {
         Dtype::ALL.into_iter().filter(|&dtype| features.contains(dtype.features())).collect()
     }
 
+    /// Its matrix units, if it has any that the kernels can use.
+    pub fn matrix_units(&self) -> Option<MatrixUnits> {
+        let info = self.wgpu.get_info();
+        let lanes = (info.subgroup_min_size, info.subgroup_max_size);
+        let listed = self.wgpu.features().contains(MATRIX).then(|| self.wgpu.cooperative_matrix_properties())?;
+        MatrixUnits::among(&listed, lanes)
+    }
+
     /// Opens the device with all that the adapter can: its own limits, not the portable ones, timestamps and types if it has them.
+    /// Matrix units only where they are meant: with what they need, AMD's driver for one compiles the other kernels for subgroups of
+    /// another size.
     ///
     /// # Errors
     /// [`GpuError::NotOpened`] when the driver refuses.
-    pub fn open(&self) -> Result<Gpu, GpuError> {
-        let wanted = Dtype::ALL.into_iter().fold(wgpu::Features::TIMESTAMP_QUERY, |all, dtype| all | dtype.features());
+    pub fn open(&self, units: Units) -> Result<Gpu, GpuError> {
+        let matrix_units = if units == Units::Matrix { self.matrix_units() } else { None };
+        let usual = Dtype::ALL.into_iter().fold(wgpu::Features::TIMESTAMP_QUERY, |all, dtype| all | dtype.features());
+        let wanted = if matrix_units.is_some() { usual | MATRIX } else { usual };
         let features = self.wgpu.features() & wanted;
+        let experimental_features =
+            if matrix_units.is_some() { with_experiments() } else { wgpu::ExperimentalFeatures::disabled() };
         let (device, queue) = pollster::block_on(self.wgpu.request_device(&wgpu::DeviceDescriptor {
             label: Some("wattmul"),
             required_features: features,
             required_limits: self.wgpu.limits(),
+            experimental_features,
             ..Default::default()
         }))
         .map_err(|error| GpuError::NotOpened { adapter: self.info.name.clone(), why: error.to_string() })?;
@@ -270,8 +288,19 @@ impl Adapter {
         });
         let timestamps = features.contains(wgpu::Features::TIMESTAMP_QUERY);
         let tick_s = timestamps.then(|| f64::from(queue.get_timestamp_period()) * 1e-9);
-        Ok(Gpu { device, queue, tick_s, software: self.info.kind == AdapterType::Software, fault })
+        Ok(Gpu { device, queue, tick_s, software: self.info.kind == AdapterType::Software, matrix_units, fault })
     }
+}
+
+/// What kernels for matrix units need of an adapter: the matrices themselves, f16, and to ask for the size of a subgroup.
+const MATRIX: wgpu::Features =
+    wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(wgpu::Features::SHADER_F16).union(wgpu::Features::SUBGROUP);
+
+#[expect(unsafe_code, reason = "wgpu has cooperative matrices as an experiment alone")]
+fn with_experiments() -> wgpu::ExperimentalFeatures {
+    // SAFETY: what wgpu does not promise to check of such matrices is checked here: only sizes and types that the adapter lists are
+    // used (`MatrixUnits`, `Kernel::is_for`), by this program's own shaders, in buffers of whole tiles.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 
 fn note(fault: &Mutex<Option<GpuError>>, error: GpuError) {

@@ -1,11 +1,12 @@
 //! What lies in the GPU's memory: A and B of every init, one C, and the ways in and out.
 
 use super::adapter::Gpu;
-use super::kernel::{PAD_K, PAD_MN};
+use super::kernel::{MATRIX_PAD_K, PAD_K, PAD_MN, SLICE};
 use crate::operands::dtype::with_element;
 use crate::operands::matrix::{CHUNK_BYTES, Digest};
 use crate::operands::{Dtype, Element, Init, Matrix, Operand, dtype};
 use crate::protocol::GpuError;
+use crate::record::Units;
 use rayon::prelude::*;
 use std::time::Duration;
 
@@ -13,10 +14,12 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sizes of the padded matrices: A is m × k words, B is k × n words, C is m × n elements, all row-major. A word is what the
-/// device multiplies at once: an element, or four i8 that follow each other along k, in A as in B.
+/// device multiplies at once: an element, or four i8 that follow each other along k, in A as in B. For matrix units, [`SLICE`]
+/// elements of B follow each other so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     pub dtype: Dtype,
+    pub units: Units,
     /// n of the product, without padding.
     pub size: usize,
     /// m and n of the padded matrices.
@@ -26,9 +29,21 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub fn new(dtype: Dtype, size: usize) -> Self {
+    pub fn new(dtype: Dtype, units: Units, size: usize) -> Self {
         let words = size.div_ceil(dtype.elements_in_word());
-        Shape { dtype, size, mn: size.next_multiple_of(PAD_MN), k: words.next_multiple_of(PAD_K) }
+        let pad_k = match units {
+            Units::Simt => PAD_K,
+            Units::Matrix => MATRIX_PAD_K,
+        };
+        Shape { dtype, units, size, mn: size.next_multiple_of(PAD_MN), k: words.next_multiple_of(pad_k) }
+    }
+
+    /// Elements of a column of B that lie side by side.
+    fn side_by_side(&self) -> usize {
+        match self.units {
+            Units::Simt => self.dtype.elements_in_word(),
+            Units::Matrix => SLICE,
+        }
     }
 
     /// The largest n whose matrices each fit one buffer and one binding of the adapter.
@@ -88,12 +103,13 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Allocates everything, makes the operands on the CPU and uploads them, a chunk at a time.
+    /// Allocates everything, for the units that the device was opened for, makes the operands on the CPU and uploads them, a chunk at a time.
     ///
     /// # Errors
     /// [`GpuError::OutOfMemory`], [`GpuError::TooLargeNumbers`], or whatever the driver raises meanwhile.
     pub fn new(gpu: Gpu, dtype: Dtype, size: usize, inits: &[Init], seed: u64) -> Result<Self, GpuError> {
-        let shape = Shape::new(dtype, size);
+        let units = if gpu.matrix_units.is_some() { Units::Matrix } else { Units::Simt };
+        let shape = Shape::new(dtype, units, size);
         let storage = wgpu::BufferUsages::STORAGE;
         // C first: it is needed whatever else fits.
         let c = allocate(&gpu, "C", shape.c_bytes(), storage | wgpu::BufferUsages::COPY_SRC)?;
@@ -199,6 +215,9 @@ fn allocate(gpu: &Gpu, label: &str, size: u64, usage: wgpu::BufferUsages) -> Res
     }
 }
 
+/// Rows of a chunk are a multiple of this, the least common padding of k in elements.
+const PAD_ROWS: usize = 64;
+
 /// Makes a matrix in chunks of rows and writes it, padded. Waits after each chunk: the driver's staging memory stays small,
 /// and running out of it (which loses the device) is avoided.
 fn upload<T: Element>(gpu: &Gpu, matrix: &Matrix, to: &wgpu::Buffer, shape: Shape) -> Result<Uploaded, GpuError> {
@@ -206,8 +225,8 @@ fn upload<T: Element>(gpu: &Gpu, matrix: &Matrix, to: &wgpu::Buffer, shape: Shap
     let (rows, stride) = if matrix.operand == Operand::A { (shape.mn, k) } else { (k, shape.mn) };
     let scale = T::scale(matrix);
     let mut digest = Digest::new(matrix.size);
-    // Both sizes are multiples of PAD_K, and so is a chunk: no word of B is cut.
-    let rows_at_once = (CHUNK_BYTES / size_of::<T>() / stride / PAD_K * PAD_K).clamp(PAD_K, rows);
+    // Both sizes are multiples of PAD_ROWS, and so is a chunk: no word or slice of B is cut.
+    let rows_at_once = (CHUNK_BYTES / size_of::<T>() / stride / PAD_ROWS * PAD_ROWS).max(PAD_ROWS).min(rows);
     let mut chunk = vec![T::zeroed(); rows_at_once * stride];
     for first in (0..rows).step_by(rows_at_once) {
         let chunk = &mut chunk[..rows_at_once.min(rows - first) * stride];
@@ -218,7 +237,7 @@ fn upload<T: Element>(gpu: &Gpu, matrix: &Matrix, to: &wgpu::Buffer, shape: Shap
             return Err(GpuError::TooLargeNumbers { init: matrix.init.to_string(), dtype: shape.dtype.name() });
         }
         if matrix.operand == Operand::B {
-            gather_words(chunk, stride, shape.dtype.elements_in_word());
+            gather_words(chunk, stride, shape.side_by_side());
         }
         gpu.queue.write_buffer(to, (first * stride * size_of::<T>()) as u64, bytemuck::cast_slice(chunk));
         gpu.finish(gpu.queue.submit([]))?;
@@ -299,7 +318,7 @@ mod tests {
             limits.max_storage_buffer_binding_size = limit;
             let largest = Shape::largest(&limits, dtype);
             let bytes = |size| {
-                let shape = Shape::new(dtype, size);
+                let shape = Shape::new(dtype, Units::Simt, size);
                 let all =
                     [shape.mn * shape.a_row_bytes(), shape.k * shape.b_row_bytes(), shape.mn * shape.c_row_bytes()];
                 all.into_iter().max().unwrap() as u64

@@ -36,6 +36,9 @@ impl Compiled {
     /// The outer: the device fails. The inner: the kernel does not fit the adapter, or the driver refuses it.
     pub fn new(gpu: &Gpu, kernel: Kernel, dtype: Dtype) -> Result<Result<Self, String>, GpuError> {
         let device = &gpu.device;
+        if !kernel.is_for(gpu.matrix_units.as_ref()) {
+            return Ok(Err("is for other units, or for matrices that the adapter does not list".into()));
+        }
         if let Err(why) = kernel.fits(&device.limits(), gpu.software, dtype) {
             return Ok(Err(why));
         }

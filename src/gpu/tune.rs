@@ -1,11 +1,12 @@
 //! Which kernel is fastest here, and right.
 
+use super::adapter::Gpu;
 use super::buffers::{Buffers, Shape};
-use super::kernel::{KERNELS, Kernel, PAD_MN};
+use super::kernel::{Kernel, PAD_MN};
 use super::matmul::{Compiled, Matmul};
 use super::verify::Expectation;
 use crate::protocol::GpuError;
-use crate::record::Trial;
+use crate::record::{Trial, Units};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -33,11 +34,13 @@ pub fn fastest(
     pinned: Option<Kernel>,
     mut tried: impl FnMut(&Trial),
 ) -> Result<Tuned, GpuError> {
-    let Shape { dtype, size, .. } = buffers.shape;
-    let expect = |init| Expectation::new(dtype, init, seed, size);
+    let Shape { dtype, units, size, .. } = buffers.shape;
+    let expect = |init| Expectation::new(dtype, units, init, seed, size);
     let expectations: Vec<_> = buffers.operands.iter().map(|operands| expect(operands.init)).collect();
-    let suits = |kernel: &Kernel| kernel.suits(buffers.gpu.software, dtype);
-    let kernels = pinned.map_or_else(|| KERNELS.iter().copied().filter(suits).collect(), |kernel| vec![kernel]);
+    let Gpu { software, matrix_units, .. } = &buffers.gpu;
+    let suits = |kernel: &Kernel| kernel.is_for(matrix_units.as_ref()) && kernel.suits(*software, dtype);
+    let all = || Kernel::all(units).iter().copied().filter(suits).collect();
+    let kernels: Vec<Kernel> = pinned.map_or_else(all, |kernel| vec![kernel]);
     fastest_of(&kernels, &buffers, &expectations, &mut tried)
 }
 
@@ -107,8 +110,13 @@ fn try_kernel(
         wrong = expectations[init].check(first, rows, buffers.shape.mn).err();
         Ok::<_, GpuError>(())
     })?;
-    if let Some(wrong) = wrong {
-        return Ok(Err(wrong.to_string()));
+    match wrong {
+        // As `shaders/matrix.wgsl` does where its subgroups are not those that it was written for.
+        Some(wrong) if kernel.units() == Units::Matrix && wrong.is_poison() => {
+            return Ok(Err("writes nothing: the driver takes subgroups of another size for it".into()));
+        }
+        Some(wrong) => return Ok(Err(wrong.to_string())),
+        None => {}
     }
     let first_s = timed(PAD_MN, 1)? * rows as f64 / PAD_MN as f64;
     if first_s > HOPELESS * best_s && first_s > TRIAL_S {

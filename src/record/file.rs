@@ -28,7 +28,7 @@ impl Record {
         self.source.as_ref().map(|source| source.scope)
     }
 
-    /// `<UTC time>-<gpu>-<backend>-<dtype>-n<size>-<6 hex>.json`, the last from the content.
+    /// `<UTC time>-<gpu>-<backend>-<dtype>-n<size>-<6 hex>.json`, the last from the content; `<dtype>-matrix` by matrix units.
     pub fn file_name(&self) -> String {
         self.file_name_of(self.to_json().as_bytes(), DIGITS)
     }
@@ -38,8 +38,9 @@ impl Record {
         let stamp: String = self.run.started.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
         let digest = blake3::hash(bytes).to_hex();
         let gpu = slug(&self.adapter.name);
-        let Plan { dtype, size, .. } = &self.plan;
-        format!("{stamp}-{gpu}-{}-{}-n{size}-{}.json", slug(&self.adapter.backend), dtype.name(), &digest[..digits])
+        let Plan { dtype, units, size, .. } = &self.plan;
+        let (backend, of_type) = (slug(&self.adapter.backend), slug(&units.of(*dtype)));
+        format!("{stamp}-{gpu}-{backend}-{of_type}-n{size}-{}.json", &digest[..digits])
     }
 
     /// The record as it is saved: objects on lines of their own, a window a line, columns of the trace a line each.

@@ -24,7 +24,7 @@ pub use adapter::{AdapterInfo, AdapterType};
 pub use job::Job;
 pub use machine::{Host, Tool};
 pub use pci::PciAddress;
-pub use plan::{Ended, PROTOCOL, Plan, Timing};
+pub use plan::{Ended, PROTOCOL, Plan, Timing, Units};
 use schemars::JsonSchema;
 pub use sensor::{Counter, LimitKind, Limiter, Limiters, PowerKind, Scope, Source};
 use serde::{Deserialize, Serialize};

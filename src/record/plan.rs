@@ -11,6 +11,41 @@ pub const PROTOCOL: &str = "zeros-gaussian/1";
 /// A GPU holds the matrices of all inits at once, and a person waits for each.
 pub(crate) const MOST_INITS: usize = 100;
 
+/// Which arithmetic units multiply. Products of the ones and of the others are experiments of their own: they share neither
+/// wires nor kernels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Units {
+    /// The plain ones of every GPU: CUDA cores, stream processors
+    #[default]
+    Simt,
+    /// Matrix units, of f16 alone: tensor cores, WMMA, simdgroup matrices
+    Matrix,
+}
+
+impl Units {
+    /// The name on the command line and in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Units::Simt => "simt",
+            Units::Matrix => "matrix",
+        }
+    }
+
+    /// "f16", or by matrix units "f16 matrix": what tables call products of that type.
+    pub fn of(self, dtype: Dtype) -> String {
+        match self {
+            Units::Simt => dtype.name().into(),
+            Units::Matrix => format!("{dtype} matrix"),
+        }
+    }
+
+    /// The plain units, which records of before did not name.
+    fn is_simt(&self) -> bool {
+        *self == Units::Simt
+    }
+}
+
 /// A run as it was asked for, in full: what the command line left open is filled in. Nothing changes it on the way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +54,9 @@ pub struct Plan {
     pub size: usize,
     /// The type of the elements.
     pub dtype: Dtype,
+    /// Not there where the plain units multiply.
+    #[serde(default, skip_serializing_if = "Units::is_simt")]
+    pub units: Units,
     /// The first is the reference of the ratios.
     pub inits: Vec<Init>,
     pub seed: u64,

@@ -6,7 +6,7 @@ use crate::record::text::printable;
 use crate::record::{Estimate, Ratios};
 use std::io::{self, Write};
 
-const COLUMNS: [&str; 44] = [
+const COLUMNS: [&str; 45] = [
     "file",
     "started",
     "status",
@@ -51,6 +51,7 @@ const COLUMNS: [&str; 44] = [
     "energy_ratio_per_offset_w",
     "above_idle_ratio_low",
     "above_idle_ratio_high",
+    "units",
 ];
 
 /// Writes a heading and a row for every init of every run. What was not measured is an empty cell; the reference has
@@ -135,6 +136,7 @@ fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
             number(ratios.energy_per_offset_w),
             low(above_idle),
             high(above_idle),
+            plan.units.name().into(),
         ])
     })
 }

@@ -56,9 +56,9 @@ pub(crate) fn length(plan: &Plan) -> String {
     }
 }
 
-/// "f32 10000²"
+/// "f32 10000²", or "f16 matrix 10000²" by matrix units.
 pub(crate) fn product(plan: &Plan) -> String {
-    format!("{} {}²", plan.dtype.name(), plan.size)
+    format!("{} {}²", plan.units.of(plan.dtype), plan.size)
 }
 
 /// The part of an RFC 3339 time that is the day.

@@ -106,7 +106,7 @@ impl<'a> RealDevice<'a> {
     /// # Errors
     /// The driver does not open it.
     pub fn open(&mut self) -> Result<(), GpuError> {
-        self.gpu = Some(self.adapter.open()?);
+        self.gpu = Some(self.adapter.open(self.plan.units)?);
         Ok(())
     }
 
@@ -117,7 +117,7 @@ impl<'a> RealDevice<'a> {
     pub fn prepare(&mut self, tried: impl FnMut(&Trial)) -> Result<Prepared, GpuError> {
         let gpu = match self.gpu.take() {
             Some(gpu) => gpu,
-            None => self.adapter.open()?,
+            None => self.adapter.open(self.plan.units)?,
         };
         let Plan { size, dtype, inits, seed, .. } = &self.plan;
         let buffers = Rc::new(Buffers::new(gpu, *dtype, *size, inits, *seed)?);

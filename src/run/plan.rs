@@ -1,8 +1,8 @@
 //! What will be measured: the options, completed by what the adapter is.
 
 use crate::operands::{Dtype, Init};
-use crate::record::Plan;
 use crate::record::plan::MOST_INITS;
+use crate::record::{Plan, Units};
 use clap::Args;
 use thiserror::Error;
 
@@ -15,6 +15,10 @@ pub struct PlanOptions {
     /// Type of the elements of A and B; f16 is summed in f32, i8 in i32
     #[arg(long, value_enum, default_value = "f32")]
     pub dtype: Dtype,
+    /// Which arithmetic units multiply: simt, the plain ones of every GPU (CUDA cores, stream processors), or matrix, those for
+    /// matrices of f16 (tensor cores, WMMA, simdgroup matrices; `wattmul devices` says where they are)
+    #[arg(long, value_enum, default_value = "simt", hide_possible_values = true, value_name = "simt|matrix")]
+    pub units: Units,
     /// How A and B are initialised, the reference first: zeros, ones, constant:3.14159, gaussian, gaussian:1024 (standard
     /// deviation), uniform, sparse:0.5 (share of zeros), ternary, integers, sorted, mantissa:8 (bits kept), positive
     #[arg(long, value_name = "INIT,INIT,…", value_delimiter = ',', default_value = "zeros,gaussian")]
@@ -60,6 +64,7 @@ impl Default for PlanOptions {
         PlanOptions {
             size: None,
             dtype: Dtype::F32,
+            units: Units::Simt,
             init: vec![Init::Zeros, Init::Gaussian],
             atlas: false,
             seed: 0,
@@ -84,6 +89,18 @@ pub enum PlanError {
     TooLarge { size: usize, largest: usize, adapter: String },
     #[error("--dtype {dtype} is not for {adapter}: its driver has no such type; choose from {}", names(.has))]
     NoDtype { dtype: Dtype, adapter: String, has: Vec<Dtype> },
+    #[error("--units matrix multiplies f16 alone: say --dtype f16 too")]
+    MatrixDtype,
+    #[error(
+        "--units matrix is not for {adapter}: it offers no matrices of f16, summed in f32, that a kernel is for; it has \
+         --units simt \
+         (`wattmul devices` lists what each adapter has)"
+    )]
+    NoMatrixUnits { adapter: String },
+    #[error("{kernel} is a kernel of f16: say --dtype f16 too")]
+    MatrixKernel { kernel: String },
+    #[error("--kernel {kernel} is for --units {}", .units.name())]
+    OtherUnits { kernel: String, units: Units },
     #[error(
         "--init needs at least two inits, the reference first, such as zeros,gaussian: their ratio is what is measured"
     )]
@@ -146,6 +163,9 @@ pub fn plan(options: &PlanOptions, software: bool, largest: usize, adapter: &str
         _ if size > largest => return Err(PlanError::TooLarge { size, largest, adapter: adapter.into() }),
         _ => {}
     }
+    if options.units == Units::Matrix && options.dtype != Dtype::F16 {
+        return Err(PlanError::MatrixDtype);
+    }
     let inits = if options.atlas { Init::ALL.to_vec() } else { options.init.clone() };
     match inits.len() {
         ..2 => return Err(PlanError::Inits),
@@ -181,6 +201,7 @@ pub fn plan(options: &PlanOptions, software: bool, largest: usize, adapter: &str
     Ok(Plan {
         size,
         dtype: options.dtype,
+        units: options.units,
         inits,
         seed: options.seed,
         rounds,

@@ -3,8 +3,9 @@
 use super::execute::{Prepared, RunError, Setup, run};
 use super::plan::{self, PlanError, PlanOptions};
 use crate::analysis::summary;
+use crate::operands::Dtype;
 use crate::protocol::{Event, Sampler};
-use crate::record::{KernelChoice, Plan, Record, TrueRatios, Truth};
+use crate::record::{KernelChoice, Plan, Record, TrueRatios, Truth, Units};
 use crate::simulate::{Model, Simulation};
 
 /// n, where no memory limits it.
@@ -15,6 +16,14 @@ const LARGEST_SIZE: usize = 100_000;
 /// # Errors
 /// As [`plan::plan`].
 pub fn plan(model: &Model, options: &PlanOptions) -> Result<Plan, PlanError> {
+    // Simulated boards have one type, but for their matrix units.
+    let options = match options.units {
+        Units::Matrix if !model.has_matrix_units() => {
+            return Err(PlanError::NoMatrixUnits { adapter: format!("a simulated {}", model.title) });
+        }
+        Units::Matrix => &PlanOptions { dtype: Dtype::F16, ..options.clone() },
+        Units::Simt => options,
+    };
     plan::plan(options, false, LARGEST_SIZE, model.title)
 }
 

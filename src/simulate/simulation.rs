@@ -23,7 +23,7 @@ pub struct Simulation {
 impl Simulation {
     /// The plan's seed varies the noise.
     pub fn new(model: Model, plan: Plan, real_time: bool) -> Self {
-        let mut model = model;
+        let mut model = model.with(plan.units);
         if let Some(mhz) = plan.lock_clock_mhz {
             let share = (f64::from(mhz) / model.gpu.clock_mhz).min(1.0);
             for figure in

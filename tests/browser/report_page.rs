@@ -566,8 +566,8 @@ fn what_a_joule_does_in_each_type_is_one_table() {
     assert_eq!(types::rows(&overview, false), [], "measured was one type alone");
     let rows = types::rows(&overview, true);
     let row = rows.iter().find(|row| row.gpu == HOSTILE[2]).unwrap();
-    let [_, f16, f64, i8] = row.cells;
-    assert!(f16.is_some() && f64.is_none() && i8.is_some(), "{row:?}");
+    let [_, f16, f64, i8, matrix] = row.cells;
+    assert!(f16.is_some() && f64.is_none() && i8.is_some() && matrix.is_none(), "{row:?}");
     assert!(f16.is_some_and(|(zeros, gaussian)| zeros > gaussian), "Gaussian numbers cost more: {row:?}");
     for text in [page_of(&overview), markdown_of(&overview, FOLDER.path()).text] {
         assert!(text.contains(types::TITLE) && text.contains(&types::cell(i8)));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -90,6 +91,31 @@ pub fn on_made_up_amd(family: &str) -> Option<Command> {
     command.env("RADV_FORCE_FAMILY", family);
     Some(patiently(command))
 }
+
+/// Runs this program on a driver of a newer Mesa than the system's (tests/new-mesa), which is unpacked if need be. None, with a word
+/// why, where that cannot be.
+#[cfg(target_os = "linux")]
+pub fn on_new_mesa(driver: &str, program: &Path) -> Option<std::process::Command> {
+    static UNPACKED: LazyLock<Result<(), String>> = LazyLock::new(|| {
+        let output = std::process::Command::new(NEW_MESA).arg(NEW_MESA_FOLDER).output().unwrap();
+        let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        if output.status.success() { Ok(()) } else { Err(format!("no newer Mesa: {}", said())) }
+    });
+    if let Err(why) = &*UNPACKED {
+        skip(why);
+        return None;
+    }
+    let mut command = std::process::Command::new(NEW_MESA);
+    SCHEDULERS.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command.arg(NEW_MESA_FOLDER).arg(driver).arg(program);
+    Some(command)
+}
+
+const NEW_MESA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/new-mesa");
+const NEW_MESA_FOLDER: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/new-mesa");
 
 /// Runs what is added to it over a kernel that seems to have these AMD GPUs; it ends with 77 where that cannot be.
 pub fn over_made_up_amdgpu(gpus: &[&str]) -> std::process::Command {

@@ -11,6 +11,7 @@ mod contributing;
 mod faults;
 mod heap;
 mod machine_code;
+mod matrix_units;
 mod memory;
 mod nvml;
 mod privacy;

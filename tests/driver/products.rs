@@ -13,13 +13,13 @@ use wattmul::gpu::verify::Expectation;
 use wattmul::gpu::{adapter, tune};
 use wattmul::operands::{Dtype, Element, Init, Matrix, Operand, dtype};
 use wattmul::protocol::{GpuError, Workload};
-use wattmul::record::AdapterType;
+use wattmul::record::{AdapterType, Units};
 
 /// The software adapter, as a machine with GPUs has it last.
 fn gpu() -> Option<Gpu> {
     let adapters = adapter::list(Backend::Vulkan).unwrap_or_default();
     let software = adapters.into_iter().find(|adapter| adapter.info.kind == AdapterType::Software);
-    let gpu = software.map(|adapter| adapter.open().unwrap());
+    let gpu = software.map(|adapter| adapter.open(Units::Simt).unwrap());
     if common::skipped(gpu.is_none(), "Mesa's software Vulkan driver is not installed (sh setup.sh)") {
         None
     } else {
@@ -35,7 +35,7 @@ fn buffers(gpu: &Gpu, dtype: Dtype, size: usize) -> Rc<Buffers> {
 }
 
 fn expectations(dtype: Dtype, inits: &[Init], size: usize) -> Vec<Expectation> {
-    inits.iter().map(|&init| Expectation::new(dtype, init, 0, size)).collect()
+    inits.iter().map(|&init| Expectation::new(dtype, Units::Simt, init, 0, size)).collect()
 }
 
 fn every_kernel_computes_every_size(dtype: Dtype) {

@@ -37,10 +37,14 @@ const STANDS_FOR: [(&str, &str); 6] = [
 const BEFORE: [(&str, &str); 1] = [("sh setup.sh && ", "it installs packages, and did so where this test runs")];
 
 /// Lines that look like examples, by how they begin, and are not run here.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 4] = [
     ("cargo run --example machine_code", "another program: tests/driver/machine_code.rs runs it"),
     ("cd benches/peers && ", "another program, with dependencies of its own"),
     ("ls ", "a look at the program's file"),
+    (
+        "wattmul --dtype f16 --units matrix",
+        "no usual driver has such units: tests/driver/matrix_units.rs runs it on one",
+    ),
 ];
 
 /// Fences of code blocks that hold no command line.

@@ -1,15 +1,44 @@
-//! How much of AMD's machine code multiplies and adds.
+//! How much of a kernel's machine code multiplies and adds: AMD's, as RADV writes it, and NVIDIA's, as NVK does.
 
 use std::fmt;
 
-/// Fused multiply-adds among all instructions: waits, branches and address arithmetic count, too.
+/// The instructions of a K loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Count {
+    /// Fused multiply-adds.
     pub fmas: usize,
+    /// Those of matrix units.
+    pub matrix: usize,
+    /// The other ones of the vector units, on NVIDIA's GPUs all that is none of the rest here.
+    pub vector: usize,
+    /// Reads and writes of workgroup memory.
+    pub workgroup: usize,
+    /// Everything: waits, branches and address arithmetic count, too.
     pub all: usize,
 }
 
 impl Count {
+    fn of(operations: impl Iterator<Item = Operation>) -> Count {
+        let mut count = Count::default();
+        for operation in operations {
+            count.all += 1;
+            match operation {
+                Operation::Fma => count.fmas += 1,
+                Operation::Matrix => count.matrix += 1,
+                Operation::Vector => count.vector += 1,
+                Operation::Workgroup => count.workgroup += 1,
+                Operation::Other => {}
+            }
+        }
+        count
+    }
+
+    /// What multiplies, in a kernel of either kind.
+    fn work(&self) -> usize {
+        self.fmas + self.matrix
+    }
+
+    /// Fused multiply-adds among all instructions.
     pub fn share(&self) -> f64 {
         self.fmas as f64 / self.all.max(1) as f64
     }
@@ -21,28 +50,107 @@ impl fmt::Display for Count {
     }
 }
 
-/// Instructions that run one after the other, up to a label.
-struct Block<'a> {
-    label: &'a str,
-    count: Count,
-    /// Labels that it may jump to.
-    targets: Vec<&'a str>,
+#[derive(Clone, Copy)]
+enum Operation {
+    Fma,
+    Matrix,
+    Vector,
+    Workgroup,
+    Other,
 }
 
-fn blocks(assembly: &str) -> Vec<Block<'_>> {
+impl Operation {
+    /// v_mac and v_mad round the product before they add: as fast, on GPUs where RADV prefers them to v_fma.
+    /// v_fma_mix takes operands in f16; v_dot4 and idp4 multiply four pairs of i8.
+    const FMAS: &[&str] =
+        &["v_fma", "v_mac_f", "v_mad_f", "v_pk_fma", "v_dual_fma", "v_dot4", "ffma", "dfma", "hfma", "idp4"];
+    const MATRIX: &[&str] = &["v_wmma", "v_swmmac", "v_mfma", "hmma", "imma"];
+    const WORKGROUP: &[&str] = &["ds_", "ld.shared", "st.shared", "ldsm"];
+    /// What is issued to no vector unit: scalar instructions of AMD, global memory, and the control of NVIDIA's.
+    const OTHER: &[&str] = &[
+        "s_", "buffer_", "global_", "flat_", "scratch_", "ld.", "st.", "ldc", "bar", "membar", "bra", "nop", "bclear",
+        "bssy", "bsync",
+    ];
+
+    fn named(name: &str) -> Operation {
+        let one_of = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        if one_of(Self::MATRIX) {
+            Operation::Matrix
+        } else if one_of(Self::FMAS) {
+            Operation::Fma
+        } else if one_of(Self::WORKGROUP) {
+            Operation::Workgroup
+        } else if one_of(Self::OTHER) {
+            Operation::Other
+        } else {
+            Operation::Vector
+        }
+    }
+}
+
+/// Instructions that run one after the other.
+#[derive(Default)]
+struct Block {
+    name: String,
+    operations: Vec<Operation>,
+    /// Names of the blocks that may follow.
+    next: Vec<String>,
+}
+
+fn blocks(assembly: &str) -> Vec<Block> {
+    if assembly.contains("} -> [") { blocks_of_nvk(assembly) } else { blocks_of_radv(assembly) }
+}
+
+/// `BB1:`, then an instruction a line.
+fn blocks_of_radv(assembly: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = vec![];
+    let mut falls_through = false;
+    for line in assembly.lines() {
+        let mut words = line.split_whitespace();
+        let Some(word) = words.next() else { continue };
+        if line.starts_with("BB") {
+            let name = word.trim_end_matches(':').to_owned();
+            if let Some(before) = blocks.last_mut().filter(|_| falls_through) {
+                before.next.push(name.clone());
+            }
+            blocks.push(Block { name, ..Block::default() });
+            falls_through = true;
+            continue;
+        }
+        // A second line of a long instruction, or a remark, is none.
+        let is_instruction = ["s_", "v_", "ds_", "buffer_", "global_", "flat_", "scratch_"];
+        let Some(block) = blocks.last_mut().filter(|_| is_instruction.iter().any(|prefix| word.starts_with(prefix)))
+        else {
+            continue;
+        };
+        block.operations.push(Operation::named(word));
+        if word.contains("branch") {
+            block.next.extend(words.next().map(str::to_owned));
+        }
+        falls_through = falls_through && !["s_branch", "s_endpgm", "s_setpc_b64"].contains(&word);
+    }
+    blocks
+}
+
+/// `block 1 L4 [0, 7] -> {`, an instruction a line with its remarks behind `//`, and `} -> [2, 3]`.
+fn blocks_of_nvk(assembly: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = vec![];
     for line in assembly.lines() {
         let mut words = line.split_whitespace();
         match (words.next(), blocks.last_mut()) {
-            (Some(word), _) if line.starts_with("BB") => {
-                blocks.push(Block { label: word.trim_end_matches(':'), count: Count::default(), targets: vec![] });
+            (Some("block" | "block.u"), _) => {
+                blocks.push(Block { name: words.next().unwrap_or_default().to_owned(), ..Block::default() });
             }
-            (Some(operation), Some(block)) if is_instruction(operation) => {
-                block.count.all += 1;
-                block.count.fmas += usize::from(is_fma(operation));
-                if operation.contains("branch") {
-                    block.targets.extend(words.next());
-                }
+            (Some("}"), Some(block)) => {
+                let inside = line.split_once('[').map_or("", |(_, names)| names.trim_end_matches(']'));
+                block.next = inside.split(", ").filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            }
+            (Some(_), Some(block)) => {
+                let Some((instruction, _)) = line.split_once("//") else { continue };
+                let called = instruction.split_once(" = ").map_or(instruction, |(_, called)| called);
+                let condition = |word: &&str| word.starts_with('@');
+                let name = called.split_whitespace().find(|word| !condition(word));
+                block.operations.extend(name.map(Operation::named));
             }
             _ => {}
         }
@@ -50,45 +158,46 @@ fn blocks(assembly: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// A second line of a long instruction, or a remark, is none.
-fn is_instruction(word: &str) -> bool {
-    ["s_", "v_", "ds_", "buffer_", "global_", "flat_", "scratch_"].iter().any(|prefix| word.starts_with(prefix))
-}
-
-/// v_mac and v_mad round the product before they add: as fast, on GPUs where RADV prefers them to v_fma. v_fma_mix takes
-/// operands in f16, v_dot4 four pairs of i8.
-fn is_fma(operation: &str) -> bool {
-    ["v_fma", "v_mac_f", "v_mad_f", "v_pk_fma", "v_dual_fma", "v_dot4"]
-        .iter()
-        .any(|prefix| operation.starts_with(prefix))
-}
-
-/// The straight piece of code with the most fused multiply-adds.
-pub fn hot_block(assembly: &str) -> Count {
-    blocks(assembly).iter().map(|block| block.count).max_by_key(|count| count.fmas).unwrap_or_default()
-}
-
-/// The loop with the most fused multiply-adds: every instruction from its first block to the jump back. A share that is
-/// taken of the hot block alone would hide what a loop does around it.
+/// The loop that multiplies most: every instruction in it, wherever it is entered. A share that is taken of its
+/// hottest block alone would hide what a loop does around it.
 ///
-/// None without such a loop, or when another loop is left inside it: the text then does not tell how often each part runs.
+/// None without such a loop, or when another loop is left inside it: the text then does not tell how often each part
+/// runs.
 pub fn whole_loop(assembly: &str) -> Option<Count> {
     let blocks = blocks(assembly);
-    let loops: Vec<(usize, usize)> = blocks
-        .iter()
-        .enumerate()
-        .flat_map(|(last, block)| block.targets.iter().map(move |target| (target, last)))
-        .filter_map(|(target, last)| {
-            let first = blocks[..=last].iter().position(|block| block.label == *target)?;
-            Some((first, last))
-        })
-        .collect();
-    let sum = |&(first, last): &(usize, usize)| {
-        let counts = blocks[first..=last].iter().map(|block| block.count);
-        counts.fold(Count::default(), |sum, count| Count { fmas: sum.fmas + count.fmas, all: sum.all + count.all })
+    let place = |name: &String| blocks.iter().position(|block| block.name == *name);
+    let next: Vec<Vec<usize>> = blocks.iter().map(|block| block.next.iter().filter_map(place).collect()).collect();
+    let after: Vec<Vec<usize>> = (0..blocks.len()).map(|block| reached_from(block, &next)).collect();
+    // A block is in a loop when it comes after itself; with it are those before which, and after which, it comes.
+    let looping = (0..blocks.len()).filter(|&block| after[block].contains(&block));
+    let together = |block: usize| {
+        let with_it = |other: &usize| after[*other].contains(&block);
+        after[block].iter().copied().filter(with_it).collect::<Vec<usize>>()
     };
-    let outermost = loops.iter().max_by_key(|ends| sum(ends).fmas)?;
-    let inside = |ends: &&(usize, usize)| outermost.0 <= ends.0 && ends.1 <= outermost.1;
-    let count = sum(outermost);
-    (loops.iter().filter(inside).count() == 1 && count.fmas > 0).then_some(count)
+    let count = |inside: &[usize]| Count::of(inside.iter().flat_map(|&block| blocks[block].operations.iter().copied()));
+    let hottest = looping.map(together).max_by_key(|inside| count(inside).work())?;
+    // Without the block where it is entered, nothing of it comes after itself.
+    let from_outside =
+        |block: &&usize| (0..blocks.len()).any(|before| !hottest.contains(&before) && next[before].contains(block));
+    let entered = hottest.iter().find(from_outside).or(hottest.iter().min());
+    let without: Vec<Vec<usize>> = next
+        .iter()
+        .map(|next| next.iter().copied().filter(|block| hottest.contains(block) && Some(block) != entered).collect())
+        .collect();
+    let nested = hottest.iter().any(|&block| Some(&block) != entered && reached_from(block, &without).contains(&block));
+    let twice = entered.is_some_and(|&block| next[block].contains(&block) && hottest.len() > 1);
+    let count = count(&hottest);
+    (!nested && !twice && count.work() > 0).then_some(count)
+}
+
+/// The blocks that may come after one, at any distance.
+fn reached_from(block: usize, next: &[Vec<usize>]) -> Vec<usize> {
+    let (mut reached, mut ahead) = (vec![], next[block].clone());
+    while let Some(block) = ahead.pop() {
+        if !reached.contains(&block) {
+            reached.push(block);
+            ahead.extend(&next[block]);
+        }
+    }
+    reached
 }

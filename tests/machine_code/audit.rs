@@ -1,87 +1,251 @@
-//! What AMD's compiler makes of every tiled kernel, on a machine without an AMD GPU: the tables of docs/KERNEL.md.
+//! What compilers make of every kernel, on a machine without the GPUs they compile for: the tables of
+//! docs/MACHINE_CODE.md.
 //!
-//!     cargo run --example machine_code                           # the tables
-//!     cargo run --example machine_code -- f16                    # that of one type
+//!     cargo run --example machine_code                           # the tables, by every compiler
+//!     cargo run --example machine_code -- newer f16              # those of one type by one compiler
+//!     cargo run --example machine_code -- newer matrix           # those of the matrix units
 //!     cargo run --example machine_code -- f16 128x128x16/8x8     # the machine code of one kernel, for every family
 //!
-//! Mesa's driver RADV compiles for a GPU that is not there when `RADV_FORCE_FAMILY` names one (its null hardware). It reads
-//! that once a process, so that each family has one of its own.
+//! `system` is the Mesa that is installed here, if that is an old one: its driver RADV compiles for an AMD GPU that
+//! is not there when `RADV_FORCE_FAMILY` names it. `newer` is Mesa 26 (tests/new-mesa), whose RADV and NVK, the
+//! driver for NVIDIA's GPUs, do so over a stand-in for the kernel. A driver shows one GPU a process, so that each
+//! family has a process of its own.
 
 mod assembly;
-mod radv;
+mod compiler;
 mod spirv;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use assembly::{Count, whole_loop};
+use compiler::{Compiled, NullGpu};
+use std::path::Path;
 use std::process::Command;
-use wattmul::gpu::kernel::{KERNELS, Kernel};
+use wattmul::gpu::kernel::{KERNELS, Kernel, MATRIX_KERNELS};
+use wattmul::gpu::matrix_units::MatrixUnits;
 use wattmul::operands::Dtype;
+use wattmul::record::Units;
 
-/// RDNA 2, RDNA 3, GCN 5 (Vega 20, Radeon VII) and CDNA 2 (MI200, which no Vulkan driver opens, but the compiler knows).
-const FAMILIES: [&str; 4] = ["NAVI21", "GFX1100", "VEGA20", "ALDEBARAN"];
+/// A compiler that is asked, and the GPUs it compiles for.
+struct Mesa {
+    name: &'static str,
+    gpus: &'static [Gpu],
+}
+
+struct Gpu {
+    /// As RADV and NVIDIA call it.
+    family: &'static str,
+    /// As tests/new-mesa does; empty for the system's Mesa, which takes the family's name.
+    driver: &'static str,
+    matrix: Option<MatrixUnit>,
+}
+
+/// A matrix unit's pace and what else a wave does meanwhile, in cycles of one SIMD, or of a quarter of NVIDIA's
+/// multiprocessor.
+#[derive(Clone, Copy)]
+struct MatrixUnit {
+    /// That one instruction holds the unit.
+    busy: usize,
+    /// That another vector instruction of a whole wave takes.
+    vector: usize,
+    lanes: u32,
+}
+
+const fn simt(family: &'static str, driver: &'static str) -> Gpu {
+    Gpu { family, driver, matrix: None }
+}
+
+/// RDNA 2, RDNA 3, GCN 5 (Vega 20, Radeon VII) and CDNA 2 (MI200, which no Vulkan driver opens, but the compiler
+/// knows).
+const SYSTEM: Mesa = Mesa {
+    name: "system",
+    gpus: &[simt("NAVI21", ""), simt("GFX1100", ""), simt("VEGA20", ""), simt("ALDEBARAN", "")],
+};
+
+/// RDNA 2 to 4, GCN 5, and NVIDIA's Ampere.
+///
+/// A multiply-add of 16 × 16 × 16 is 8192 operations. A compute unit of RDNA 3 does 512 in a cycle, one of RDNA 4
+/// 1024 (AMD, "Using the Matrix Cores of AMD RDNA 4 architecture GPUs"), and has two SIMDs. A wave of 64 takes two
+/// cycles for any other vector instruction. A tensor core of GA102 does 64 multiply-adds in a cycle, summed in f32
+/// (NVIDIA, "Ampere GA102 GPU Architecture", table 3: 71 TFLOP/s of an RTX 3090's 328 at 1695 MHz), and m16n8k16 are
+/// 2048.
+const NEWER: Mesa = Mesa {
+    name: "newer",
+    gpus: &[
+        simt("NAVI21", "amd:navi21"),
+        Gpu { family: "NAVI31", driver: "amd:navi31", matrix: Some(MatrixUnit { busy: 32, vector: 2, lanes: 64 }) },
+        Gpu { family: "GFX1201", driver: "amd:gfx1201", matrix: Some(MatrixUnit { busy: 16, vector: 2, lanes: 64 }) },
+        simt("VEGA20", "amd:vega20"),
+        Gpu { family: "GA102", driver: "nvidia:172", matrix: Some(MatrixUnit { busy: 32, vector: 1, lanes: 32 }) },
+    ],
+};
+
 /// Where distributions put the driver's manifest. `VK_DRIVER_FILES` in the environment comes first.
 const MANIFEST: &str = "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json";
+const NEW_MESA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/new-mesa");
+const NEW_MESA_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp/new-mesa");
+/// Names the family to the process that compiles for it.
+const FAMILY: &str = "WATTMUL_AUDIT_FAMILY";
 
-fn main() -> Result<()> {
-    let (wanted, only) = (std::env::args().nth(1), std::env::args().nth(2));
-    let of_type = |dtype: &Dtype| wanted.as_ref().is_none_or(|wanted| dtype.name() == wanted);
-    let dtypes: Vec<Dtype> = Dtype::ALL.into_iter().filter(of_type).collect();
-    ensure!(!dtypes.is_empty(), "no such type: choose from {}", Dtype::ALL.map(Dtype::name).join(", "));
-    let only = only.map(|name| Kernel::named(&name).map_err(anyhow::Error::msg)).transpose()?;
-    match std::env::var("RADV_FORCE_FAMILY") {
-        Ok(family) => dtypes.iter().try_for_each(|&dtype| of_family(&family, dtype, only)),
-        Err(_) => dtypes.iter().try_for_each(|&dtype| {
-            FAMILIES.into_iter().try_for_each(|family| in_a_process_of_its_own(family, dtype, only))
-        }),
+/// What one table is about.
+#[derive(Clone, Copy, PartialEq)]
+enum Table {
+    Simt(Dtype),
+    Matrix,
+}
+
+impl Table {
+    fn all() -> impl Iterator<Item = Table> {
+        Dtype::ALL.into_iter().map(Table::Simt).chain([Table::Matrix])
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Table::Simt(dtype) => dtype.name(),
+            Table::Matrix => "matrix",
+        }
+    }
+
+    fn dtype(self) -> Dtype {
+        match self {
+            Table::Simt(dtype) => dtype,
+            Table::Matrix => Dtype::F16,
+        }
     }
 }
 
-fn in_a_process_of_its_own(family: &str, dtype: Dtype, only: Option<Kernel>) -> Result<()> {
-    let manifest = std::env::var_os("VK_DRIVER_FILES").unwrap_or(MANIFEST.into());
-    ensure!(
-        std::path::Path::new(&manifest).exists(),
-        "no {}: install Mesa's Vulkan drivers (sh setup.sh), or say in VK_DRIVER_FILES where RADV's manifest is",
-        manifest.display()
-    );
-    let status = Command::new(std::env::current_exe()?)
-        .arg(dtype.name())
-        .args(only.map(|kernel| kernel.to_string()))
-        .env("RADV_FORCE_FAMILY", family)
-        .env("VK_DRIVER_FILES", &manifest)
-        .env("VK_ICD_FILENAMES", &manifest) // loaders before 1.3.207 read this one
+fn main() -> Result<()> {
+    let (mut compilers, mut tables, mut kernel) = (vec![SYSTEM, NEWER], Table::all().collect::<Vec<_>>(), None);
+    for word in std::env::args().skip(1) {
+        if let Some(place) = compilers.iter().position(|mesa| mesa.name == word) {
+            compilers = vec![compilers.swap_remove(place)];
+        } else if let Some(table) = Table::all().find(|table| table.name() == word) {
+            tables = vec![table];
+        } else {
+            kernel = Some(Kernel::named(&word).map_err(anyhow::Error::msg)?);
+        }
+    }
+    for table in tables {
+        for mesa in &compilers {
+            for (place, gpu) in mesa.gpus.iter().enumerate() {
+                match std::env::var(FAMILY) {
+                    Ok(family) if family == gpu.family => of_family(gpu, place == 0, table, kernel)?,
+                    Ok(_) => {}
+                    Err(_) => in_a_process_of_its_own(mesa, gpu, table, kernel)?,
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn in_a_process_of_its_own(mesa: &Mesa, gpu: &Gpu, table: Table, kernel: Option<Kernel>) -> Result<()> {
+    if table == Table::Matrix && gpu.matrix.is_none() {
+        return Ok(());
+    }
+    let this = std::env::current_exe()?;
+    let mut command = if gpu.driver.is_empty() {
+        let manifest = std::env::var_os("VK_DRIVER_FILES").unwrap_or(MANIFEST.into());
+        ensure!(
+            Path::new(&manifest).exists(),
+            "no {}: install Mesa's Vulkan drivers (sh setup.sh), or say in VK_DRIVER_FILES where RADV's manifest is",
+            manifest.display()
+        );
+        let mut command = Command::new(this);
+        command
+            .env("RADV_FORCE_FAMILY", gpu.family)
+            .env("VK_DRIVER_FILES", &manifest)
+            .env("VK_ICD_FILENAMES", &manifest); // loaders before 1.3.207 read this one
+        command
+    } else {
+        let mut command = Command::new(NEW_MESA);
+        command.arg(NEW_MESA_FOLDER).arg(gpu.driver).arg(this);
+        command
+    };
+    let status = command
+        .args([mesa.name, table.name()])
+        .args(kernel.map(|kernel| kernel.to_string()))
+        .env(FAMILY, gpu.family)
         .env("MESA_SHADER_CACHE_DISABLE", "true") // what comes from the cache has no assembly
         .status()?;
-    ensure!(status.success(), "{family}: {status}");
+    ensure!(status.success(), "{} of {}: {status}", gpu.family, mesa.name);
     Ok(())
 }
 
 /// Prints the rows of a family, or the machine code of one kernel.
-fn of_family(family: &str, dtype: Dtype, only: Option<Kernel>) -> Result<()> {
-    let gpu = radv::NullGpu::open(family)?;
-    if let Some(kernel) = only {
-        println!(
-            "; {dtype} {kernel} for {family} by {}\n{}",
-            gpu.driver,
-            gpu.compile(&spirv::write(&kernel, dtype)?)?.assembly
-        );
+fn of_family(gpu: &Gpu, first: bool, table: Table, kernel: Option<Kernel>) -> Result<()> {
+    let null = NullGpu::open(gpu.family)?;
+    let dtype = table.dtype();
+    let compile = |kernel: &Kernel| {
+        let spirv = spirv::write(kernel, dtype)?;
+        null.compile(&spirv, kernel.units() == Units::Matrix).with_context(|| format!("{kernel} for {}", gpu.family))
+    };
+    if let Some(kernel) = kernel {
+        println!("; {dtype} {kernel} for {} by {}\n{}", gpu.family, null.driver, compile(&kernel)?.assembly);
         return Ok(());
     }
-    if family == FAMILIES[0] {
-        println!(
-            "\n| {dtype}, {} | family | registers | spilled | LDS bytes | waves a SIMD | hot block | K loop | share |",
-            gpu.driver
-        );
-        println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    }
-    for kernel in KERNELS.iter().filter(|kernel| kernel.suits(false, dtype)) {
-        let compiled = gpu.compile(&spirv::write(kernel, dtype)?).with_context(|| format!("{kernel} for {family}"))?;
-        let hot = assembly::hot_block(&compiled.assembly).share();
-        let whole = assembly::whole_loop(&compiled.assembly)
-            .with_context(|| format!("{kernel} for {family}: not one straight K loop, its share cannot be counted"))?;
-        let radv::Compiled { registers, spilled, workgroup_bytes, waves, .. } = compiled;
-        println!(
-            "| {kernel} | {family} | {registers} | {spilled} | {workgroup_bytes} | {waves} | {hot:.3} | {whole} | {:.3} |",
-            whole.share()
-        );
+    let in_loop = |kernel: &Kernel, compiled: &Compiled| {
+        whole_loop(&compiled.assembly).with_context(|| {
+            format!("{kernel} for {}: not one straight K loop, its share cannot be counted", gpu.family)
+        })
+    };
+    match (table, gpu.matrix) {
+        (Table::Simt(_), _) => {
+            if first {
+                let headings = "family | registers | spilled | LDS bytes | waves a SIMD | K loop | share";
+                heading(&format!("{dtype}, {}", version(&null.driver)), headings);
+            }
+            for kernel in KERNELS.iter().filter(|kernel| kernel.suits(false, dtype)) {
+                let compiled = compile(kernel)?;
+                let count = in_loop(kernel, &compiled)?;
+                println!("{} | {count} | {:.3} |", begin(kernel, gpu, dtype, &compiled), count.share());
+            }
+        }
+        (Table::Matrix, Some(unit)) => {
+            if gpu.family == "NAVI31" {
+                let headings =
+                    "family | registers | spilled | LDS bytes | waves a SIMD | matrix | vector | LDS | other | share";
+                heading(&format!("matrix units, {}", version(&null.driver)), headings);
+            }
+            let offered = MatrixUnits { edges: vec![16], lanes: (unit.lanes, unit.lanes) };
+            for kernel in MATRIX_KERNELS.iter().filter(|kernel| kernel.is_for(Some(&offered))) {
+                let compiled = compile(kernel)?;
+                ensure!(compiled.lanes == unit.lanes, "{kernel}: compiled for subgroups of {}", compiled.lanes);
+                let count = in_loop(kernel, &compiled)?;
+                let Count { matrix, vector, workgroup, all, .. } = count;
+                let vector = vector + count.fmas;
+                println!(
+                    "{} | {matrix} | {vector} | {workgroup} | {} | {:.3} |",
+                    begin(kernel, gpu, dtype, &compiled),
+                    all - matrix - vector - workgroup,
+                    unit.share(matrix, vector, all),
+                );
+            }
+        }
+        (Table::Matrix, None) => bail!("{} has no matrix units", gpu.family),
     }
     Ok(())
+}
+
+impl MatrixUnit {
+    /// Cycles of a turn of the K loop in which the unit works, if a wave were alone and none of its instructions
+    /// overlapped: those that are neither matrix nor vector instructions take one each to be issued.
+    fn share(self, matrix: usize, vector: usize, all: usize) -> f64 {
+        let busy = matrix * self.busy;
+        busy as f64 / (busy + vector * self.vector + (all - matrix - vector)) as f64
+    }
+}
+
+/// "Mesa 26.1.6" without what a distribution adds.
+fn version(driver: &str) -> &str {
+    driver.split('-').next().unwrap_or(driver)
+}
+
+fn heading(first: &str, others: &str) {
+    println!("\n| {first} | {others} |\n|{}", " --- |".repeat(1 + others.split('|').count()));
+}
+
+/// The columns that both kinds of tables have.
+fn begin(kernel: &Kernel, gpu: &Gpu, dtype: Dtype, compiled: &Compiled) -> String {
+    let Compiled { registers, spilled, waves, .. } = compiled;
+    format!("| {kernel} | {} | {registers} | {spilled} | {} | {waves}", gpu.family, kernel.workgroup_bytes(dtype))
 }

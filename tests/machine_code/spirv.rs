@@ -11,7 +11,9 @@ use wattmul::operands::Dtype;
 pub fn parse(kernel: &Kernel, dtype: Dtype) -> Result<(naga::Module, ModuleInfo)> {
     let wgsl = kernel.wgsl(dtype);
     let module = naga::front::wgsl::parse_str(&wgsl).map_err(|error| anyhow!(error.emit_to_string(&wgsl)))?;
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16 | Capabilities::FLOAT64);
+    let types = Capabilities::SHADER_FLOAT16 | Capabilities::FLOAT64;
+    let matrix_units = Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP;
+    let mut validator = Validator::new(ValidationFlags::all(), types | matrix_units);
     let info = validator.validate(&module).map_err(|error| anyhow!(error.emit_to_string(&wgsl)))?;
     Ok((module, info))
 }

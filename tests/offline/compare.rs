@@ -1,7 +1,7 @@
 //! Two records against each other: is what one GPU pays for data the same as what the other pays?
 
 use wattmul::analysis::compare::*;
-use wattmul::record::{Estimate, Record, Status};
+use wattmul::record::{Estimate, Record, Status, Units};
 use wattmul::run::{PlanOptions, simulated};
 
 fn record(model: &str, seed: u64) -> Record {
@@ -69,6 +69,8 @@ fn what_does_not_compare_is_refused_by_name() {
         of(&a, &b).unwrap_err().join("; ")
     };
     assert!(refused(&|b| b.plan.size = 1024).contains("n differs: 10000 in A, 1024 in B"));
+    let by_matrix_units = refused(&|b| b.plan.units = Units::Matrix);
+    assert!(by_matrix_units.contains("which units multiply differs: simt in A, matrix in B"), "{by_matrix_units}");
     assert!(refused(&|b| b.protocol = "other/2".into()).contains("protocol"));
     assert!(refused(&|b| b.truth = None).contains("simulated in A, measured in B"));
     assert!(refused(&|b| b.verdict.judged = Some(Status::Invalid)).contains("B is invalid"));

@@ -12,6 +12,7 @@ mod energy;
 mod help;
 mod inits;
 mod matrices;
+mod matrix_units;
 mod nonsense;
 mod order;
 mod output;

@@ -9,7 +9,7 @@ use predicates::str::{contains, is_empty};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use wattmul::record::Record;
+use wattmul::record::{Record, Units};
 use wattmul::run::PlanOptions;
 
 fn wattmul(arguments: &[&str], path: &Path) -> assert_cmd::assert::Assert {
@@ -139,6 +139,26 @@ fn a_forger_who_renames_the_file_is_found_by_arithmetic() {
         let text = printed(wattmul(&["validate"], folder.path()).code(3));
         let named = text.lines().any(|line| line.contains(&format!(": {place}")) && line.contains("; expected "));
         assert!(named, "{pointer} → {value}: {place} is not named in\n{text}");
+    }
+}
+
+#[test]
+fn units_that_a_type_or_a_kernel_does_not_have_are_found() {
+    let found = |change: &dyn Fn(&mut Record)| {
+        let (mut record, folder) = (simulated("a100", 0), tempfile::tempdir().unwrap());
+        change(&mut record);
+        record.save(folder.path()).unwrap();
+        printed(wattmul(&["validate"], folder.path()).code(3))
+    };
+    let text = found(&|record| record.plan.units = Units::Matrix);
+    assert!(text.contains("plan.units: have no such type") && text.contains("expected f16"), "{text}");
+    let kernels = [("matrix16w32/128x128x32/64x64", Units::Simt), ("128x128x16/8x8", Units::Matrix)];
+    for (kernel, units) in kernels {
+        let text = found(&|record| {
+            (record.plan.units, record.kernel.variant, record.adapter.backend) =
+                (units, kernel.into(), "vulkan".into());
+        });
+        assert!(text.contains("plan.units: are not those of the kernel") && text.contains(kernel), "{text}");
     }
 }
 
@@ -562,23 +582,25 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
     ");
 }
 
-/// Of a sweep and of two types, the terminal says what they say together.
+/// Of a sweep and of several types, the terminal says what they say together.
 #[test]
 fn sweeps_and_types_have_tables_of_their_own() {
     use wattmul::operands::Dtype;
     let folder = tempfile::tempdir().unwrap();
     let sweep = ["sweep", "--simulate", "a100", "--quick", "--clocks", "600,900,1200", "--results"];
     wattmul(&sweep, folder.path()).code(predicate::in_iter([0, 3]));
-    for dtype in [Dtype::F32, Dtype::I8] {
-        let model = "v100".parse().unwrap();
-        let plan = wattmul::run::simulated::plan(&model, &PlanOptions { dtype, ..PlanOptions::default() }).unwrap();
+    for (dtype, units) in [(Dtype::F32, Units::Simt), (Dtype::I8, Units::Simt), (Dtype::F16, Units::Matrix)] {
+        let model = "a100".parse().unwrap();
+        let options = PlanOptions { dtype, units, ..PlanOptions::default() };
+        let plan = wattmul::run::simulated::plan(&model, &options).unwrap();
         wattmul::run::simulated::record(&model, plan).unwrap().save(folder.path()).unwrap();
     }
     let text = printed(wattmul(&["report"], folder.path()).success());
     assert!(longest_line(&text) <= 80, "{text}");
-    let types = text.split("GFLOP/J by GPU and type").nth(1).unwrap();
-    let row = types.lines().find(|line| line.contains("Simulated V100")).unwrap();
-    assert_eq!((row.matches('→').count(), row.matches("n/a").count()), (2, 2), "{row}");
+    let types = text.split("GFLOP/J by GPU, type and units").nth(1).unwrap();
+    let row = types.lines().find(|line| line.contains("Simulated A100")).unwrap();
+    assert_eq!((row.matches('→').count(), row.matches("n/a").count()), (3, 2), "{row}");
+    assert!(types.contains("matrix") && text.contains("gaussian against zeros · f16 matrix 10000²"), "{text}");
     let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("3 clocks") && told.contains("whatever the clock"), "{text}");
     assert!(told.contains("gaussian at 1200 MHz, the highest"), "{text}");

@@ -14,15 +14,15 @@ use burn::tensor::backend::Backend as _;
 use burn::tensor::{Tensor, TensorData};
 use std::rc::Rc;
 use std::time::Instant;
-use wattmul::operands::Dtype;
 use wattmul::gpu::adapter;
 use wattmul::gpu::adapter::{Adapter, Backend};
 use wattmul::gpu::buffers::Buffers;
 use wattmul::gpu::matmul::Compiled;
 use wattmul::gpu::tune;
-use wattmul::gpu::tune::Candidates;
 use wattmul::gpu::verify::Expectation;
+use wattmul::operands::Dtype;
 use wattmul::operands::{Init, Matrix, Operand};
+use wattmul::record::Units;
 
 /// Turns of each.
 const TURNS: usize = 15;
@@ -50,8 +50,8 @@ fn main() -> Result<()> {
 }
 
 fn race(adapter: &Adapter, device: &WgpuDevice, size: usize) -> Result<()> {
-    let buffers = Rc::new(Buffers::new(adapter.open()?, Dtype::F32, size, &[Init::Gaussian], SEED)?);
-    let kernel = tune::fastest(buffers.clone(), SEED, &None, |_| {})?.matmul.kernel(); // verified
+    let buffers = Rc::new(Buffers::new(adapter.open(Units::Simt)?, Dtype::F32, size, &[Init::Gaussian], SEED)?);
+    let kernel = tune::fastest(buffers.clone(), SEED, None, |_| {})?.matmul.kernel(); // verified
     let compiled = Compiled::new(&buffers.gpu, kernel, Dtype::F32)?.map_err(anyhow::Error::msg)?;
     let band = compiled.band(&buffers, 0..buffers.shape.mn);
     let mut ours = |count| Ok(buffers.gpu.finish(compiled.submit(&buffers, &band, 0, count, None))?);
@@ -63,7 +63,7 @@ fn race(adapter: &Adapter, device: &WgpuDevice, size: usize) -> Result<()> {
     });
     let c = a.clone().matmul(b.clone()).into_data().to_vec::<f32>().map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let bytes: Vec<u8> = c.iter().flat_map(|element| element.to_ne_bytes()).collect();
-    Expectation::new(Dtype::F32, Init::Gaussian, SEED, size).check(0, &bytes, size)?;
+    Expectation::new(Dtype::F32, Units::Simt, Init::Gaussian, SEED, size).check(0, &bytes, size)?;
     let mut theirs = |count| {
         for _ in 0..count {
             let _ = a.clone().matmul(b.clone());

@@ -65,6 +65,7 @@ mod tests {
     use super::super::tests::product;
     use super::*;
     use crate::operands::{Dtype, Init};
+    use crate::record::Units;
 
     fn right(init: Init, size: usize) -> Vec<u8> {
         product(init, size, |a: i8, b: i8, c: i32| c + i32::from(a) * i32::from(b))
@@ -74,7 +75,7 @@ mod tests {
     fn a_right_product_passes_for_every_size_and_init() {
         for size in [1, 2, 3, 7, 64, 301] {
             for init in Init::ALL {
-                let expectation = Expectation::new(Dtype::I8, init, 0, size);
+                let expectation = Expectation::new(Dtype::I8, Units::Simt, init, 0, size);
                 assert_eq!(expectation.check(0, &right(init, size), size), Ok(()), "{init} {size}");
             }
         }
@@ -83,7 +84,7 @@ mod tests {
     #[test]
     fn one_element_that_is_off_by_one_or_by_a_power_of_two_or_was_never_written_is_found() {
         let size = 100;
-        let expectation = Expectation::new(Dtype::I8, Init::Gaussian, 0, size);
+        let expectation = Expectation::new(Dtype::I8, Units::Simt, Init::Gaussian, 0, size);
         let right = right(Init::Gaussian, size);
         for at in [0, 55 * size + 17, size * size - 1] {
             let bytes = at * 4..at * 4 + 4;

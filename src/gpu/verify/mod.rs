@@ -8,6 +8,7 @@ mod rows;
 
 use crate::operands::dtype::{Sum, with_element};
 use crate::operands::{Dtype, Element, Init, Matrix, Operand};
+use crate::record::Units;
 use exact::Exact;
 use rounded::Rounded;
 pub use rows::WrongProduct;
@@ -22,10 +23,10 @@ trait Check: Send + Sync {
 }
 
 impl Expectation {
-    /// Works out, in O(n²), what the product of this init's operands must be. Holds about 80 bytes a row.
-    pub fn new(dtype: Dtype, init: Init, seed: u64, size: usize) -> Self {
+    /// Works out, in O(n²), what the product of this init's operands must be when these units make it. Holds about 80 bytes a row.
+    pub fn new(dtype: Dtype, units: Units, init: Init, seed: u64, size: usize) -> Self {
         let [a, b] = [Operand::A, Operand::B].map(|operand| Matrix { init, operand, seed, size });
-        Expectation(with_element!(dtype, T => expected::<T>(&a, &b)))
+        Expectation(with_element!(dtype, T => expected::<T>(&a, &b, units)))
     }
 
     /// Checks rows `first`, `first + 1`, … of C, as bytes, each `stride` elements apart. Rows past the matrix's end are ignored.
@@ -37,9 +38,9 @@ impl Expectation {
     }
 }
 
-fn expected<T: Element>(a: &Matrix, b: &Matrix) -> Box<dyn Check> {
+fn expected<T: Element>(a: &Matrix, b: &Matrix, units: Units) -> Box<dyn Check> {
     match T::Sum::UNIT_ROUNDOFF {
-        Some(unit_roundoff) => Box::new(Rounded::<T::Sum>::new::<T>(a, b, unit_roundoff)),
+        Some(unit_roundoff) => Box::new(Rounded::<T::Sum>::new::<T>(a, b, unit_roundoff, units)),
         None => Box::new(Exact::<T::Sum>::new::<T>(a, b)),
     }
 }

@@ -15,6 +15,16 @@ pub enum WrongProduct {
     Inexact { row: usize },
 }
 
+impl WrongProduct {
+    /// Is what was found no number? Poison is none.
+    pub fn is_poison(&self) -> bool {
+        match self {
+            WrongProduct::Row { found, .. } | WrongProduct::Element { found, .. } => found.is_nan(),
+            WrongProduct::Inexact { .. } => false,
+        }
+    }
+}
+
 /// Each row of a matrix, made when it is needed, on all cores; `each` sees the row's index and elements.
 pub(super) fn map_rows<T: Element, R: Send>(matrix: &Matrix, each: impl Fn(usize, &[T]) -> R + Sync) -> Vec<R> {
     let scale = T::scale(matrix);

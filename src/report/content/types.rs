@@ -1,24 +1,33 @@
-//! What a joule does in each type, GPU by GPU.
+//! What a joule does in each type and by which units, GPU by GPU.
 
 use crate::analysis::overview::{Overview, Run};
 use crate::operands::{Dtype, Init};
-use crate::record::Scope;
+use crate::record::{Scope, Units};
 use crate::report::lines;
 use crate::report::page::{Block, Cell, Table, figures};
 use crate::report::units::{or_na, plain};
 
 /// The title, in every format.
-pub const TITLE: &str = "GFLOP/J by GPU and type";
+pub const TITLE: &str = "GFLOP/J by GPU, type and units";
 /// What its cells are.
 pub(crate) const NOTE: &str = "On zeros → on Gaussian numbers, or on the reference → on the last init where these two were \
-                        not both measured; of i8, GOP/J. The newest run of each GPU and type.";
+                        not both measured; of i8, GOP/J. Matrix: by matrix units. The newest run of each.";
 
-/// A GPU whose watts are of one scope, and in each of [`Dtype::ALL`] the efficiency of the reference and of the init.
+/// What has a column: every type by the plain units, then the one that matrix units multiply.
+pub const COLUMNS: [(Dtype, Units); 5] = [
+    (Dtype::F32, Units::Simt),
+    (Dtype::F16, Units::Simt),
+    (Dtype::F64, Units::Simt),
+    (Dtype::I8, Units::Simt),
+    (Dtype::F16, Units::Matrix),
+];
+
+/// A GPU whose watts are of one scope, and in each of [`COLUMNS`] the efficiency of the reference and of the init.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     pub gpu: String,
     pub scope: Scope,
-    pub cells: [Option<(f64, f64)>; Dtype::ALL.len()],
+    pub cells: [Option<(f64, f64)>; COLUMNS.len()],
 }
 
 /// The table, where there is one.
@@ -32,7 +41,8 @@ pub(super) fn section<'a>(overview: &Overview, simulated: bool) -> Vec<Block<'a>
         head.into_iter().chain(cells.map(|both| figures(cell(both)))).collect()
     };
     let id = if simulated { "simulated-types" } else { "measured-types" };
-    let heads = ["GPU", "scope"].into_iter().chain(Dtype::ALL.map(Dtype::name));
+    let of_type = COLUMNS.map(|(dtype, units)| units.of(dtype));
+    let heads = ["GPU", "scope"].into_iter().chain(of_type.iter().map(String::as_str));
     vec![Block::heading(3, TITLE), Block::Table(Table::new(id, NOTE, heads, rows.into_iter().map(row)))]
 }
 
@@ -60,12 +70,13 @@ pub fn rows(overview: &Overview, simulated: bool) -> Vec<Row> {
                 &mut rows[last]
             }
         };
-        for (cell, _) in row.cells.iter_mut().zip(Dtype::ALL).filter(|(_, dtype)| *dtype == run.record.plan.dtype) {
+        let of_run = (run.record.plan.dtype, run.record.plan.units);
+        for (cell, _) in row.cells.iter_mut().zip(COLUMNS).filter(|(_, column)| *column == of_run) {
             *cell = cell.or_else(|| efficiencies(run));
         }
     }
-    let used = |dtype: usize| rows.iter().any(|row| row.cells[dtype].is_some());
-    if (0..Dtype::ALL.len()).filter(|&dtype| used(dtype)).count() < 2 {
+    let used = |column: usize| rows.iter().any(|row| row.cells[column].is_some());
+    if (0..COLUMNS.len()).filter(|&column| used(column)).count() < 2 {
         return vec![];
     }
     rows.sort_by(|a, b| a.gpu.cmp(&b.gpu).then_with(|| a.scope.to_string().cmp(&b.scope.to_string())));

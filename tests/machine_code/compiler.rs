@@ -1,16 +1,20 @@
-//! Mesa's driver for AMD GPUs, without a GPU: it compiles for the family that the environment names, and tells what it made.
+//! Mesa's drivers for AMD's and NVIDIA's GPUs, without a GPU: they compile for the one that the environment names,
+//! and tell what they made.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use ash::vk;
 use std::ffi::{CStr, c_char};
 
 /// What the driver says of a compiled kernel.
 pub struct Compiled {
+    /// Threads that run in step, for which it was compiled.
+    pub lanes: u32,
+    /// Vector registers a thread.
     pub registers: u64,
-    /// Vector registers that did not fit and live in memory.
+    /// Those that did not fit and live in memory.
     pub spilled: u64,
-    pub workgroup_bytes: u64,
-    /// Waves that a SIMD holds at a time, so that one computes while another waits.
+    /// Waves that a SIMD holds at a time, so that one computes while another waits: AMD's of 64 threads, NVIDIA's of
+    /// 32, on a quarter of its multiprocessor.
     pub waves: u64,
     pub assembly: String,
 }
@@ -20,21 +24,28 @@ pub struct NullGpu {
     device: ash::Device,
     properties: ash::khr::pipeline_executable_properties::Device,
     layout: vk::PipelineLayout,
-    /// RDNA: a wave may have 32 lanes.
-    rdna: bool,
+    kind: Kind,
     /// "Mesa 22.3.6", say.
     pub driver: String,
     // Last, so that it is closed last.
     _vulkan: ash::Entry,
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// AMD's GPUs whose waves may have 32 lanes.
+    Rdna,
+    Gcn,
+    Nvidia,
+}
+
 /// A device has what wgpu asks for and changes the code: robust buffers, which a driver may not merge accesses to.
 #[expect(unsafe_code, reason = "plain Vulkan: wgpu does not hand out machine code")]
 impl NullGpu {
-    /// The GPU of that family, the one which `RADV_FORCE_FAMILY` names.
+    /// The GPU of that family, which the environment has made the driver show.
     pub fn open(family: &str) -> Result<Self> {
-        // SAFETY: every structure is built by ash and outlives the call that reads it; every handle is used on the device
-        // that made it. What is created here lives as long as the process, which compiles and ends.
+        // SAFETY: every structure is built by ash and outlives the call that reads it; every handle is used on the
+        // device that made it. What is created here lives as long as the process, which compiles and ends.
         unsafe {
             let vulkan = ash::Entry::load().context("no Vulkan loader: sh setup.sh")?;
             let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_3);
@@ -48,20 +59,35 @@ impl NullGpu {
             let mut driver = vk::PhysicalDeviceDriverProperties::default();
             let mut about = vk::PhysicalDeviceProperties2::default().push_next(&mut driver);
             instance.get_physical_device_properties2(gpu, &mut about);
-            ensure!(driver.driver_id == vk::DriverId::MESA_RADV, "not RADV but {}", text(&driver.driver_name));
+            let kind = match driver.driver_id {
+                vk::DriverId::MESA_RADV if family.starts_with("NAVI") || family.starts_with("GFX1") => Kind::Rdna,
+                vk::DriverId::MESA_RADV => Kind::Gcn,
+                vk::DriverId::MESA_NVK => Kind::Nvidia,
+                _ => anyhow::bail!("neither RADV nor NVK but {}", text(&driver.driver_name)),
+            };
 
             let queue = [vk::DeviceQueueCreateInfo::default().queue_priorities(&[1.0])];
-            let extensions =
-                [ash::khr::pipeline_executable_properties::NAME.as_ptr(), ash::ext::robustness2::NAME.as_ptr()];
+            let listed = instance.enumerate_device_extension_properties(gpu)?;
+            let has = |name: &CStr| listed.iter().any(|listed| listed.extension_name_as_c_str() == Ok(name));
+            let matrices = has(ash::khr::cooperative_matrix::NAME);
+            let mut extensions =
+                vec![ash::khr::pipeline_executable_properties::NAME.as_ptr(), ash::ext::robustness2::NAME.as_ptr()];
+            if matrices {
+                extensions.push(ash::khr::cooperative_matrix::NAME.as_ptr());
+            }
             let mut executable =
                 vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default().pipeline_executable_info(true);
             let mut robust = vk::PhysicalDeviceRobustness2FeaturesEXT::default().robust_buffer_access2(true);
-            let mut memory_model = vk::PhysicalDeviceVulkanMemoryModelFeatures::default().vulkan_memory_model(true);
+            let mut memory_model = vk::PhysicalDeviceVulkanMemoryModelFeatures::default()
+                .vulkan_memory_model(true)
+                .vulkan_memory_model_device_scope(true);
+            let mut subgroups = vk::PhysicalDeviceSubgroupSizeControlFeatures::default().subgroup_size_control(true);
+            let mut cooperative = vk::PhysicalDeviceCooperativeMatrixFeaturesKHR::default().cooperative_matrix(true);
             let mut f16 = vk::PhysicalDeviceShaderFloat16Int8Features::default().shader_float16(true);
             let mut storage = vk::PhysicalDevice16BitStorageFeatures::default().storage_buffer16_bit_access(true);
             let mut dot = vk::PhysicalDeviceShaderIntegerDotProductFeatures::default().shader_integer_dot_product(true);
             let features = vk::PhysicalDeviceFeatures::default().robust_buffer_access(true).shader_float64(true);
-            let info = vk::DeviceCreateInfo::default()
+            let mut info = vk::DeviceCreateInfo::default()
                 .queue_create_infos(&queue)
                 .enabled_extension_names(&extensions)
                 .enabled_features(&features)
@@ -70,7 +96,11 @@ impl NullGpu {
                 .push_next(&mut memory_model)
                 .push_next(&mut f16)
                 .push_next(&mut storage)
-                .push_next(&mut dot);
+                .push_next(&mut dot)
+                .push_next(&mut subgroups);
+            if matrices {
+                info = info.push_next(&mut cooperative);
+            }
             let device = instance.create_device(gpu, &info, None)?;
 
             // A, B, C, shape.
@@ -92,21 +122,25 @@ impl NullGpu {
                 properties: ash::khr::pipeline_executable_properties::Device::new(&instance, &device),
                 device,
                 layout,
-                rdna: family.starts_with("NAVI") || family.starts_with("GFX1"),
+                kind,
                 driver: text(&driver.driver_info),
                 _vulkan: vulkan,
             })
         }
     }
 
-    /// Compiles a compute shader's `main`.
-    pub fn compile(&self, spirv: &[u32]) -> Result<Compiled> {
+    /// Compiles a compute shader's `main`, which may use subgroups.
+    pub fn compile(&self, spirv: &[u32], subgroups: bool) -> Result<Compiled> {
         // SAFETY: as above. The driver writes at most `data_size` bytes to each text, which is that long.
         unsafe {
             let module = self.device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(spirv), None)?;
             let stage = vk::PipelineShaderStageCreateInfo::default()
                 .stage(vk::ShaderStageFlags::COMPUTE)
                 .module(module)
+                .flags(match subgroups {
+                    true => vk::PipelineShaderStageCreateFlags::ALLOW_VARYING_SUBGROUP_SIZE, // as wgpu has it
+                    false => vk::PipelineShaderStageCreateFlags::empty(),
+                })
                 .name(c"main");
             let capture = vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR
                 | vk::PipelineCreateFlags::CAPTURE_INTERNAL_REPRESENTATIONS_KHR;
@@ -139,16 +173,28 @@ impl NullGpu {
                 part.p_data = text.as_mut_ptr().cast();
             }
             read(self.device.handle(), &which, &mut count, parts.as_mut_ptr()).result()?;
-            let assembly = parts.iter().position(|part| text(&part.name) == "Assembly").context("no assembly")?;
+            let assembly =
+                parts.iter().position(|part| text(&part.name).ends_with("ssembly")).context("no assembly")?;
 
-            // RADV counts RDNA's waves in halves of 64 lanes, however wide they are (`radv_get_max_waves`).
-            let halves = if self.rdna { u64::from(about.subgroup_size) / 32 } else { 1 };
-            Ok(Compiled {
-                registers: value("VGPRs")?,
-                spilled: value("Spilled VGPRs")?,
-                workgroup_bytes: value("LDS size")?,
-                waves: value("Subgroups per SIMD")? / halves,
-                assembly: String::from_utf8_lossy(&texts[assembly]).trim_end_matches('\0').to_owned(),
+            let assembly = String::from_utf8_lossy(&texts[assembly]).trim_end_matches('\0').to_owned();
+            let lanes = about.subgroup_size;
+            Ok(match self.kind {
+                Kind::Nvidia => Compiled {
+                    lanes,
+                    registers: value("Number of GPRs")?,
+                    spilled: value("Spills to memory")?,
+                    waves: value("Max warps/SM")? / 4,
+                    assembly,
+                },
+                Kind::Rdna | Kind::Gcn => Compiled {
+                    lanes,
+                    registers: value("VGPRs")?,
+                    spilled: value("Spilled VGPRs")?,
+                    // RADV counts RDNA's waves in halves of 64 lanes, however wide they are (`radv_get_max_waves`).
+                    waves: value("Subgroups per SIMD")?
+                        / if self.kind == Kind::Rdna { u64::from(lanes) / 32 } else { 1 },
+                    assembly,
+                },
             })
         }
     }
