@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::LazyLock;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -96,7 +95,7 @@ pub fn on_made_up_amd(family: &str) -> Option<Command> {
 /// why, where that cannot be.
 #[cfg(target_os = "linux")]
 pub fn on_new_mesa(driver: &str, program: &Path) -> Option<std::process::Command> {
-    static UNPACKED: LazyLock<Result<(), String>> = LazyLock::new(|| {
+    static UNPACKED: std::sync::LazyLock<Result<(), String>> = std::sync::LazyLock::new(|| {
         let output = std::process::Command::new(NEW_MESA).arg(NEW_MESA_FOLDER).output().unwrap();
         let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
         if output.status.success() { Ok(()) } else { Err(format!("no newer Mesa: {}", said())) }
