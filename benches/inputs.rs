@@ -7,7 +7,7 @@ mod common;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use wattmul::operands::matrix::CHUNK_BYTES;
-use wattmul::operands::{Init, Matrix, Operand};
+use wattmul::operands::{Activity, Dtype, Init, Matrix, Operand, Order};
 
 const SIZE: usize = 10_000;
 const MATRIX: Matrix = Matrix { init: Init::Gaussian, operand: Operand::A, seed: 0, size: SIZE };
@@ -36,4 +36,10 @@ fn normals_on_all_cores(bencher: Bencher) {
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn matrix_and_digest(bencher: Bencher) {
     bencher.counter(ItemsCount::new(SIZE * SIZE)).bench_local(|| MATRIX.digest());
+}
+
+/// What multipliers and adders see of them: all that is counted for one init of an atlas.
+#[divan::bench(args = [Dtype::F32, Dtype::I8], sample_count = 3, sample_size = 1)]
+fn counts(dtype: Dtype) -> Activity {
+    Activity::of(dtype, Init::Gaussian, 0, SIZE, Order::default())
 }

@@ -3,7 +3,7 @@
 use crate::analysis::year::GridIntensity;
 use crate::gpu::adapter::Backend;
 use crate::gpu::kernel::Kernel;
-use crate::operands::Dtype;
+use crate::operands::{Dtype, Init};
 use crate::power::INTERFACES;
 use crate::power::choice::SensorChoice;
 use crate::record::file;
@@ -37,8 +37,8 @@ Examples:
   wattmul --adapter 1 --power nvml:0      choose the GPU and the sensor by hand
   wattmul --adapter all                   every GPU, one after another
   wattmul --size 10000 --lock-clock 1000  hold the clock: no power limit
-  wattmul --atlas                         twelve kinds of numbers, not two
   wattmul --dtype f16 --units matrix      tensor cores, WMMA and their like
+  wattmul --atlas                         twenty kinds of numbers, not two
   wattmul --simulate h100                 no GPU: what a run shows, on a model
   wattmul sweep --clocks 600,900,1200     what the clock costs
   wattmul devices                         which GPUs and sensors are here
@@ -47,6 +47,7 @@ Examples:
   wattmul report                          the records in results/, side by side
   wattmul report -o r.html --format html  the same as a page
   wattmul compare mine.json theirs.json   do two records differ?
+  wattmul predict sparse:0.7 --on results  what would other numbers cost?
   wattmul validate results                can these records be what they say?
   wattmul completions bash                for the shell: also fish, zsh, …
   wattmul man                             the manual page (… | man -l -)
@@ -76,6 +77,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Say whether two records differ, or one from those of a folder
     Compare(CompareArgs),
+    /// Say what other numbers would cost a GPU, by an atlas of it
+    Predict(PredictArgs),
     /// Say whether records can be what they say: all is computed again
     Validate(ValidateArgs),
     /// Print what completes the command line in a shell
@@ -247,6 +250,22 @@ pub struct CompareArgs {
     pub a: PathBuf,
     /// Another one, or a folder of them
     pub b: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// How A and B are initialised, as --init takes it
+    #[arg(value_name = "OPERANDS", required = true)]
+    pub operands: Vec<Init>,
+    /// The record of an atlas (`wattmul --atlas`), or a folder with some
+    #[arg(long, value_name = "RECORD|FOLDER")]
+    pub on: PathBuf,
+    /// Only by atlases of this type of elements
+    #[arg(long, value_enum)]
+    pub dtype: Option<Dtype>,
+    /// Only by atlases of this kind of kernel, as the record names it: tiled, direct, matrix
+    #[arg(long, value_name = "NAME")]
+    pub algorithm: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use clap::Parser;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 use wattmul::cli::{Cli, Command};
-use wattmul::commands::{compare, devices, doctor, guard, kernel, report, run, shell, validate};
+use wattmul::commands::{compare, devices, doctor, guard, kernel, predict, report, run, shell, validate};
 use wattmul::gpu::adapter;
 use wattmul::host::interrupt;
 use wattmul::record::text::printable;
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Some(Command::Kernel(args)) => kernel::kernel(&args),
         Some(Command::Report(args)) => report::report(&args),
         Some(Command::Compare(args)) => compare::compare(&args),
+        Some(Command::Predict(args)) => predict::predict(&args),
         Some(Command::Validate(args)) => validate::validate(&args),
         Some(Command::Completions { shell }) => shell::completions(shell),
         Some(Command::Man) => shell::manual(),

@@ -186,11 +186,17 @@ pub fn least_squares(rows: &[Vec<f64>], y: &[f64]) -> Option<Fit> {
     finite.then_some(Fit { values, errors, freedom })
 }
 
+/// So many times an estimate, its interval likewise.
+pub fn scaled(estimate: Estimate, times: f64) -> Estimate {
+    let side = |side: Option<f64>| side.map(|side| side * times);
+    Estimate { estimate: estimate.estimate * times, low: side(estimate.low), high: side(estimate.high), ..estimate }
+}
+
 /// A pivot that is smaller than this share of its own diagonal has only rounding in it.
 const LEAST_PIVOT: f64 = 1e-10;
 
 /// The inverse of a symmetric, positive matrix, by Gauss and Jordan. None of a singular one.
-fn inverse(mut matrix: Vec<Vec<f64>>) -> Option<Vec<Vec<f64>>> {
+pub(super) fn inverse(mut matrix: Vec<Vec<f64>>) -> Option<Vec<Vec<f64>>> {
     let size = matrix.len();
     let diagonal: Vec<f64> = (0..size).map(|i| matrix[i][i]).collect();
     let mut inverse: Vec<Vec<f64>> =

@@ -3,7 +3,7 @@
 //! What this cannot find: a record whose maker invented a trace and computed the rest from it by this very program.
 
 use crate::analysis::{energy, summary, validity};
-use crate::operands::{Activity, Dtype, Init, Matrix, Operand};
+use crate::operands::{Activity, Dtype, Init, Matrix, Operand, Order};
 use crate::record::file::{self, DIGITS, MORE_DIGITS};
 use crate::record::plan::MOST_INITS;
 use crate::record::read::Problem;
@@ -181,6 +181,10 @@ fn structure(record: &Record, findings: &mut Findings) {
     if !(2..=MOST_INITS).contains(&inits.len()) || distinct.len() < inits.len() {
         let names = inits.iter().take(MOST_INITS).map(Init::to_string).collect::<Vec<_>>().join(", ");
         findings.add("plan.inits", "does not compare anything", format!("2 to {MOST_INITS} inits, each once"), names);
+    }
+    if !record.kernel.order.is_sound() {
+        let order = serde_json::to_value(record.kernel.order).unwrap_or_default();
+        findings.add("kernel.order", "is no order of a kernel", "columns by four, no more than 4096 sums", order);
     }
     let (simulated, truth) = (record.adapter.backend == "simulated", record.truth.is_some());
     let by_matrix_units = plan.units == Units::Matrix;
@@ -392,7 +396,7 @@ fn inputs(record: &Record, depth: Depth, findings: &mut Findings) {
             difference(&place, "is not the scale of these numbers", &expected_scale, &scale, findings);
         }
         if let (Depth::Full, Some(activity)) = (depth, inputs.activity)
-            && let Some(expected) = bits(plan.dtype, init, plan.seed, plan.size)
+            && let Some(expected) = bits(plan.dtype, init, plan.seed, plan.size, record.kernel.order)
         {
             let place = format!("inputs.{init}.activity");
             difference(&place, "is not that of these numbers", &expected, &activity, findings);
@@ -439,11 +443,11 @@ fn computed(dtype: Dtype, matrix: Matrix) -> Option<(String, Option<f64>)> {
     (matrix.size <= LARGEST_COMPUTED).then(|| MADE.get((dtype, matrix), || dtype.digest(&matrix)))
 }
 
-/// The bits that switch in the operands of an init. None if they are too large to be made for that.
-fn bits(dtype: Dtype, init: Init, seed: u64, size: usize) -> Option<Activity> {
-    static COUNTED: Once<(Dtype, Init, u64, usize), Option<Activity>> = Once::new();
-    let count = || COUNTED.get((dtype, init, seed, size), || Activity::of(dtype, init, seed, size));
-    (size <= LARGEST_COMPUTED).then(count).flatten()
+/// The bits that switch with the operands of an init. None if they are too large to be made for that.
+fn bits(dtype: Dtype, init: Init, seed: u64, size: usize, order: Order) -> Option<Activity> {
+    static COUNTED: Once<(Dtype, Init, u64, usize, Order), Activity> = Once::new();
+    let count = || COUNTED.get((dtype, init, seed, size, order), || Activity::of(dtype, init, seed, size, order));
+    (size <= LARGEST_COMPUTED).then(count)
 }
 
 /// What takes long and is asked for by many records: found out once for each key, whichever thread comes first.

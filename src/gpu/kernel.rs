@@ -3,7 +3,7 @@
 //! units.
 
 use super::matrix_units::MatrixUnits;
-use crate::operands::Dtype;
+use crate::operands::{Dtype, Order};
 use crate::record::Units;
 use std::fmt;
 
@@ -258,6 +258,24 @@ impl Kernel {
         match self.algorithm {
             Algorithm::Tiled { tile_m, tile_n, .. } | Algorithm::Matrix { tile_m, tile_n, .. } => (tile_m, tile_n),
             Algorithm::Direct { lanes } => (self.thread_m, lanes * self.thread_n),
+        }
+    }
+
+    /// The order in which a thread multiplies: what the loops of the algorithms say. Nobody tells in which order a matrix unit does;
+    /// for it, this is row by row and column by column.
+    pub fn order(&self) -> Order {
+        let (rows, columns) = (self.thread_m, self.thread_n);
+        let plain = Order { rows, rows_together: 1, row_step: 1, columns, four_step: 4, rows_inside: false, depth: 1 };
+        match self.algorithm {
+            Algorithm::Tiled { tile_m, tile_n, .. } => Order {
+                rows_together: 4,
+                row_step: 4 * (tile_m / rows),
+                four_step: 4 * (tile_n / columns),
+                rows_inside: true,
+                ..plain
+            },
+            Algorithm::Direct { .. } => Order { depth: 4, ..plain },
+            Algorithm::Matrix { edge, .. } => Order { rows: edge, columns: edge, ..plain },
         }
     }
 

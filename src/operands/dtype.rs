@@ -95,9 +95,14 @@ impl Dtype {
         with_element!(self, T => digest::<T>(matrix))
     }
 
+    /// Are its elements and their sums whole numbers?
+    pub(crate) fn has_whole_numbers(self) -> bool {
+        with_element!(self, T => <T as Element>::Sum::UNIT_ROUNDOFF.is_none())
+    }
+
     /// What 10⁹ of the 2n³ operations of a product are called.
     pub(crate) fn giga(self) -> &'static str {
-        with_element!(self, T => if <T as Element>::Sum::UNIT_ROUNDOFF.is_some() { "GFLOP" } else { "GOP" })
+        if self.has_whole_numbers() { "GOP" } else { "GFLOP" }
     }
 }
 
@@ -109,6 +114,9 @@ impl fmt::Display for Dtype {
 
 /// An element of C: a sum of products.
 pub trait Sum: bytemuck::AnyBitPattern + Into<f64> + Send + Sync {
+    /// Its bits, on the wires of an adder.
+    fn bits(self) -> u64;
+
     /// Half of the distance from 1 to the next larger number; None where sums are exact.
     const UNIT_ROUNDOFF: Option<f64>;
     /// A word that no sum of products leaves there, in each four bytes.
@@ -116,16 +124,28 @@ pub trait Sum: bytemuck::AnyBitPattern + Into<f64> + Send + Sync {
 }
 
 impl Sum for f32 {
+    fn bits(self) -> u64 {
+        self.to_bits().into()
+    }
+
     const UNIT_ROUNDOFF: Option<f64> = Some(f32::EPSILON as f64 / 2.0);
     const POISON: u32 = u32::MAX; // NaN
 }
 
 impl Sum for f64 {
+    fn bits(self) -> u64 {
+        self.to_bits()
+    }
+
     const UNIT_ROUNDOFF: Option<f64> = Some(f64::EPSILON / 2.0);
     const POISON: u32 = u32::MAX; // NaN
 }
 
 impl Sum for i32 {
+    fn bits(self) -> u64 {
+        self.cast_unsigned().into()
+    }
+
     const UNIT_ROUNDOFF: Option<f64> = None;
     /// The lowest: a sum of i8 products is at most 127² · n, and n under 2³¹ / 127² = 133,144 (`Shape::largest`).
     const POISON: u32 = 1 << 31;
@@ -158,8 +178,11 @@ pub trait Element: bytemuck::Pod + Send + Sync {
     /// Its bits, on the wires that bring it to a multiplier.
     fn bits(self) -> u64;
 
-    /// The bits of a product, in the type in which products are summed.
-    fn product_bits(self, other: Self) -> u64;
+    /// The product of both, added to a sum as a device does it: the product exact, the sum rounded.
+    fn multiply_add(self, other: Self, sum: Self::Sum) -> Self::Sum;
+
+    /// Is its sign bit set?
+    fn is_negative(self) -> bool;
 }
 
 impl Element for f32 {
@@ -179,8 +202,13 @@ impl Element for f32 {
         self.to_bits().into()
     }
 
-    fn product_bits(self, other: Self) -> u64 {
-        (self * other).to_bits().into()
+    fn multiply_add(self, other: f32, sum: f32) -> f32 {
+        // Products are exact in f64. That their sum is rounded twice shows in one of some 2³⁰ of them.
+        (f64::from(self) * f64::from(other) + f64::from(sum)) as f32
+    }
+
+    fn is_negative(self) -> bool {
+        self.is_sign_negative()
     }
 }
 
@@ -202,8 +230,13 @@ impl Element for f16 {
         self.to_bits().into()
     }
 
-    fn product_bits(self, other: Self) -> u64 {
-        (self.to_f32() * other.to_f32()).to_bits().into()
+    fn multiply_add(self, other: f16, sum: f32) -> f32 {
+        // Products are exact in f32.
+        self.to_f32() * other.to_f32() + sum
+    }
+
+    fn is_negative(self) -> bool {
+        self.is_sign_negative()
     }
 }
 
@@ -233,8 +266,12 @@ impl Element for f64 {
         self.to_bits()
     }
 
-    fn product_bits(self, other: Self) -> u64 {
-        (self * other).to_bits()
+    fn multiply_add(self, other: f64, sum: f64) -> f64 {
+        self.mul_add(other, sum)
+    }
+
+    fn is_negative(self) -> bool {
+        self.is_sign_negative()
     }
 }
 
@@ -275,8 +312,12 @@ impl Element for i8 {
         self.cast_unsigned().into()
     }
 
-    fn product_bits(self, other: Self) -> u64 {
-        (i32::from(self) * i32::from(other)).cast_unsigned().into()
+    fn multiply_add(self, other: i8, sum: i32) -> i32 {
+        sum.wrapping_add(i32::from(self) * i32::from(other))
+    }
+
+    fn is_negative(self) -> bool {
+        i8::is_negative(self)
     }
 }
 

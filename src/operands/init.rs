@@ -41,6 +41,16 @@ pub enum Init {
     Mantissa(u8),
     /// The magnitudes of `gaussian`.
     Positive,
+    /// Elements drawn evenly from [1, 2): one exponent, one sign, full mantissas.
+    Octave,
+    /// −1 and 1, evenly.
+    Signs,
+    /// Elements drawn evenly from [−1, 1), one from each nth of it in each column, in ascending order.
+    Ramp,
+    /// The elements of `gaussian`'s first row in every row.
+    EqualRows,
+    /// In every row, its first element of `gaussian` throughout.
+    EqualColumns,
 }
 
 /// A parameter: finite, and never −0, so that equal numbers have equal bits.
@@ -73,9 +83,9 @@ const MANTISSA_BITS: u8 = 23;
 const LARGEST_INTEGER: u32 = 8;
 
 impl Init {
-    /// Every kind once, its parameter as an example has it: what `--atlas` measures. The reference is first.
+    /// What `--atlas` measures: every kind, and those of several parameters that pull the counts of bits apart. The reference is first.
     #[expect(clippy::approx_constant, reason = "six digits of a number, and no π")]
-    pub const ALL: [Init; 12] = [
+    pub const ALL: [Init; 20] = [
         Init::Zeros,
         Init::Ones,
         Init::Constant(Number(3.14159)),
@@ -88,6 +98,14 @@ impl Init {
         Init::Sorted,
         Init::Mantissa(8),
         Init::Positive,
+        Init::Octave,
+        Init::Signs,
+        Init::Ramp,
+        Init::EqualRows,
+        Init::EqualColumns,
+        Init::Constant(Number(-1.9999)),
+        Init::Sparse(Number(0.2)),
+        Init::Sparse(Number(0.9)),
     ];
 
     /// The kind, without its parameter.
@@ -104,12 +122,22 @@ impl Init {
             Init::Sorted => "sorted",
             Init::Mantissa(_) => "mantissa",
             Init::Positive => "positive",
+            Init::Octave => "octave",
+            Init::Signs => "signs",
+            Init::Ramp => "ramp",
+            Init::EqualRows => "equal-rows",
+            Init::EqualColumns => "equal-columns",
         }
     }
 
+    /// Where in its stream of rows a row's random numbers come from.
+    pub(super) fn stream_of(self, row: usize) -> usize {
+        if self == Init::EqualRows { 0 } else { row }
+    }
+
     /// Fills a row. Random numbers come from `stream`, and what else is random, so that the numbers stay those of `gaussian`,
-    /// from `mask`.
-    pub fn fill(self, stream: &mut ChaCha8Rng, mask: &mut ChaCha8Rng, row: &mut [f32]) {
+    /// from `mask`. `place` is the row's number and how many there are.
+    pub fn fill(self, stream: &mut ChaCha8Rng, mask: &mut ChaCha8Rng, place: (usize, usize), row: &mut [f32]) {
         match self {
             Init::Zeros => row.fill(0.0),
             Init::Ones => row.fill(1.0),
@@ -128,7 +156,7 @@ impl Init {
             Init::Ternary => row.fill_with(|| whole(stream, 1)),
             Init::Integers => row.fill_with(|| whole(stream, LARGEST_INTEGER)),
             Init::Sorted => {
-                Init::Gaussian.fill(stream, mask, row);
+                Init::Gaussian.fill(stream, mask, place, row);
                 row.sort_unstable_by(f32::total_cmp);
             }
             Init::Mantissa(bits) => {
@@ -136,6 +164,16 @@ impl Init {
                 row.fill_with(|| f32::from_bits(normal(stream).to_bits() & kept));
             }
             Init::Positive => row.fill_with(|| normal(stream).abs()),
+            // 23 bits: all f32 from 1 to 2.
+            Init::Octave => row.fill_with(|| f32::from_bits(1.0f32.to_bits() | stream.next_u32() >> 9)),
+            Init::Signs => row.fill_with(|| if stream.next_u32() >> 31 == 0 { 1.0 } else { -1.0 }),
+            Init::Ramp => {
+                let (number, rows) = (place.0 as f64, place.1 as f64);
+                let from_0 = |random: u32| (number + f64::from(random) / 4_294_967_296.0) / rows;
+                row.fill_with(|| (2.0 * from_0(stream.next_u32()) - 1.0) as f32);
+            }
+            Init::EqualRows => Init::Gaussian.fill(stream, mask, place, row),
+            Init::EqualColumns => row.fill(normal(stream)),
         }
     }
 
@@ -159,6 +197,11 @@ impl Init {
             ("integers", None) => Ok(Init::Integers),
             ("sorted", None) => Ok(Init::Sorted),
             ("positive", None) => Ok(Init::Positive),
+            ("octave", None) => Ok(Init::Octave),
+            ("signs", None) => Ok(Init::Signs),
+            ("ramp", None) => Ok(Init::Ramp),
+            ("equal-rows", None) => Ok(Init::EqualRows),
+            ("equal-columns", None) => Ok(Init::EqualColumns),
             ("constant", _) => {
                 let fits = |number: f32| number == 0.0 || (SMALLEST..=LARGEST).contains(&number.abs());
                 let number = number("a number of a magnitude from 1e-12 to 1e12", "constant:3.14159", &fits)?;

@@ -42,9 +42,9 @@ impl Matrix {
     pub fn row(&self, row: usize, out: &mut [f32]) {
         let (elements, padding) = out.split_at_mut(self.size.min(out.len()));
         padding.fill(0.0);
-        let (mut stream, mut mask) = (self.stream(row), self.stream(row));
+        let (mut stream, mut mask) = (self.stream(self.init.stream_of(row)), self.stream(row));
         mask.set_stream(mask.get_stream() | MASK);
-        self.init.fill(&mut stream, &mut mask, elements);
+        self.init.fill(&mut stream, &mut mask, (row, self.size), elements);
     }
 
     /// Makes `rows.len() / stride` rows from `first` on, each `stride` elements apart, on all cores. Rows past the

@@ -1,14 +1,16 @@
 //! What A and B are filled with, and in which type.
 //!
 //! - [`init`]: how the operands are initialised. [`matrix`]: the operands, row by row.
-//! - [`dtype`]: the types of their elements. [`activity`]: how many of their bits flip.
+//! - [`dtype`]: the types of their elements. [`order`]: in which order a kernel multiplies. [`activity`]: what a multiplier sees then.
 
 pub mod activity;
 pub mod dtype;
 pub mod init;
 pub mod matrix;
+pub mod order;
 
-pub use activity::{Activity, Bits};
+pub use activity::{Activity, Count, Mean};
 pub use dtype::{Dtype, Element};
 pub use init::Init;
 pub use matrix::{Matrix, Operand};
+pub use order::Order;

@@ -19,7 +19,7 @@ pub mod trace;
 pub mod verdict;
 pub mod window;
 
-use crate::operands::{Activity, Init};
+use crate::operands::{Activity, Init, Order};
 pub use adapter::{AdapterInfo, AdapterType};
 pub use job::Job;
 pub use machine::{Host, Tool};
@@ -93,7 +93,21 @@ pub struct KernelChoice {
     pub variant: String,
     /// BLAKE3 of the exact WGSL; `wattmul kernel --print` shows it.
     pub wgsl_digest: String,
+    /// In which order a thread of it multiplies, which decides what bits flip.
+    #[serde(default)]
+    pub order: Order,
     pub tuning: Vec<Trial>,
+}
+
+impl KernelChoice {
+    /// The kind of kernel, as its name begins: runs of two kinds multiply in different orders, or with different units.
+    pub fn algorithm(&self) -> &str {
+        match self.variant.split('/').next().unwrap_or_default() {
+            name if name.starts_with("matrix") => "matrix",
+            tile if tile.starts_with(|c: char| c.is_ascii_digit()) => "tiled",
+            name => name,
+        }
+    }
 }
 
 /// What happened on the way.

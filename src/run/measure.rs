@@ -121,17 +121,22 @@ impl<'a> RealDevice<'a> {
         };
         let Plan { size, dtype, inits, seed, .. } = &self.plan;
         let buffers = Rc::new(Buffers::new(gpu, *dtype, *size, inits, *seed)?);
+        let Tuned { matmul, trials } = tune::fastest(buffers.clone(), *seed, self.kernel, tried)?;
+        let kernel = matmul.kernel();
         let inputs = |operands: &Operands| Inputs {
             digest_a: operands.uploaded_a.digest.clone(),
             digest_b: operands.uploaded_b.digest.clone(),
             scale_a: operands.uploaded_a.scale,
             scale_b: operands.uploaded_b.scale,
-            activity: Activity::of(*dtype, operands.init, *seed, *size),
+            activity: Some(Activity::of(*dtype, operands.init, *seed, *size, kernel.order())),
         };
         let inputs = buffers.operands.iter().map(|operands| (operands.init, inputs(operands))).collect();
-        let Tuned { matmul, trials } = tune::fastest(buffers, *seed, self.kernel, tried)?;
-        let kernel = matmul.kernel();
-        let kernel = KernelChoice { variant: kernel.to_string(), wgsl_digest: kernel.digest(*dtype), tuning: trials };
+        let kernel = KernelChoice {
+            variant: kernel.to_string(),
+            wgsl_digest: kernel.digest(*dtype),
+            order: kernel.order(),
+            tuning: trials,
+        };
         Ok(Prepared { work: Box::new(matmul), inputs, kernel })
     }
 }

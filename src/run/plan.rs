@@ -9,7 +9,7 @@ use thiserror::Error;
 /// What the command line says of a plan.
 #[derive(Clone, Debug, Args)]
 pub struct PlanOptions {
-    /// n: the matrices are n × n [default: 10000; 1024 on a software adapter]
+    /// n: the matrices are n × n [default: 10000; 8192 with --atlas; 1024 on a software adapter]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub size: Option<usize>,
     /// Type of the elements of A and B; f16 is summed in f32, i8 in i32
@@ -20,10 +20,11 @@ pub struct PlanOptions {
     #[arg(long, value_enum, default_value = "simt", hide_possible_values = true, value_name = "simt|matrix")]
     pub units: Units,
     /// How A and B are initialised, the reference first: zeros, ones, constant:3.14159, gaussian, gaussian:1024 (standard
-    /// deviation), uniform, sparse:0.5 (share of zeros), ternary, integers, sorted, mantissa:8 (bits kept), positive
+    /// deviation), uniform, octave, sparse:0.5 (share of zeros), signs, ternary, integers, mantissa:8 (bits kept), positive,
+    /// sorted, ramp, equal-rows, equal-columns
     #[arg(long, value_name = "INIT,INIT,…", value_delimiter = ',', default_value = "zeros,gaussian")]
     pub init: Vec<Init>,
-    /// All of these inits, and what of the difference their bits explain
+    /// Twenty of these inits, and what each kind of bit in them costs
     #[arg(long, conflicts_with = "init")]
     pub atlas: bool,
     /// Seed of the random numbers
@@ -33,17 +34,18 @@ pub struct PlanOptions {
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, conflicts_with = "rounds")]
     pub precision: Option<f64>,
     /// Exactly so many rounds, each a window of every init [default: as many as --precision needs; 6 with --quick
-    /// or of more than two inits]
+    /// or of more than two inits, 4 with both --atlas and --quick]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub rounds: Option<u32>,
-    /// Length of a window [default: 3.5, 10 for more than two inits, or more for a slow sensor; 2 with --quick]
+    /// Length of a window [default: 3.5, 2.5 with --atlas, 10 for other runs of more than two inits, or more for a slow
+    /// sensor; 2 with --quick]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub window: Option<f64>,
-    /// Products before each window, until sensor and clock have settled [default: 1.5, 3 for more than two inits, or thrice
-    /// what the sensor averages over; with --quick 1, or 0.5]
+    /// Products before each window, until sensor and clock have settled [default: 1.5, 3 for more than two inits without
+    /// --atlas, or thrice what the sensor averages over; with --quick 1, or 0.5]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub settling: Option<f64>,
-    /// Longest warm-up, which ends when power is steady [default: 15, 300 for more
+    /// Longest warm-up, which ends when power is steady [default: 15, 120 with --atlas, 300 for more
     /// than two inits and in a sweep; 10 with --quick]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub warm_up: Option<f64>,
@@ -125,12 +127,17 @@ fn names(dtypes: &[Dtype]) -> String {
 
 /// n without `--size`: the size of the experiment that this protocol repeats, and one that a CPU can do.
 const GPU_SIZE: usize = 10_000;
+/// The same of an atlas, all of whose matrices lie in the memory of a GPU at once: twenty pairs take 10.7 GB in f32.
+const ATLAS_SIZE: usize = 8192;
 const SOFTWARE_SIZE: usize = 1024;
 
 /// Percent of an energy ratio, without `--precision`.
 const PRECISION: f64 = 0.3;
 /// Rounds of a first look, or of more than two inits.
 const FEW_ROUNDS: u32 = 6;
+/// Of a first look at an atlas: it takes 4 minutes then, and without --quick, of windows of 2.5 s and a warm-up of 2 minutes at most,
+/// 10 minutes where the sensor is not slow.
+const QUICK_ATLAS_ROUNDS: u32 = 4;
 /// Seconds that rounds may last, and that each init may have of them, if that is more.
 const LONGEST_S: f64 = 208.0;
 const LONGEST_OF_INIT_S: f64 = 78.0;
@@ -141,7 +148,8 @@ const MOST_ROUNDS: u32 = 40;
 fn length(options: &PlanOptions, quick: bool, inits: usize) -> Result<(u32, Option<f64>, Option<f64>), PlanError> {
     // Of many inits each round is long, and six of them are as long as a run should be.
     let fixed = (quick || inits > 2) && options.precision.is_none();
-    let exact = options.rounds.or(fixed.then_some(FEW_ROUNDS));
+    let exact =
+        options.rounds.or(fixed.then_some(if options.atlas && quick { QUICK_ATLAS_ROUNDS } else { FEW_ROUNDS }));
     if let Some(rounds) = exact {
         return if (1..=1000).contains(&rounds) { Ok((rounds, None, None)) } else { Err(PlanError::Rounds(rounds)) };
     }
@@ -157,7 +165,12 @@ fn length(options: &PlanOptions, quick: bool, inits: usize) -> Result<(u32, Opti
 /// # Errors
 /// An option that cannot be met; the message names it.
 pub fn plan(options: &PlanOptions, software: bool, largest: usize, adapter: &str) -> Result<Plan, PlanError> {
-    let size = options.size.unwrap_or(if software { SOFTWARE_SIZE } else { GPU_SIZE }.min(largest));
+    let usual = match (software, options.atlas) {
+        (true, _) => SOFTWARE_SIZE,
+        (false, true) => ATLAS_SIZE,
+        (false, false) => GPU_SIZE,
+    };
+    let size = options.size.unwrap_or(usual.min(largest));
     match size {
         0 => return Err(PlanError::NoSize),
         _ if size > largest => return Err(PlanError::TooLarge { size, largest, adapter: adapter.into() }),
@@ -184,6 +197,7 @@ pub fn plan(options: &PlanOptions, software: bool, largest: usize, adapter: &str
     // What the command line leaves open: a window, and its settling time. A first look at many inits is short too.
     let usual_s = match (quick, inits.len()) {
         (false, ..=2) => (3.5, 1.5),
+        (false, _) if options.atlas => (2.5, 1.5),
         (false, _) => (10.0, 3.0),
         (true, ..=2) => (2.0, 1.0),
         (true, _) => (2.0, 0.5),
@@ -193,6 +207,7 @@ pub fn plan(options: &PlanOptions, software: bool, largest: usize, adapter: &str
     // Many inits take turns too slowly to see a board warm meanwhile, and the first clock of a sweep warms it for the others.
     let usual = match quick {
         true => (3.0, 10.0),
+        false if options.atlas => (20.0, 120.0),
         false if inits.len() > 2 || options.sweep.is_some() => (20.0, 300.0),
         false => (15.0, 15.0),
     };

@@ -3,7 +3,7 @@
 use super::execute::{Prepared, RunError, Setup, run};
 use super::plan::{self, PlanError, PlanOptions};
 use crate::analysis::summary;
-use crate::operands::Dtype;
+use crate::operands::{Dtype, Order};
 use crate::protocol::{Event, Sampler};
 use crate::record::{KernelChoice, Plan, Record, TrueRatios, Truth, Units};
 use crate::simulate::{Model, Simulation};
@@ -63,7 +63,12 @@ pub fn simulated(
     let prepared = || Prepared {
         work: Box::new(simulation.work()),
         inputs: simulation.inputs(),
-        kernel: KernelChoice { variant: "simulated".into(), wgsl_digest: String::new(), tuning: vec![] },
+        kernel: KernelChoice {
+            variant: "simulated".into(),
+            wgsl_digest: String::new(),
+            order: Order::default(),
+            tuning: vec![],
+        },
     };
     let setup = Setup {
         adapter: simulation.adapter(),

@@ -3,6 +3,7 @@
 //! P = P_static(T) + α·k·f, and heat that flows through a chip and a heat sink, each with a time constant. All is linear, so
 //! that a stretch of constant clock has a closed form: no step size, and a run of minutes takes milliseconds.
 
+use super::circuit::Circuit;
 use super::random::Noise;
 use crate::protocol::DeviceSpan;
 use crate::record::{Limiter, Limiters};
@@ -29,6 +30,8 @@ pub struct GpuModel {
     pub zeros_w: f64,
     /// The same of Gaussian numbers.
     pub gaussian_w: f64,
+    /// Where the difference between the two goes.
+    pub circuit: Circuit,
     /// The clock gives way so that power stays under this.
     pub limit_w: f64,
     pub room_c: f64,
@@ -48,7 +51,7 @@ pub struct GpuModel {
 }
 
 impl GpuModel {
-    /// α·k·f of products of which as many bits flip as this share of those of Gaussian numbers.
+    /// α·k·f of products that cost this share of what Gaussian numbers cost above zeros.
     pub(crate) fn dynamic_w(&self, share: f64) -> f64 {
         self.zeros_w + (self.gaussian_w - self.zeros_w) * share
     }

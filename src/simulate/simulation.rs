@@ -6,7 +6,7 @@ use super::models::Model;
 use super::random::Noise;
 use super::sensor::{SimulatedReader, TickSampler};
 use super::world::{SimulatedClock, SimulatedWork, World, lock};
-use crate::operands::{Activity, Bits, Dtype, Init};
+use crate::operands::{Activity, Dtype, Init, Order};
 use crate::protocol::{LONGEST_SUBMISSION_S, MOST_REPEATS, SUBMISSION_S};
 use crate::record::{AdapterInfo, AdapterType, Inputs, Plan, Source};
 use std::collections::BTreeMap;
@@ -94,8 +94,8 @@ impl Simulation {
         } else {
             (SUBMISSION_S / product_s).floor().clamp(1.0, MOST_REPEATS as f64)
         };
-        let bit_flips = |init| activity(init).bit_flips(Bits::Operands);
-        let watts = |&init: &Init| self.model.gpu.dynamic_w(bit_flips(init) / bit_flips(Init::Gaussian));
+        let gpu = &self.model.gpu;
+        let watts = |&init: &Init| gpu.dynamic_w(gpu.circuit.share(init, self.plan.seed));
         let watts = self.plan.inits.iter().map(watts).collect();
         SimulatedWork { world: self.world.clone(), watts, products_per_submission }
     }
@@ -116,15 +116,14 @@ impl Simulation {
 /// n of the matrices whose bits a simulated board multiplies: enough for the mean, and quickly counted.
 const ACTIVITY_SIZE: usize = 256;
 
-/// The bits of an init that flip, counted once a program.
-fn activity(init: Init) -> Activity {
+/// What is counted of an init on a simulated board, once a program.
+pub fn activity(init: Init) -> Activity {
     static KNOWN: Mutex<BTreeMap<Init, Activity>> = Mutex::new(BTreeMap::new());
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let found = known().get(&init).copied();
     found.unwrap_or_else(|| {
         // Not under the lock: a thread that counts with others may be given a task that waits for it.
-        let counted =
-            Activity::of(Dtype::F32, init, 0, ACTIVITY_SIZE).unwrap_or_else(|| unreachable!("256 is more than 1"));
+        let counted = Activity::of(Dtype::F32, init, 0, ACTIVITY_SIZE, Order::default());
         *known().entry(init).or_insert(counted)
     })
 }

@@ -7,6 +7,7 @@ use common::skipped;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use wattmul::analysis::law::Law;
 use wattmul::analysis::overview::Overview;
 use wattmul::analysis::sweep::Sweep;
 use wattmul::analysis::{summary, validity};
@@ -17,7 +18,7 @@ use wattmul::report::content;
 use wattmul::report::content::{atlas, sweep as told, types};
 use wattmul::report::plot;
 use wattmul::report::plot::{DotRow, Ink, Layout, Rows, Shape};
-use wattmul::report::{html, markdown};
+use wattmul::report::{html, markdown, terminal};
 use wattmul::run::PlanOptions;
 use wattmul::simulate::{MODELS, Model, Simulation};
 
@@ -237,6 +238,7 @@ fn one_gpu_and_forty_of_long_names_find_their_room() {
             DotRow {
                 name: format!("NVIDIA RTX PRO {i}000 BLACKWELL MAX-Q WORKSTATION EDITION (WWW WWW)"),
                 note: i.is_multiple_of(3).then(|| "unverified-sensor, power-capped, and more that is long".into()),
+                bar: None,
                 span: Some((value - 0.1, value + 0.1)),
                 points: vec![(value, Shape::Filled, Ink::Text)],
                 figures: vec![format!("{value:.3}"), format!("{:.3} … {:.3}", value - 0.1, value + 0.1)],
@@ -522,22 +524,59 @@ fn a_fleet_is_one_row_that_opens() {
 #[test]
 fn an_atlas_names_every_init_on_wide_and_on_narrow_paper() {
     let record = an_atlas();
-    let line = atlas::line(&record).unwrap();
-    assert!(line.contains("W a bit flip of the operands ("), "{line}");
+    let law = Law::of(&record).unwrap();
+    let words = atlas::explained(&law);
+    assert!(words.contains("% of the variance"), "{words}");
     for layout in Layout::BOTH {
-        let plot = plot::atlas::plot(&record, &atlas::sentence(&record), layout).unwrap();
+        let plot = plot::atlas::measured(&law, &record.adapter.name, &words, layout).unwrap();
         let svg = plot.inline();
         let named = |init: &&Init| svg.contains(&format!(">{init}</text>"));
         assert_eq!(Init::ALL.iter().filter(named).count(), Init::ALL.len(), "{layout:?}: {svg}");
-        assert!(plot.description.contains(&line), "who does not see it is told");
+        assert!(plot.description.contains(&words), "who does not see it is told");
+        let costs = plot::atlas::costs(&law, &record.adapter.name, layout).unwrap().inline();
+        assert!(law.counts.iter().all(|count| costs.contains(count.name())), "{layout:?}: {costs}");
     }
-    let mut blind = record.clone();
-    blind.inputs.values_mut().for_each(|inputs| inputs.activity = None);
-    assert_eq!(plot::atlas::plot(&blind, "", Layout::Wide), None);
-    assert!(atlas::sentence(&blind).contains("bits were counted"), "{}", atlas::sentence(&blind));
+}
+
+/// What the page says of an atlas, the other formats say too.
+#[test]
+fn an_atlas_says_the_same_in_every_format() {
     let page = page_of(&overview());
-    assert!(page.contains(&line) && page.contains("Mean power by bit flips"));
-    assert!(markdown_of(&overview(), FOLDER.path()).text.contains("### Atlases"));
+    let markdown = markdown_of(&overview(), FOLDER.path()).text;
+    let law = Law::of(&an_atlas()).unwrap();
+    for text in [&page, &markdown] {
+        for words in [
+            "Atlases",
+            &atlas::explained(&law),
+            "whatever the numbers",
+            "by the law",
+            "bit flips of the sums",
+            "Power as measured",
+            "What each count costs",
+        ] {
+            assert!(text.contains(words), "{words}");
+        }
+    }
+    // An init that is off the law is named, and hollow in the plot.
+    let mut record = an_atlas();
+    for window in record.windows.iter_mut().filter(|window| window.init == Init::Uniform) {
+        (window.power_w.counter, window.power_w.polled) = (Some(500.0), Some(500.0));
+    }
+    let off = Law::of(&record).unwrap();
+    assert_eq!(
+        off.points.iter().filter(|point| point.off).map(|point| point.init).collect::<Vec<_>>(),
+        [Init::Uniform]
+    );
+    let hollow = |law: &Law| {
+        let plot = plot::atlas::measured(law, "a card", "", Layout::Wide).unwrap().inline();
+        plot.matches("fill=\"#FFFFFF\"").count()
+    };
+    assert!(hollow(&off) > hollow(&law));
+    let told = terminal::blocks(&wattmul::report::content::summary(&record, None))
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(told.contains("off the law uniform (measured 500."), "{told}");
 }
 
 #[test]

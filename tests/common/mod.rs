@@ -283,7 +283,8 @@ pub fn run_on(
     work: impl Workload + 'static,
 ) -> Result<Record, RunError> {
     let mut work = Some(Box::new(work));
-    let kernel = KernelChoice { variant: "none".into(), wgsl_digest: String::new(), tuning: vec![] };
+    let kernel =
+        KernelChoice { variant: "none".into(), wgsl_digest: String::new(), order: Default::default(), tuning: vec![] };
     let setup = Setup {
         adapter: AdapterInfo::new("toy", "toy", AdapterType::Other, "none"),
         clock,

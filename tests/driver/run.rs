@@ -6,7 +6,9 @@ use crate::common;
 use common::{BRIEF, BRIEF_TUNED, longest_line, measured, no_software_driver, records, wattmul};
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty};
-use wattmul::analysis::{bit_power, summary, validity};
+use wattmul::analysis::law::{Law, NoLaw};
+use wattmul::analysis::{summary, validity};
+use wattmul::gpu::kernel::Kernel;
 use wattmul::operands::{Activity, Init};
 use wattmul::record::Status;
 
@@ -193,7 +195,7 @@ fn inits_that_do_not_fit_are_told_how_many_do() {
         .unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains("of these 12 inits: name ") && error.contains(" at most with --init"), "{error}");
+    assert!(error.contains("of these 20 inits: name ") && error.contains(" at most with --init"), "{error}");
 }
 
 #[test]
@@ -202,17 +204,18 @@ fn an_atlas_multiplies_what_it_says_and_counts_its_bits() {
         return;
     }
     let record = measured(wattmul().args(["--json", "--no-save", "--atlas"]).args(BRIEF));
-    assert_eq!((&record.plan.inits[..], record.windows.len()), (&Init::ALL[..], 24));
+    assert_eq!((&record.plan.inits[..], record.windows.len()), (&Init::ALL[..], 2 * Init::ALL.len()));
     assert!(record.windows.iter().all(|window| window.products_right), "{:?}", record.verdict);
     for init in Init::ALL {
         assert_eq!(
             record.inputs[&init].activity,
-            Activity::of(wattmul::operands::dtype::Dtype::F32, init, 0, 128),
+            Some(Activity::of(wattmul::operands::dtype::Dtype::F32, init, 0, 128, record.kernel.order)),
             "{init}"
         );
         assert_eq!(record.summary.ratios.contains_key(&init), init != Init::Zeros);
     }
-    assert_eq!(bit_power::fit(&record), None, "no watts");
+    assert_eq!(record.kernel.order, Kernel::named(&record.kernel.variant).unwrap().order());
+    assert_eq!(Law::of(&record).unwrap_err(), NoLaw::NoPower);
     assert_eq!((summary::of(&record), validity::of(&record)), (record.summary.clone(), record.verdict.clone()));
 }
 

@@ -28,6 +28,14 @@ fn bits_of_every_init_are_the_same_on_every_machine_and_for_ever() {
     sorted           d1ba508cb9cd8635 3bffd3ad28457939
     mantissa:8       6cf3a6bdb5aa50e4 a84d7a5e732037a6
     positive         5cb3c95863414938 04a59b77a87b7853
+    octave           5a799a0e9cbb36d6 32e472b32b6aec49
+    signs            83475559f3194b2f 3b7f0279c1105f2d
+    ramp             33057ad9bbb7a040 222a67aed077f44f
+    equal-rows       f4e4cc64ad0f781a df571a007ebe7995
+    equal-columns    3e17a37d31459376 ceaada620eca5c92
+    constant:-1.9999 a949a0fb580c97c6 a949a0fb580c97c6
+    sparse:0.2       686550f4c7aea9ff 075e4b53303a4743
+    sparse:0.9       73257c6373720d5e 63cad88b4d32b505
     ");
 }
 
@@ -64,6 +72,19 @@ fn every_init_is_what_it_says() {
     assert_eq!(of("mantissa:8"), gaussian.iter().map(cut).collect::<Vec<_>>());
     assert!(of("mantissa:0").iter().all(|x| x.to_bits() << 9 == 0));
     assert_eq!(of("positive"), gaussian.iter().map(|x| x.abs()).collect::<Vec<_>>());
+
+    let octave = of("octave");
+    assert!(octave.iter().all(|x| (1.0..2.0).contains(x)) && near(share(&octave, &|x| x < 1.25), 0.25));
+    let signs = of("signs");
+    assert!(signs.iter().all(|x| x.abs() == 1.0) && near(share(&signs, &|x| x > 0.0), 0.5));
+    // Each column has one number in each 300th of [-1, 1), in ascending order.
+    for (row, numbers) in of("ramp").chunks(SIZE).enumerate() {
+        let from = |row: usize| (2.0 * row as f64 / SIZE as f64 - 1.0) as f32;
+        assert!(numbers.iter().all(|x| (from(row)..=from(row + 1)).contains(x)), "{row}");
+    }
+    assert!(of("equal-rows").chunks(SIZE).all(|row| row == &gaussian[..SIZE]));
+    let (equal, first) = (of("equal-columns"), gaussian.iter().step_by(SIZE));
+    assert!(equal.chunks(SIZE).zip(first).all(|(row, first)| row.iter().all(|x| x == first)));
 }
 
 #[test]
@@ -84,7 +105,10 @@ fn an_init_has_one_name_by_which_it_is_read_back() {
     }
     let map: BTreeMap<Init, u32> = Init::ALL.into_iter().zip(0..).collect();
     let json = serde_json::to_string(&map).unwrap();
-    assert!(json.starts_with(r#"{"zeros":0,"ones":1,"constant:3.14159":2,"gaussian":3"#), "{json}");
+    assert!(
+        json.starts_with(r#"{"zeros":0,"ones":1,"constant:-1.9999":17,"constant:3.14159":2,"gaussian":3"#),
+        "{json}"
+    );
     assert_eq!(serde_json::from_str::<BTreeMap<Init, u32>>(&json).unwrap(), map);
     assert!(serde_json::from_str::<Init>(r#""gauss""#).is_err());
 }

@@ -1,13 +1,14 @@
-//! A run of three inits and more: the watts of each, by the bits that flip in it.
+//! A run of three inits and more: the watts of each, and what in its numbers they go with.
 
-use crate::analysis::bit_power;
+use crate::analysis::law::{Law, NoLaw, Point};
 use crate::analysis::overview::Run;
-use crate::operands::{Bits, Init};
-use crate::record::{Flag, InitSummary, Record};
-use crate::report::page::{Block, Cell, Span, Table, Target, against, number, text};
+use crate::operands::{Count, Init};
+use crate::record::{Estimate, InitSummary, Record};
+use crate::report::page::{Block, Cell, Span, Table, Target, against, code, number, strong, text};
 use crate::report::{lines, plot, units};
+use std::sync::Arc;
 
-/// So many inits make one: through two there is always a line.
+/// So many inits make one.
 pub(super) const LEAST: usize = 3;
 
 /// All of measured or of simulated runs.
@@ -18,29 +19,52 @@ pub(super) fn section<'a>(runs: &[&'a Run], name: &str) -> Vec<Block<'a>> {
     }
     let mut blocks = vec![
         Block::heading(3, "Atlases"),
-        Block::paragraph("Runs of three inits and more, by the bits that flip in a multiplication."),
+        Block::Paragraph(text![
+            "Runs of three inits and more. With enough inits there is a law: watts by what a multiplier and an adder see of the \
+             numbers. Each init is held against the law of all others. ",
+            code("wattmul predict"),
+            " applies it to other numbers.",
+        ]),
     ];
     let names = atlases
         .iter()
         .map(|Run { record, .. }| (format!("{} · {}", lines::gpu(record), lines::product(&record.plan)), record));
     for (number, (name_of, Run { path, record })) in lines::distinct_names(names).into_iter().zip(atlases).enumerate() {
         let id = format!("{name}-atlas-{}", number + 1);
-        let words = sentence(record);
+        let law = Law::of(record);
         let day = Span::Link(lines::day(record), Target::Run(path.clone()));
         blocks.push(Block::heading(4, name_of));
-        blocks.push(Block::Paragraph(text![day, format!(", {}. {words}", record.verdict.words())]));
-        blocks.push(Block::figure(
-            id.clone(),
-            "Mean power by bit flips, and the straight line through all inits.",
-            move |layout| plot::atlas::plot(record, &words, layout),
-        ));
-        blocks.push(Block::Table(table(record, &id)));
+        blocks.push(Block::Paragraph(text![day, format!(", {}.", record.verdict.words())]));
+        blocks.push(Block::Facts(facts(&law).into_iter().map(|(name, words)| (name, words.into())).collect()));
+        if let Ok(law) = &law {
+            blocks.extend(figures_of(law, record, &id));
+        }
+        blocks.push(Block::Table(table(record, law.as_ref().ok(), &id)));
+        blocks.extend(counts(record, &id).map(Block::Table));
     }
     blocks
 }
 
+/// Measured against predicted watts, and what each count costs.
+fn figures_of<'a>(law: &Law, record: &'a Record, id: &str) -> [Block<'a>; 2] {
+    let law = Arc::new(law.clone());
+    let (also, words) = (law.clone(), explained(&law));
+    let measured = Block::figure(
+        id.to_owned(),
+        "Power as measured, by what the law of all other inits says. On the line, both agree; hollow: off the law.",
+        move |layout| plot::atlas::measured(&law, &record.adapter.name, &words, layout),
+    );
+    let example = also.example;
+    let costs = Block::figure(
+        format!("{id}-costs"),
+        format!("What each count costs in a product of {example}, with its 95 % interval."),
+        move |layout| plot::atlas::costs(&also, &record.adapter.name, layout),
+    );
+    [measured, costs]
+}
+
 /// Every init of a run with its figures. Without energy, the ratios are those of time.
-pub(super) fn table(record: &Record, id: &str) -> Table {
+pub(super) fn table(record: &Record, law: Option<&Law>, id: &str) -> Table {
     let (plan, joules) = (&record.plan, record.summary.sensor.lead.is_some());
     let reference = plan.inits[0];
     let what = if joules { "energy" } else { "time" };
@@ -48,47 +72,87 @@ pub(super) fn table(record: &Record, id: &str) -> Table {
         let InitSummary { time_s, power_w, energy_j, gflop_per_s, .. } = *record.summary.inits.get(&init)?;
         let ratios = record.summary.ratios.get(&init);
         let ratio = ratios.and_then(|ratios| if joules { ratios.energy } else { ratios.time });
-        let activity = record.inputs.get(&init).and_then(|inputs| inputs.activity);
-        let bit_flips = |bits| number(activity.map(|activity| activity.bit_flips(bits)), |bits| format!("{bits:.2}"));
+        let point = law.and_then(|law| law.points.iter().find(|point| point.init == init));
+        let name = match point {
+            Some(Point { off: true, .. }) => Cell::from(strong(init.to_string())),
+            _ => init.to_string().into(),
+        };
+        // Where there is a law, nothing held the clock, and all products took the same time.
+        let by_law =
+            law.map_or(number(Some(time_s), units::time), |_| number(point.map(|p| p.predicted_w), units::power));
+        let head = [name, by_law];
         let measured = match joules {
             true => vec![number(power_w, units::power), number(energy_j, units::energy)],
             false => vec![number(Some(gflop_per_s), units::plain)],
         };
-        let head = [init.to_string().into(), number(Some(time_s), units::time)];
-        let tail = [bit_flips(Bits::Operands), bit_flips(Bits::Products)];
-        Some(head.into_iter().chain(measured).chain(against(init == reference, ratio)).chain(tail).collect())
+        Some(head.into_iter().chain(measured).chain(against(init == reference, ratio)).collect())
     };
     let (ratio, speed) = (format!("{what} ratio"), format!("{}/s", plan.dtype.giga()));
     let measured = if joules { vec!["power", "energy"] } else { vec![speed.as_str()] };
-    let tail = [&ratio, "95 % interval", "bit flips, operands", "bit flips, products"];
-    let heads = ["init", "time"].into_iter().chain(measured).chain(tail);
-    let caption = format!("{} inits; ratios of {what}, against {reference}", plan.inits.len());
+    let heads = ["init", if law.is_some() { "by the law" } else { "time" }].into_iter().chain(measured);
+    let heads = heads.chain([ratio.as_str(), "95 % interval"]);
+    let by_law = if law.is_some() { "; power by the law of all other inits" } else { "" };
+    let caption = format!("{} inits; ratios of {what}, against {reference}{by_law}", plan.inits.len());
     Table::new(format!("{id}-inits"), caption, heads, plan.inits.iter().filter_map(row))
 }
 
-/// What the line says: "2.1 W a bit flip of the operands (2.0 W … 2.2 W), 180 W without; that is 99 % of the
-/// differences".
-pub fn line(record: &Record) -> Option<String> {
-    let (bits, line) = bit_power::fit(record)?;
-    let interval = line.slope.low.zip(line.slope.high);
-    let interval = interval.map(|(low, high)| format!(" ({} … {})", units::power(low), units::power(high)));
-    Some(format!(
-        "{} a bit flip of the {bits}{}, {} without; that is {:.0} % of the differences",
-        units::power(line.slope.estimate),
-        interval.unwrap_or_default(),
-        units::power(line.intercept.estimate),
-        100.0 * line.explained
-    ))
+/// What was counted, where something was.
+fn counts(record: &Record, id: &str) -> Option<Table> {
+    let row = |&init: &Init| -> Option<Vec<Cell>> {
+        let activity = record.inputs.get(&init)?.activity?;
+        let cell = |count| number(Some(activity.of_count(count).mean), |mean| format!("{mean:.2}"));
+        Some([Cell::from(init.to_string())].into_iter().chain(Count::ALL.map(cell)).collect())
+    };
+    let rows: Vec<Vec<Cell>> = record.plan.inits.iter().filter_map(row).collect();
+    let caption = "What multipliers and adders see, a multiply-add, in the order in which the kernel multiplies";
+    let heads = ["init"].into_iter().chain(Count::ALL.map(Count::name));
+    (!rows.is_empty()).then(|| Table::new(format!("{id}-counts"), caption, heads, rows))
 }
 
-/// The line in a sentence, or why there is none.
-pub fn sentence(record: &Record) -> String {
-    match line(record) {
-        Some(line) => format!("{line}. In parentheses: the 95 % interval."),
-        None if record.verdict.flags.contains(&Flag::PowerCapped) => {
-            "No line: the power limit held the clock, and there watts do not grow with the bits; time does.".into()
+/// The law by name, or why there is none.
+pub(super) fn facts(law: &Result<Law, NoLaw>) -> Vec<(&'static str, String)> {
+    match law {
+        Ok(law) => {
+            let mut facts = vec![("law", explained(law)), (COSTS, costs(law))];
+            facts.extend(off(law).map(|words| ("off the law", words)));
+            facts
         }
-        None if record.summary.sensor.lead.is_none() => "No line: power was not measured.".into(),
-        None => "No line: it takes three inits whose bits were counted.".into(),
+        Err(why) => vec![("law", format!("none: {why}"))],
     }
+}
+
+const COSTS: &str = "costs";
+
+/// "predicts an init from the 19 others: 98 % of the variance, off by 2.310 W (root mean square)"
+pub fn explained(law: &Law) -> String {
+    let share = match law.explained {
+        Some(share) if share > 0.0 => format!("{:.0} % of the variance", 100.0 * share),
+        Some(_) => "nothing of the variance".into(),
+        None => "there is no variance".into(),
+    };
+    let off = units::power(law.error_w);
+    format!("predicts an init from the {} others: {share}, off by {off} (root mean square)", law.points.len() - 1)
+}
+
+/// "82.00 W whatever the numbers (80.00 W … 84.00 W); of gaussian: ones of the operands 23.00 W (…); …"
+fn costs(law: &Law) -> String {
+    let each = law.counts.iter().zip(&law.costs_w).map(|(count, cost)| format!("{} {}", count.name(), watts(*cost)));
+    let each = each.collect::<Vec<_>>().join("; ");
+    format!("{} whatever the numbers; in {}: {each}", watts(law.offset_w), law.example)
+}
+
+/// "ramp (measured 301.2 W, by the law 280.1 W), …"
+fn off(law: &Law) -> Option<String> {
+    let point = |Point { init, power_w, predicted_w, .. }: &Point| {
+        format!("{init} (measured {}, by the law {})", units::power(*power_w), units::power(*predicted_w))
+    };
+    let off: Vec<String> = law.points.iter().filter(|point| point.off).map(point).collect();
+    (!off.is_empty()).then(|| off.join(", "))
+}
+
+/// "23.10 W (20.00 W … 26.20 W)"
+pub(super) fn watts(watts: Estimate) -> String {
+    let power = |watts: f64| if watts == 0.0 { "0 W".into() } else { units::power(watts) };
+    let interval = watts.low.zip(watts.high).map(|(low, high)| format!(" ({} … {})", power(low), power(high)));
+    power(watts.estimate) + &interval.unwrap_or_default()
 }

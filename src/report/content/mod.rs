@@ -4,12 +4,14 @@ pub mod atlas;
 mod comparison;
 mod group;
 mod guide;
+mod predict;
 mod run;
 mod summary;
 pub mod sweep;
 pub mod types;
 
 pub use comparison::{comparison, comparisons};
+pub use predict::{by_law, refused};
 pub use summary::{all_adapters, heading, summary};
 
 use super::page::{Block, Cell, Page, Part, Sections, Span, Table, Target, Text, code, number, strong, text};

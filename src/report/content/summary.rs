@@ -1,6 +1,7 @@
 //! What a run prints: who and what before it, and the answer after it.
 
 use super::atlas;
+use crate::analysis::law::Law;
 use crate::analysis::year;
 use crate::analysis::year::GridIntensity;
 use crate::operands::Init;
@@ -40,9 +41,10 @@ pub fn heading<'a>(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &
 pub fn summary<'a>(record: &Record, grid: Option<GridIntensity>) -> Vec<Block<'a>> {
     // So many were begun: one that was cut short counts.
     let begun = record.windows.iter().map(|window| window.round.saturating_add(1)).max().unwrap_or(0);
+    let law = Law::of(record);
     let mut table = match record.plan.inits[..] {
         [reference, init] => against(record, reference, init),
-        _ => atlas::table(record, "run"),
+        _ => atlas::table(record, law.as_ref().ok(), "run"),
     };
     table.caption += &format!(", {}", counted(begun as usize, "round"));
     let mut facts: Vec<(&'static str, Text)> = vec![];
@@ -50,8 +52,8 @@ pub fn summary<'a>(record: &Record, grid: Option<GridIntensity>) -> Vec<Block<'a
         let why = if record.source.is_some() { "the sensor gave none" } else { "no sensor" };
         facts.push(("energy", format!("n/a ({why})").into()));
     }
-    if let Some(line) = atlas::line(record) {
-        facts.push(("bits", line.into()));
+    if record.plan.inits.len() >= atlas::LEAST {
+        facts.extend(atlas::facts(&law).into_iter().map(|(name, words)| (name, words.into())));
     }
     let watts = |name, idle: Option<Idle>| idle?.power_w.map(|watts| format!("{watts:.1} W {name}"));
     let idle: Vec<String> =

@@ -6,6 +6,9 @@ use super::canvas::{Ink, Layout, Pen, Plot, SMALL, Shape, Sheet, Side, draw};
 /// By which a column of figures is narrower on a phone.
 pub(crate) const NARROWER: f64 = 0.85;
 
+/// The height of a bar.
+const BAR: f64 = 12.0;
+
 const NAME: Pen = Pen::new(Ink::Text, 13.0);
 const FIGURE: Pen = Pen::bold(Ink::Text, 13.0);
 
@@ -26,9 +29,12 @@ pub struct Rows {
 }
 
 /// One row of [`Rows`].
+#[derive(Default)]
 pub struct DotRow {
     pub name: String,
     pub note: Option<String>,
+    /// From where the axis begins to this value, behind all else.
+    pub bar: Option<(f64, Ink)>,
     /// A line between two values: an interval, or the way from one point to another.
     pub span: Option<(f64, f64)>,
     pub points: Vec<(f64, Shape, Ink)>,
@@ -43,7 +49,11 @@ impl Rows {
         }
         let values = || {
             let of_rows = self.rows.iter().flat_map(|row| {
-                row.points.iter().map(|point| point.0).chain(row.span.into_iter().flat_map(|span| [span.0, span.1]))
+                row.points
+                    .iter()
+                    .map(|point| point.0)
+                    .chain(row.bar.map(|bar| bar.0))
+                    .chain(row.span.into_iter().flat_map(|span| [span.0, span.1]))
             });
             of_rows.chain(self.marks.iter().map(|mark| mark.0))
         };
@@ -150,13 +160,18 @@ impl DotRow {
     }
 
     fn draw_points(&self, sheet: &mut Sheet, axis: &Axis, y: f64) {
+        if let Some((value, ink)) = self.bar {
+            sheet.line((axis.at(f64::NEG_INFINITY), y), (axis.at(value), y), ink, BAR);
+        }
         if let Some((low, high)) = self.span {
             let (low, high) = (axis.at(low), axis.at(high));
-            sheet.line((low, y), (high, y), Ink::Muted, 2.0);
+            // On a bar, it must be seen against that.
+            let ink = if self.bar.is_some() { Ink::Text } else { Ink::Muted };
+            sheet.line((low, y), (high, y), ink, 2.0);
             // An interval that its point hides needs no ends.
             if self.points.len() == 1 && high - low > 12.0 {
                 for x in [low, high] {
-                    sheet.line((x, y - 4.0), (x, y + 4.0), Ink::Muted, 2.0);
+                    sheet.line((x, y - 4.0), (x, y + 4.0), ink, 2.0);
                 }
             }
         }

@@ -24,6 +24,7 @@ pub(crate) fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) ->
             span: interval,
             points: vec![(energy.estimate, if sure { Shape::Filled } else { Shape::Hollow }, Ink::Text)],
             figures: vec![units::ratio(Some(energy)), units::interval(Some(energy))],
+            ..DotRow::default()
         }
     };
     let many = |line: &Line, ratio: &Spread| DotRow {
@@ -32,6 +33,7 @@ pub(crate) fn ratios(comparable: &Comparable, lines: &[Line], layout: Layout) ->
         span: Some((ratio.least, ratio.most)),
         points: vec![(ratio.median, Shape::Filled, Ink::Text)],
         figures: vec![units::figure(ratio.median), lines::reach(ratio)],
+        ..DotRow::default()
     };
     let row = |(line, energy): (&Line, Estimate)| match &line.fleet {
         Some(fleet) => Some(many(line, fleet.ratio.as_ref()?)),
@@ -78,6 +80,7 @@ pub(crate) fn cards(comparable: &Comparable, lines: &[Line], layout: Layout) -> 
             span: None,
             points: points.collect(),
             figures: vec![units::figure(ratio.median), format!("{:.1} %", 100.0 * ratio.share())],
+            ..DotRow::default()
         })
     };
     let rows: Vec<DotRow> = lines.iter().filter_map(strip).take(MOST_DRAWN).collect();
@@ -148,7 +151,7 @@ fn both(
         let (base, other) = (figure(&line.row.summaries.0)?, figure(&line.row.summaries.1)?);
         let points = vec![(base, Shape::Hollow, Ink::of(reference)), (other, Shape::Filled, Ink::of(init))];
         let (name, note, figures) = (line.name.clone(), line.note(), vec![text(base), text(other)]);
-        Some(more(line, DotRow { name, note, span: Some((base, other)), points, figures }))
+        Some(more(line, DotRow { name, note, bar: None, span: Some((base, other)), points, figures }))
     };
     let rows = lines.iter().filter(|line| line.scope() == Some(scope)).filter_map(row).take(MOST_DRAWN).collect();
     let description =
@@ -170,6 +173,7 @@ pub(crate) fn published(layout: Layout) -> Option<Plot> {
                 Ink::Text,
             )],
             figures: vec![format!("{:.3}", row.ratio), publication.quantity.name().into()],
+            ..DotRow::default()
         })
     });
     let plot = Rows {
