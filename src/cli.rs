@@ -3,11 +3,12 @@
 use crate::analysis::year::GridIntensity;
 use crate::gpu::adapter::Backend;
 use crate::gpu::kernel::Kernel;
-use crate::operands::{Dtype, Init};
+use crate::operands::{Dtype, Operands};
 use crate::power::INTERFACES;
 use crate::power::choice::SensorChoice;
 use crate::record::file;
-use crate::run::{Clocks, PlanOptions};
+use crate::record::plan::Knob;
+use crate::run::{PlanOptions, Settings};
 use crate::simulate::models::{Model, ModelError};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -39,8 +40,10 @@ Examples:
   wattmul --size 10000 --lock-clock 1000  hold the clock: no power limit
   wattmul --dtype f16 --units matrix      tensor cores, WMMA and their like
   wattmul --atlas                         twenty kinds of numbers, not two
+  wattmul --init zeros,w.npy              numbers of your own, from a file
   wattmul --simulate h100                 no GPU: what a run shows, on a model
   wattmul sweep --clocks 600,900,1200     what the clock costs
+  wattmul sweep --power-limits 5          what a power limit saves
   wattmul devices                         which GPUs and sensors are here
   wattmul doctor                          what is missing, and what fixes it
   wattmul kernel --list                   the shaders that compete
@@ -65,7 +68,7 @@ Examples:
 pub enum Command {
     /// Measure (what happens without a command)
     Run(Box<RunArgs>),
-    /// Measure at several locked clocks (most drivers ask for root)
+    /// Measure at several clocks or power limits (drivers ask for root)
     Sweep(Box<SweepArgs>),
     /// List adapters and sensors, and which belongs to which
     Devices(DevicesArgs),
@@ -129,11 +132,28 @@ pub struct RunArgs {
 
 #[derive(Debug, Args)]
 pub struct SweepArgs {
-    /// The clocks in MHz, or how many to spread over all that the GPU has
-    #[arg(long, value_name = "MHZ,MHZ,…|COUNT", default_value = "5", conflicts_with = "lock_clock")]
-    pub clocks: Clocks,
+    /// The clocks in MHz, or how many to spread over all that the GPU has [default: 5]
+    #[arg(long, value_name = "MHZ,MHZ,…|COUNT", conflicts_with = "lock_clock")]
+    pub clocks: Option<Settings>,
+    /// Power limits in W instead, or how many to spread over the range that the GPU takes
+    #[arg(long, value_name = "W,W,…|COUNT", conflicts_with_all = ["clocks", "power_limit"])]
+    pub power_limits: Option<Settings>,
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// So many clocks, where nothing is said.
+const CLOCKS: usize = 5;
+
+impl SweepArgs {
+    /// What is turned, and to what.
+    pub fn settings(&self) -> (Knob, Settings) {
+        match (&self.power_limits, &self.clocks) {
+            (Some(limits), _) => (Knob::PowerLimit, limits.clone()),
+            (None, Some(clocks)) => (Knob::Clock, clocks.clone()),
+            (None, None) => (Knob::Clock, Settings::Spread(CLOCKS)),
+        }
+    }
 }
 
 impl RunArgs {
@@ -254,9 +274,9 @@ pub struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// How A and B are initialised, as --init takes it
+    /// How A and B are initialised, or files of them, as --init takes it
     #[arg(value_name = "OPERANDS", required = true)]
-    pub operands: Vec<Init>,
+    pub operands: Vec<Operands>,
     /// The record of an atlas (`wattmul --atlas`), or a folder with some
     #[arg(long, value_name = "RECORD|FOLDER")]
     pub on: PathBuf,

@@ -18,8 +18,8 @@ fn main() -> ExitCode {
     // SAFETY: the first statement of the program; nothing has started a thread.
     unsafe { adapter::without_device_select() };
     interrupt::fail_at_file_limits();
-    if let Some((interface, device)) = guard::order(std::env::args_os()) {
-        return guard::stand_by(interface, device).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    if let Some(order) = guard::order(std::env::args_os()) {
+        return guard::stand_by(order).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
     let cli = Cli::parse();
     let outcome = match cli.command {

@@ -108,7 +108,10 @@ fn refusals(a: &Record, b: &Record) -> Vec<String> {
         let digests = |record: &Record| record.inputs.get(init).map(|i| (i.digest_a.clone(), i.digest_b.clone()));
         if digests(a) != digests(b) {
             let (a, b) = (a.plan.seed, b.plan.seed);
-            refusals.push(format!("the numbers of {init} differ: their seeds are {a} in A and {b} in B"));
+            refusals.push(match init {
+                Init::Own(_) => format!("the numbers of {init} differ, though they are called alike"),
+                _ => format!("the numbers of {init} differ: their seeds are {a} in A and {b} in B"),
+            });
         }
     }
     for (name, record) in [("A", a), ("B", b)] {
@@ -190,6 +193,11 @@ pub fn cautions(a: &Record, b: &Record) -> Vec<String> {
         let clock = |mhz: Option<u32>| mhz.map_or("free".into(), |mhz| format!("locked at {mhz} MHz"));
         let (a, b) = (clock(a.plan.lock_clock_mhz), clock(b.plan.lock_clock_mhz));
         cautions.push(format!("the clock is {a} in A, and {b} in B"));
+    }
+    if a.plan.power_limit_w != b.plan.power_limit_w {
+        let limit = |watts: Option<u32>| watts.map_or("as it was".into(), |watts| format!("set to {watts} W"));
+        let (a, b) = (limit(a.plan.power_limit_w), limit(b.plan.power_limit_w));
+        cautions.push(format!("the power limit is {a} in A, and {b} in B"));
     }
     for (name, record) in [("A", a), ("B", b)] {
         let verdict = &record.verdict;

@@ -27,6 +27,7 @@ pub struct Model<'a> {
     pub adapter: &'a str,
     pub backend: &'a str,
     pub lock_clock_mhz: Option<u32>,
+    pub power_limit_w: Option<u32>,
 }
 
 impl<'a> Model<'a> {
@@ -35,6 +36,7 @@ impl<'a> Model<'a> {
             adapter: &record.adapter.name,
             backend: &record.adapter.backend,
             lock_clock_mhz: record.plan.lock_clock_mhz,
+            power_limit_w: record.plan.power_limit_w,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::card;
 use super::year::GridIntensity;
 use crate::operands::{Dtype, Init};
 use crate::record::read::Problem;
-use crate::record::{Estimate, InitSummary, Ratios, Record, Units};
+use crate::record::{Estimate, InitSummary, Plan, Ratios, Record, Units};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -84,7 +84,7 @@ impl Row {
 }
 
 impl Overview {
-    /// The runs of each sweep of which two clocks or more are shown, measured or simulated ones; the newest sweep first.
+    /// The runs of each sweep of which two settings or more are shown, measured or simulated ones; the newest sweep first.
     pub fn sweeps(&self, simulated: bool) -> Vec<Vec<&Run>> {
         let mut sweeps: Vec<Vec<&Run>> = vec![];
         let key = |run: &Run| {
@@ -99,7 +99,8 @@ impl Overview {
                 adapter.backend.clone(),
             )
         };
-        let locked = |run: &&Run| run.record.plan.sweep.is_some() && run.record.plan.lock_clock_mhz.is_some();
+        let is_set = |plan: &Plan| plan.lock_clock_mhz.is_some() || plan.power_limit_w.is_some();
+        let locked = |run: &&Run| run.record.plan.sweep.is_some() && is_set(&run.record.plan);
         for run in self.runs.iter().filter(locked).filter(|run| run.record.truth.is_some() == simulated) {
             match sweeps.iter_mut().find(|sweep| key(sweep[0]) == key(run)) {
                 Some(sweep) => sweep.push(run),
@@ -107,7 +108,9 @@ impl Overview {
             }
         }
         sweeps.retain(|sweep| sweep.len() > 1);
-        sweeps.iter_mut().for_each(|sweep| sweep.sort_by_key(|run| run.record.plan.lock_clock_mhz));
+        sweeps
+            .iter_mut()
+            .for_each(|sweep| sweep.sort_by_key(|run| (run.record.plan.lock_clock_mhz, run.record.plan.power_limit_w)));
         sweeps
     }
 }
@@ -120,6 +123,7 @@ struct Place {
     card: String,
     backend: String,
     lock_clock_mhz: Option<u32>,
+    power_limit_w: Option<u32>,
     simulated: bool,
 }
 
@@ -206,6 +210,7 @@ fn places(record: &Record) -> impl Iterator<Item = Place> {
             card: card::name(record),
             backend: record.adapter.backend.clone(),
             lock_clock_mhz: record.plan.lock_clock_mhz,
+            power_limit_w: record.plan.power_limit_w,
             simulated: record.truth.is_some(),
         })
     })

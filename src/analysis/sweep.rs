@@ -1,32 +1,39 @@
-//! The protocol at several locked clocks: which they are, and what their records say together.
+//! The protocol at several locked clocks, or power limits: which they are, and what their records say together.
 
 use super::stats;
 use super::stats::Fan;
 use crate::operands::Init;
+use crate::record::plan::Knob;
 use crate::record::{Estimate, Flag, Record};
 use std::collections::BTreeSet;
 
 /// What the records of a sweep say together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sweep {
-    /// By clock, and at one clock in the plan's order.
+    /// What was turned.
+    pub knob: Knob,
+    /// By setting, and at one setting in the plan's order.
     pub rows: Vec<Row>,
+    /// Of clocks.
     pub fit: Option<Fit>,
-    /// Of each init, at which of the clocks a product took the least energy.
+    /// Of each init, at which of the settings a product took the least energy.
     pub least_energy: Vec<(Init, u32)>,
+    /// And at which energy × time of a product was the least: a little more speed for a little more energy.
+    pub least_delay: Vec<(Init, u32)>,
 }
 
-/// One init at one clock.
+/// One init at one setting.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
-    pub clock_mhz: u32,
+    /// In MHz, or in W.
+    pub setting: u32,
     pub init: Init,
     /// Seconds a product.
     pub time_s: f64,
     pub power_w: Option<f64>,
     /// Joules a product.
     pub energy_j: Option<f64>,
-    /// Of energy to the reference at the same clock; of time where there is no energy.
+    /// Of energy to the reference at the same setting; of time where there is no energy.
     pub ratio: Option<Estimate>,
 }
 
@@ -53,22 +60,100 @@ const HELD: f64 = 0.02;
 impl Sweep {
     /// Of the records of one sweep, in any order.
     pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let records: Vec<&Record> = records.into_iter().collect();
+        let knob = knob(&records);
         let mut records: Vec<(u32, &Record)> =
-            records.into_iter().filter_map(|record| Some((record.plan.lock_clock_mhz?, record))).collect();
-        records.sort_by_key(|(mhz, _)| *mhz);
-        let rows: Vec<Row> = records.iter().flat_map(|&(clock_mhz, record)| rows(clock_mhz, record)).collect();
+            records.into_iter().filter_map(|record| Some((record.plan.setting(knob)?, record))).collect();
+        records.sort_by_key(|(setting, _)| *setting);
+        let rows: Vec<Row> = records.iter().flat_map(|&(setting, record)| rows(setting, record)).collect();
         let inits = inits(&rows);
-        let least = |init: Init| {
-            let of_init = rows.iter().filter(|row| row.init == init);
-            let energies = of_init.filter_map(|row| Some((row.clock_mhz, row.energy_j?)));
-            let least = energies.min_by(|a, b| a.1.total_cmp(&b.1));
-            least.map(|(mhz, _)| (init, mhz))
+        let least = |figure: fn(&Row) -> Option<f64>| -> Vec<(Init, u32)> {
+            let of_init = |init: Init| {
+                let rows = rows.iter().filter(move |row| row.init == init);
+                let least = rows.filter_map(|row| Some((row.setting, figure(row)?))).min_by(|a, b| a.1.total_cmp(&b.1));
+                least.map(|(setting, _)| (init, setting))
+            };
+            inits.iter().filter_map(|&init| of_init(init)).collect()
         };
-        let least_energy = inits.iter().filter_map(|&init| least(init)).collect();
         let held: BTreeSet<u32> =
             records.iter().filter(|(mhz, record)| is_held(*mhz, record)).map(|held| held.0).collect();
-        Sweep { fit: fit(&rows, &inits, held), least_energy, rows }
+        let fit = if knob == Knob::Clock { fit(&rows, &inits, held) } else { None };
+        Sweep { knob, fit, least_energy: least(|row| row.energy_j), least_delay: least(Row::delay_js), rows }
     }
+}
+
+impl Row {
+    /// Energy × time of a product, in J·s.
+    pub fn delay_js(&self) -> Option<f64> {
+        Some(self.energy_j? * self.time_s)
+    }
+}
+
+/// What was turned: what differs among the records. Of one record alone, what it says.
+pub fn knob(records: &[&Record]) -> Knob {
+    let limits: BTreeSet<Option<u32>> = records.iter().map(|record| record.plan.power_limit_w).collect();
+    let clocks: BTreeSet<Option<u32>> = records.iter().map(|record| record.plan.lock_clock_mhz).collect();
+    let is_limited = limits.iter().any(Option::is_some);
+    let turns_clock =
+        clocks.len() > limits.len() || (clocks.len() == limits.len() && clocks.iter().any(Option::is_some));
+    if is_limited && !turns_clock { Knob::PowerLimit } else { Knob::Clock }
+}
+
+/// What one product takes by the power limit against what it takes by the clock, at equal speed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EqualSpeed {
+    pub init: Init,
+    /// Seconds a product, from the fastest to the slowest that both sweeps reached.
+    pub from_s: f64,
+    pub to_s: f64,
+    /// Energy by the power limit over that by the clock: its mean over these times, and its ends.
+    pub mean: f64,
+    pub least: f64,
+    pub most: f64,
+}
+
+/// So many times between the fastest and the slowest are looked at.
+const LOOKS: usize = 33;
+/// Two sweeps that share less of their times than this have nothing to compare.
+const LEAST_SHARED: f64 = 0.02;
+
+/// Of each init that both sweeps have: a sweep over the clock and one over the power limit, of one card and one product. Between two
+/// settings, energy is taken to be straight in the time.
+pub fn at_equal_speed(clock: &Sweep, limit: &Sweep) -> Vec<EqualSpeed> {
+    let curve = |sweep: &Sweep, init: Init| -> Vec<(f64, f64)> {
+        let rows = sweep.rows.iter().filter(|row| row.init == init);
+        let mut points: Vec<(f64, f64)> = rows.filter_map(|row| Some((row.time_s, row.energy_j?))).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        points
+    };
+    let of_init = |init: Init| {
+        let (clock, limit) = (curve(clock, init), curve(limit, init));
+        let from_s = clock.first()?.0.max(limit.first()?.0);
+        let to_s = clock.last()?.0.min(limit.last()?.0);
+        if to_s <= from_s * (1.0 + LEAST_SHARED) {
+            return None;
+        }
+        let look = |i: usize| {
+            let time_s = from_s + (to_s - from_s) * i as f64 / (LOOKS - 1) as f64;
+            Some(between(&limit, time_s)? / between(&clock, time_s)?)
+        };
+        let shares: Vec<f64> = (0..LOOKS).map(look).collect::<Option<_>>()?;
+        let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = shares.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Some(EqualSpeed { init, from_s, to_s, mean: shares.iter().sum::<f64>() / LOOKS as f64, least, most })
+    };
+    inits(&clock.rows).into_iter().filter_map(of_init).collect()
+}
+
+/// On the straight lines between points, whose first figures ascend. None beyond them.
+fn between(points: &[(f64, f64)], at: f64) -> Option<f64> {
+    let after = points.iter().position(|point| point.0 >= at)?;
+    let (right, left) = (points[after], points[after.saturating_sub(1)]);
+    if after == 0 {
+        return (right.0 <= at).then_some(right.1);
+    }
+    let share = if right.0 > left.0 { (at - left.0) / (right.0 - left.0) } else { 1.0 };
+    Some(left.1 + share * (right.1 - left.1))
 }
 
 /// The inits, in the order of the rows.
@@ -82,12 +167,12 @@ pub fn inits(rows: &[Row]) -> Vec<Init> {
     inits
 }
 
-fn rows(clock_mhz: u32, record: &Record) -> impl Iterator<Item = Row> + '_ {
+fn rows(setting: u32, record: &Record) -> impl Iterator<Item = Row> + '_ {
     record.plan.inits.iter().filter_map(move |&init| {
         let summary = record.summary.inits.get(&init)?;
         let ratios = record.summary.ratios.get(&init);
         Some(Row {
-            clock_mhz,
+            setting,
             init,
             time_s: summary.time_s,
             power_w: summary.power_w,
@@ -110,8 +195,8 @@ fn is_held(mhz: u32, record: &Record) -> bool {
 fn fit(rows: &[Row], inits: &[Init], mut clocks: BTreeSet<u32>) -> Option<Fit> {
     while clocks.len() >= LEAST_CLOCKS {
         let of_init = |init: &Init| -> Vec<(f64, f64)> {
-            let fits = rows.iter().filter(|row| row.init == *init && clocks.contains(&row.clock_mhz));
-            fits.filter_map(|row| Some((f64::from(row.clock_mhz), row.power_w?))).collect()
+            let fits = rows.iter().filter(|row| row.init == *init && clocks.contains(&row.setting));
+            fits.filter_map(|row| Some((f64::from(row.setting), row.power_w?))).collect()
         };
         let lines: Vec<Vec<(f64, f64)>> = inits.iter().map(of_init).collect();
         let Fan { intercept, slopes } = stats::fan(&lines)?;
@@ -144,7 +229,7 @@ mod tests {
         let all = [600, 900, 1200, 1500, 1800];
         let row = |clock_mhz, init, per_mhz| {
             let power_w = power_w(clock_mhz, per_mhz);
-            Row { clock_mhz, init, time_s: 1.0, power_w, energy_j: power_w, ratio: None }
+            Row { setting: clock_mhz, init, time_s: 1.0, power_w, energy_j: power_w, ratio: None }
         };
         let rows: Vec<Row> =
             all.iter().flat_map(|&mhz| [row(mhz, Init::Zeros, 0.1), row(mhz, Init::Gaussian, 0.16)]).collect();
@@ -154,5 +239,39 @@ mod tests {
         assert!((found.w_per_mhz[1].1.estimate - 0.16).abs() < 1e-12, "{found:?}");
         assert_eq!(fit(&rows, &inits, [600, 900].into()), None, "through two clocks there is always a line");
         assert_eq!(fit(&rows, &inits, [600, 1500, 1800].into()), None);
+    }
+
+    fn of_knob(knob: Knob, points: &[(f64, f64)]) -> Sweep {
+        let row = |(setting, &(time_s, energy_j)): (usize, &(f64, f64))| Row {
+            setting: setting as u32,
+            init: Init::Gaussian,
+            time_s,
+            power_w: None,
+            energy_j: Some(energy_j),
+            ratio: None,
+        };
+        let rows = points.iter().enumerate().map(row).collect();
+        Sweep { knob, rows, fit: None, least_energy: vec![], least_delay: vec![] }
+    }
+
+    #[test]
+    fn two_knobs_are_compared_at_equal_speed_and_where_both_have_been() {
+        // By the clock 10 J a second more; by the limit 20 % over that.
+        let clock = of_knob(Knob::Clock, &[(3.0, 130.0), (1.0, 110.0), (2.0, 120.0)]);
+        let limit = of_knob(Knob::PowerLimit, &[(4.0, 168.0), (1.5, 138.0)]);
+        let [found] = at_equal_speed(&clock, &limit)[..] else { panic!() };
+        assert_eq!((found.init, found.from_s, found.to_s), (Init::Gaussian, 1.5, 3.0));
+        for share in [found.mean, found.least, found.most] {
+            assert!((share - 1.2).abs() < 1e-12, "{found:?}");
+        }
+        // A limit that never held the card down has one speed.
+        let idle = of_knob(Knob::PowerLimit, &[(1.0, 110.0), (1.001, 111.0)]);
+        assert_eq!(at_equal_speed(&clock, &idle), []);
+        assert_eq!(at_equal_speed(&clock, &of_knob(Knob::PowerLimit, &[(5.0, 1.0), (6.0, 1.0)])), []);
+        assert_eq!(between(&[(1.0, 2.0), (3.0, 4.0)], 2.0), Some(3.0));
+        assert_eq!(
+            (between(&[(1.0, 2.0)], 0.5), between(&[(1.0, 2.0)], 1.5), between(&[(1.0, 2.0)], 1.0)),
+            (None, None, Some(2.0))
+        );
     }
 }

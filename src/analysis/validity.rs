@@ -441,7 +441,10 @@ fn limits(record: &Record, findings: &mut Findings) {
         let names = capped.iter().map(Init::to_string).collect::<Vec<_>>().join(" and ");
         let limit = limit_w.map(|limit| format!(" of {limit:.0} W")).unwrap_or_default();
         let message = format!("the power limit{limit} held the clock down on {names}");
-        let fix = "time is part of the answer; --lock-clock below that clock takes it out";
+        let fix = match record.plan.power_limit_w {
+            Some(_) => "it was asked for: time is part of the answer",
+            None => "time is part of the answer; --lock-clock below that clock takes it out",
+        };
         findings.flags.push(Flag::PowerCapped);
         findings.add(Status::Valid, "power-capped", message, (None, limit_w), fix);
     }

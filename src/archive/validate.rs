@@ -3,7 +3,7 @@
 //! What this cannot find: a record whose maker invented a trace and computed the rest from it by this very program.
 
 use crate::analysis::{energy, summary, validity};
-use crate::operands::{Activity, Dtype, Init, Matrix, Operand, Order};
+use crate::operands::{Activity, Dtype, Init, Matrix, Operand, Order, Origin, own};
 use crate::record::file::{self, DIGITS, MORE_DIGITS};
 use crate::record::plan::MOST_INITS;
 use crate::record::read::Problem;
@@ -43,6 +43,8 @@ pub struct Validation {
     pub files: usize,
     /// Files without a problem.
     pub good: usize,
+    /// Of these, files of which some operands cannot be made again, because they were somebody's own: all else was checked.
+    pub own: usize,
     /// In the order of their files.
     pub problems: Vec<Problem>,
 }
@@ -50,17 +52,25 @@ pub struct Validation {
 /// Validates files, and all records in folders.
 pub fn of(paths: &[PathBuf]) -> Validation {
     let (files, mut problems) = read::files(paths);
-    let checked: Vec<_> = files.par_iter().map(|path| read(path, Depth::Full).map(|good| good.digest)).collect();
+    let checked: Vec<_> =
+        files.par_iter().map(|path| read(path, Depth::Full).map(|good| (good.digest, has_own(&good.record)))).collect();
     let mut originals = Originals::default();
-    let mut good = 0;
+    let (mut good, mut own) = (0, 0);
     for (path, outcome) in files.iter().zip(checked) {
-        match outcome.and_then(|digest| originals.take(path, digest).map_err(|problem| vec![problem])) {
-            Ok(()) => good += 1,
+        match outcome
+            .and_then(|(digest, own)| originals.take(path, digest).map(|()| own).map_err(|problem| vec![problem]))
+        {
+            Ok(has_own) => (good, own) = (good + 1, own + usize::from(has_own)),
             Err(found) => problems.extend(found),
         }
     }
     problems.sort_by(|a, b| a.path.cmp(&b.path));
-    Validation { files: files.len(), good, problems }
+    Validation { files: files.len(), good, own, problems }
+}
+
+/// Are there numbers that only a file of their owner's has?
+fn has_own(record: &Record) -> bool {
+    record.plan.inits.iter().any(|init| matches!(init, Init::Own(_)))
 }
 
 /// A record without problems.
@@ -373,6 +383,7 @@ fn values_differ(place: &str, what: &str, expected: &Value, found: &Value, findi
 /// Are the digests those of the numbers that init, seed and type mean, and the scales, and the bits that switch?
 fn inputs(record: &Record, depth: Depth, findings: &mut Findings) {
     let plan = &record.plan;
+    origins(record, findings);
     if record.truth.is_some() {
         return; // a simulated run has no matrices
     }
@@ -381,9 +392,15 @@ fn inputs(record: &Record, depth: Depth, findings: &mut Findings) {
             findings.add(format!("inputs.{init}"), "is missing", "digests of A and B", "null");
             continue;
         };
-        for (operand, name, digest, scale) in
-            [(Operand::A, "a", &inputs.digest_a, inputs.scale_a), (Operand::B, "b", &inputs.digest_b, inputs.scale_b)]
-        {
+        for (operand, name, digest, scale, origin) in [
+            (Operand::A, "a", &inputs.digest_a, inputs.scale_a, &inputs.origin_a),
+            (Operand::B, "b", &inputs.digest_b, inputs.scale_b, &inputs.origin_b),
+        ] {
+            let init = match origin {
+                Some(Origin::Tensor(_)) => continue, // its owner alone has it
+                Some(Origin::Init(init)) => *init,
+                None => init,
+            };
             let matrix = Matrix { init, operand, seed: plan.seed, size: plan.size };
             let known = known(plan.dtype, &matrix).map(|digest| (digest, None));
             let expected = known.or_else(|| if depth == Depth::Full { computed(plan.dtype, matrix) } else { None });
@@ -396,10 +413,48 @@ fn inputs(record: &Record, depth: Depth, findings: &mut Findings) {
             difference(&place, "is not the scale of these numbers", &expected_scale, &scale, findings);
         }
         if let (Depth::Full, Some(activity)) = (depth, inputs.activity)
+            && !matches!(init, Init::Own(_))
             && let Some(expected) = bits(plan.dtype, init, plan.seed, plan.size, record.kernel.order)
         {
             let place = format!("inputs.{init}.activity");
             difference(&place, "is not that of these numbers", &expected, &activity, findings);
+        }
+    }
+}
+
+/// Has every init that is named after a file's numbers the name that follows from them, and no other init any?
+fn origins(record: &Record, findings: &mut Findings) {
+    let size = record.plan.size;
+    for (init, inputs) in &record.inputs {
+        let place = |name: &str| format!("inputs.{init}.{name}");
+        let (a, b) = match (init, &inputs.origin_a, &inputs.origin_b) {
+            (Init::Own(own), Some(a), Some(b)) => {
+                let expected = own::named(a, b);
+                if expected != *own {
+                    findings.add(place("origin_a"), "is not what the init is named after", expected, own);
+                }
+                (a, b)
+            }
+            (Init::Own(_), ..) => {
+                findings.add(place("origin_a"), "is missing", "where the numbers of A and B are from", "null");
+                continue;
+            }
+            (_, None, None) => continue,
+            _ => {
+                findings.add(place("origin_a"), "is there, though the init is of no file", "null", "an origin");
+                continue;
+            }
+        };
+        let is_init = |origin: &Origin| matches!(origin, Origin::Init(init) if !matches!(init, Init::Own(_)));
+        let is_tensor = |origin: &Origin| matches!(origin, Origin::Tensor(_));
+        if !(is_tensor(a) && (is_tensor(b) || is_init(b)) || is_init(a) && is_tensor(b)) {
+            findings.add(place("origin_a"), "and origin_b are of no file", "a tensor at least", format!("{a}, {b}"));
+        }
+        for (name, origin) in [("origin_a", a), ("origin_b", b)] {
+            if origin.fits(size) == Some(false) {
+                let what = "rows and columns do not follow from its shape and n";
+                findings.add(place(name), what, "whole, cut or repeated as they are", origin);
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
-//! `wattmul guard-clock SENSOR`, no command for people: frees the clock of a program that was killed. It waits at a pipe whose
-//! other end closes with that program, however that ends.
+//! `wattmul guard-device CHANGE SENSOR`, no command for people: undoes what a program changed of a device that was killed meanwhile. It
+//! waits at a pipe whose other end closes with that program, however that ends.
 
 use crate::power::choice::{SensorChoice, pick};
-use crate::power::clock_guard::COMMAND;
+use crate::power::guard::{COMMAND, Change};
 use crate::power::reader::Interface;
 use crate::protocol::PowerError;
 use std::ffi::OsString;
@@ -13,23 +13,32 @@ use std::time::Duration;
 /// A driver that does not answer keeps no guard for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The sensor whose clock this process is to guard, if it was started for that.
-pub fn order(arguments: impl IntoIterator<Item = OsString>) -> Option<(&'static Interface, Option<String>)> {
+/// What this process is to guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    change: Change,
+    interface: &'static Interface,
+    device: Option<String>,
+}
+
+/// What this process is to guard, if it was started for that.
+pub fn order(arguments: impl IntoIterator<Item = OsString>) -> Option<Order> {
     let mut arguments = arguments.into_iter().skip(1);
     if arguments.next()? != COMMAND {
         return None;
     }
+    let change = arguments.next()?.to_str()?.parse().ok()?;
     match arguments.next()?.to_str()?.parse().ok()? {
-        SensorChoice::Named(interface, device) => Some((interface, device)),
+        SensorChoice::Named(interface, device) => Some(Order { change, interface, device }),
         SensorChoice::Auto | SensorChoice::None => None,
     }
 }
 
-/// What the guard does: waits until the program that started it stands it down or ends, and frees the clock in the second case.
+/// What the guard does: waits until the program that started it stands it down or ends, and undoes the change in the second case.
 ///
 /// # Errors
-/// The clock cannot be freed.
-pub fn stand_by(interface: &'static Interface, device: Option<String>) -> Result<(), PowerError> {
+/// It cannot be undone.
+pub fn stand_by(Order { change, interface, device }: Order) -> Result<(), PowerError> {
     // A closing console and a batch system's end reach both processes, and this one must be the last.
     let _ = ctrlc::set_handler(|| ());
     if std::io::stdin().lock().read_exact(&mut [0]).is_ok() {
@@ -37,9 +46,9 @@ pub fn stand_by(interface: &'static Interface, device: Option<String>) -> Result
     }
     let (sender, answer) = channel();
     std::thread::spawn(move || {
-        let freed =
-            (interface.readers)().and_then(|readers| pick(interface, readers, device.as_deref(), None)?.free_clock());
-        sender.send(freed)
+        let undone =
+            (interface.readers)().and_then(|readers| pick(interface, readers, device.as_deref(), None)?.undo(change));
+        sender.send(undone)
     });
     answer.recv_timeout(PATIENCE).unwrap_or(Ok(())) // nobody is there to hear that it hangs
 }
@@ -52,12 +61,23 @@ mod tests {
     #[test]
     fn a_guard_knows_its_order_and_people_give_none() {
         let order = |line: &str| order(line.split(' ').map(OsString::from));
-        assert_eq!(
-            order("wattmul guard-clock nvml:0000:01:00.0"),
-            Some((&nvml::INTERFACE, Some("0000:01:00.0".into())))
-        );
-        for line in ["wattmul", "wattmul run", "wattmul guard-clock", "wattmul guard-clock none", "guard-clock nvml:0"]
-        {
+        let device = || Some("0000:01:00.0".to_owned());
+        for (line, change) in [
+            ("wattmul guard-device clock=free nvml:0000:01:00.0", Change::Clock),
+            ("wattmul guard-device power-limit=250000 nvml:0000:01:00.0", Change::PowerLimit { before_mw: 250_000 }),
+        ] {
+            assert_eq!(order(line), Some(Order { change, interface: &nvml::INTERFACE, device: device() }));
+        }
+        for line in [
+            "wattmul",
+            "wattmul run",
+            "wattmul guard-device",
+            "wattmul guard-device clock=free",
+            "wattmul guard-device clock=free none",
+            "wattmul guard-device power-limit nvml:0",
+            "wattmul guard-device power-limit=-1 nvml:0",
+            "guard-device clock=free nvml:0",
+        ] {
             assert_eq!(order(line), None, "{line}");
         }
     }

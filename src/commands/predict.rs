@@ -5,9 +5,10 @@ use crate::analysis::overview::Run;
 use crate::analysis::predict;
 use crate::archive;
 use crate::cli::PredictArgs;
-use crate::operands::{Activity, Init};
+use crate::operands::{Activity, Init, Operands};
 use crate::record::Record;
 use crate::report::{content, terminal};
+use crate::run::PlanError;
 use crate::simulate;
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ pub fn predict(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     if overview.runs.is_empty() && overview.problems.is_empty() {
         anyhow::bail!(archive::no_records(std::slice::from_ref(&args.on)));
     }
+    let operands: Vec<Init> =
+        args.operands.iter().map(Operands::read).collect::<Result<_, _>>().map_err(PlanError::from)?;
     let (mut predicted, mut refused) = (0, vec![]);
     for run in &overview.runs {
         let law = match law(run, args) {
@@ -33,7 +36,7 @@ pub fn predict(args: &PredictArgs) -> anyhow::Result<ExitCode> {
             }
         };
         let record = &run.record;
-        let predictions = args.operands.iter().map(|&init| (init, predict::of(record, &law, &activity(record, init))));
+        let predictions = operands.iter().map(|&init| (init, predict::of(record, &law, &activity(record, init))));
         write!(output, "{}", terminal::blocks(&content::by_law(record, &law, &predictions.collect::<Vec<_>>())))?;
         predicted += 1;
     }

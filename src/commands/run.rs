@@ -1,4 +1,4 @@
-//! `wattmul run` and `wattmul sweep`: one GPU, every one of a machine, or one at several clocks, real or simulated.
+//! `wattmul run` and `wattmul sweep`: one GPU, every one of a machine, or one at several clocks or power limits, real or simulated.
 
 use super::save;
 use crate::cli::{KernelOption, ModelOption, RunArgs, SweepArgs};
@@ -11,14 +11,15 @@ use crate::host::sysfs::SYS;
 use crate::host::visible::{Grant, Variables, VisibleError};
 use crate::host::{interrupt, slurm, unseen, visible};
 use crate::power::choice::SensorChoice;
-use crate::power::{choice, clock_lock, inventory};
+use crate::power::{choice, hold, inventory};
+use crate::record::plan::Knob;
 use crate::record::text::printable;
 use crate::record::{AdapterInfo, AdapterType, Record, Trial, Units, file};
 use crate::report::progress::Progress;
 use crate::report::wrap::notice;
 use crate::report::{content, terminal};
 use crate::run::measure::Measurement;
-use crate::run::{PlanError, clocks, earlier, plan, simulated};
+use crate::run::{PlanError, earlier, plan, settings, simulated};
 use crate::say;
 use crate::simulate::{Model, Simulation};
 use std::io::Write;
@@ -30,29 +31,34 @@ use std::process::ExitCode;
 /// # Errors
 /// No such adapter, or it is another's; one adapter that fails. Of several, each that fails is a row of the summary.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    interrupt::listen(clock_lock::undo_all)?;
+    interrupt::listen(hold::undo_all)?;
+    let mut args = args.clone();
+    args.plan.read_files()?;
+    let args = &args;
     let Some(bench) = Bench::of(args)? else { return list_models() };
     if bench.is_all(args) {
         return bench.measure_each(args);
     }
-    let records = bench.measure_at(args, bench.choose(args)?, &[args.plan.lock_clock])?;
+    let records = bench.measure_at(args, bench.choose(args)?, None)?;
     save::lost()?;
     Ok(exit_code(&records))
 }
 
-/// A run at each clock. What was measured before one fails, or before somebody stops it, is saved.
+/// A run at each setting of a knob. What was measured before one fails, or before somebody stops it, is saved.
 ///
 /// # Errors
-/// As [`run`]; the device has not these clocks.
+/// As [`run`]; the device has not these settings.
 pub fn sweep(args: &SweepArgs) -> anyhow::Result<ExitCode> {
-    interrupt::listen(clock_lock::undo_all)?;
+    interrupt::listen(hold::undo_all)?;
     let mut run = args.run.clone();
+    run.plan.read_files()?;
     let Some(bench) = Bench::of(&run)? else { return list_models() };
     let chosen = bench.choose(&run)?;
-    let (device, has) = bench.clocks(&run, chosen)?;
-    let clocks: Vec<Option<u32>> = args.clocks.of(&device, has)?.into_iter().map(Some).collect();
-    run.plan.sweep = Some(clocks::new_id());
-    let records = bench.measure_at(&run, chosen, &clocks)?;
+    let (knob, settings) = args.settings();
+    let (device, has) = bench.supported(&run, chosen, knob)?;
+    let settings = settings.of(knob, &device, has)?;
+    run.plan.sweep = Some(settings::new_id());
+    let records = bench.measure_at(&run, chosen, Some((knob, &settings)))?;
     save::lost()?;
     if !run.json {
         write!(std::io::stdout().lock(), "\n{}", terminal::blocks(&content::sweep::of_records(&records)))?;
@@ -123,26 +129,38 @@ impl Bench {
         }
     }
 
-    /// The name of the device, and the clocks in MHz at which it can be held, if it tells them.
-    fn clocks(&self, args: &RunArgs, chosen: usize) -> anyhow::Result<(String, clocks::Supported)> {
+    /// The name of the device, and what a knob of it can be set to, if it tells.
+    fn supported(&self, args: &RunArgs, chosen: usize, knob: Knob) -> anyhow::Result<(String, settings::Supported)> {
         match self {
-            Bench::Simulated(model) => Ok((model.title.into(), Ok(model.supported_clocks()))),
+            Bench::Simulated(model) => Ok((model.title.into(), model.supported(knob))),
             Bench::Adapters(adapters) => {
                 let reader = choice::choose(&args.power, &adapters[chosen].info)?
-                    .map_err(|why| anyhow::anyhow!("a sweep locks the clock through a sensor's interface: {why}"))?;
-                Ok((reader.source().device.clone(), reader.supported_clocks()))
+                    .map_err(|why| anyhow::anyhow!("a sweep turns a knob of a sensor's interface: {why}"))?;
+                let has = match knob {
+                    Knob::Clock => reader.supported_clocks(),
+                    Knob::PowerLimit => reader.supported_power_limits(),
+                };
+                Ok((reader.source().device.clone(), has))
             }
         }
     }
 
-    /// One device at each of these clocks, each record saved and shown before the next one.
-    fn measure_at(&self, args: &RunArgs, chosen: usize, clocks: &[Option<u32>]) -> anyhow::Result<Vec<Record>> {
+    /// One device at each of these settings, or as the arguments have it, each record saved and shown before the next one.
+    fn measure_at(&self, args: &RunArgs, chosen: usize, sweep: Option<(Knob, &[u32])>) -> anyhow::Result<Vec<Record>> {
         let mut args = args.clone();
         let mut records = vec![];
-        for clock in clocks {
-            args.plan.lock_clock = *clock;
+        let settings: Vec<Option<(Knob, u32)>> = match sweep {
+            None => vec![None],
+            Some((knob, settings)) => settings.iter().map(|&setting| Some((knob, setting))).collect(),
+        };
+        for setting in settings {
+            match setting {
+                None => {}
+                Some((Knob::Clock, mhz)) => args.plan.lock_clock = Some(mhz),
+                Some((Knob::PowerLimit, watts)) => args.plan.power_limit = Some(watts),
+            }
             let Some(record) = self.measure(&args, chosen)? else { continue };
-            // One kernel at all clocks, or another one's time would look like the clock's.
+            // One kernel at all settings, or another one's time would look like the setting's.
             if matches!(self, Bench::Adapters(_)) {
                 args.kernel = KernelOption(Some(Kernel::named(&record.kernel.variant).map_err(anyhow::Error::msg)?));
             }

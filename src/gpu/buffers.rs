@@ -327,7 +327,7 @@ mod tests {
             assert!(bytes(largest) <= limit && bytes(largest + 1) > limit, "{dtype} {limit}");
         }
         let largest = Shape::largest(&limits, Dtype::I8) as i64;
-        assert!(127 * 127 * largest < -i64::from(i32::MIN), "no sum of i8 products is what C is poisoned with");
+        assert!(128 * 128 * largest < -i64::from(i32::MIN), "no sum of i8 products is what C is poisoned with");
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Claim {
             Some(address) => address.to_string(),
             None => format!("{} {} {index}", adapter.backend, adapter.name),
         };
-        let path = folder.join(format!("wattmul-{}.lock", slug(&name)));
+        let path = path_within(folder, &name);
         let Some(file) = open(&path) else { return Ok(Claim { locked: None }) };
         match file.try_lock() {
             Ok(()) => Ok(Claim { locked: Some((file, path)) }),
@@ -59,6 +59,15 @@ impl Drop for Claim {
             let _ = std::fs::remove_file(path); // another user's stays: an empty file that holds nobody up
         }
     }
+}
+
+fn path_within(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("wattmul-{}.lock", slug(name)))
+}
+
+/// An empty file of this name among the temporary ones, to be locked. None where there can be none.
+pub(crate) fn lockable(name: &str) -> Option<File> {
+    open(&path_within(&std::env::temp_dir(), name))
 }
 
 /// The file, for reading alone: others may have made it, as anything, and a lock needs no more.

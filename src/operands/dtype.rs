@@ -7,7 +7,7 @@
 //! | `f32` | f32 | f32 | as they are |
 //! | `f16` | f16 | f32 | rounded to the nearest, ties to even |
 //! | `f64` | f64 | f64 | `gaussian`: the sampler's own f64, of which f32 has the rounded ones; others: as they are |
-//! | `i8` | i8 | i32 | whole numbers within ±127 as they are; a matrix with others × its scale, rounded to the nearest, ties to even |
+//! | `i8` | i8 | i32 | whole numbers from −128 to 127 as they are; a matrix with others × its scale, rounded to the nearest, ties to even |
 //!
 //! f32 widened to f64 would leave 29 of 52 bits of each mantissa zero, and so change what is measured: the bits that
 //! switch. The scale of an i8 matrix is 127 over its largest magnitude, as tensors are commonly quantised.
@@ -147,7 +147,7 @@ impl Sum for i32 {
     }
 
     const UNIT_ROUNDOFF: Option<f64> = None;
-    /// The lowest: a sum of i8 products is at most 127² · n, and n under 2³¹ / 127² = 133,144 (`Shape::largest`).
+    /// The lowest: a sum of i8 products is no larger than 128² · n, and n under 2³¹ / 128² = 131,072 (`Shape::largest`).
     const POISON: u32 = 1 << 31;
 }
 
@@ -247,8 +247,8 @@ impl Element for f64 {
     const WGSL: &str = include_str!("../../shaders/types/f64.wgsl");
 
     fn row(matrix: &Matrix, _: Option<f64>, row: usize, out: &mut [f64]) {
-        match matrix.init {
-            Init::Gaussian => {
+        match matrix.generated() {
+            Some(Init::Gaussian) => {
                 let mut stream = matrix.stream(row);
                 let (elements, padding) = out.split_at_mut(matrix.size.min(out.len()));
                 elements.fill_with(|| StandardNormal.sample(&mut stream));
@@ -275,7 +275,7 @@ impl Element for f64 {
     }
 }
 
-/// The largest magnitude of an i8 element: −128 has no counterpart.
+/// The largest magnitude of an i8 element that was scaled: −128 has no counterpart.
 const LARGEST_I8: f64 = 127.0;
 
 impl Element for i8 {
@@ -289,13 +289,14 @@ impl Element for i8 {
         let of_row = |row: usize, elements: &mut Vec<f32>| {
             matrix.row(row, elements);
             let largest = elements.iter().fold(0.0f32, |largest, element| largest.max(element.abs()));
-            (f64::from(largest), elements.iter().all(|element| element.fract() == 0.0))
+            let fits = |&element: &f32| element.fract() == 0.0 && f32::from(element as i8) == element;
+            (f64::from(largest), elements.iter().all(fits))
         };
-        let (largest, whole) = (0..matrix.size)
+        let (largest, fit) = (0..matrix.size)
             .into_par_iter()
             .map_init(|| vec![0.0; matrix.size], |elements, row| of_row(row, elements))
             .reduce(|| (0.0, true), |a, b| (a.0.max(b.0), a.1 && b.1));
-        Some(i8_scale(largest, whole))
+        Some(i8_scale(largest, fit))
     }
 
     fn row(matrix: &Matrix, scale: Option<f64>, row: usize, out: &mut [i8]) {
@@ -321,9 +322,9 @@ impl Element for i8 {
     }
 }
 
-/// The scale of a matrix of this largest magnitude; `whole` when all its elements are whole numbers.
-fn i8_scale(largest: f64, whole: bool) -> f64 {
-    if whole && largest <= LARGEST_I8 { 1.0 } else { LARGEST_I8 / largest }
+/// The scale of a matrix of this largest magnitude; `fit` when all its elements are i8 already.
+fn i8_scale(largest: f64, fit: bool) -> f64 {
+    if fit { 1.0 } else { LARGEST_I8 / largest }
 }
 
 fn converted<T>(matrix: &Matrix, row: usize, out: &mut [T], convert: impl Fn(f32) -> T) {
@@ -407,8 +408,11 @@ mod tests {
 
     #[test]
     fn whole_numbers_that_fit_i8_keep_their_value() {
-        assert_eq!([0.0, 1.0, 127.0].map(|largest| i8_scale(largest, true)), [1.0; 3]);
-        assert_eq!(i8_scale(254.0, true), 0.5);
+        let scale = |text: &str| i8::scale(&matrix(text.parse().unwrap(), 3));
+        for whole in ["zeros", "ones", "constant:127", "constant:-128", "integers"] {
+            assert_eq!(scale(whole), Some(1.0), "{whole}");
+        }
+        assert_eq!((scale("constant:254"), scale("constant:128")), (Some(0.5), Some(127.0 / 128.0)));
         assert_eq!(i8_scale(0.5, false), 254.0);
         assert_eq!(i8_scale(100.5, false), 127.0 / 100.5);
     }

@@ -1,6 +1,7 @@
 //! What the matrices can be filled with. Each formula is exact arithmetic on a seeded stream, so that it gives the same bits
 //! on every machine; docs/INITS.md shows them as a table.
 
+use super::tensor::Loaded;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -51,6 +52,27 @@ pub enum Init {
     EqualRows,
     /// In every row, its first element of `gaussian` throughout.
     EqualColumns,
+    /// Numbers of the user's, from files.
+    Own(Own),
+}
+
+/// What the names of inits from files begin with; so many digits follow.
+const OWN: &str = "file";
+const OWN_DIGITS: usize = 8;
+
+/// A and B of which a file has at least one. Two are equal when their names are. Read from a record, it has a name alone.
+#[derive(Clone, Copy)]
+pub struct Own {
+    pub(super) name: u32,
+    /// Of A and B. They live as long as the program: they are few, and an [`Init`] is copied everywhere.
+    pub(super) numbers: Option<&'static [Side; 2]>,
+}
+
+/// What fills one operand.
+#[derive(Clone, Copy)]
+pub(super) enum Side {
+    Init(Init),
+    Loaded(&'static Loaded),
 }
 
 /// A parameter: finite, and never −0, so that equal numbers have equal bits.
@@ -74,9 +96,9 @@ fn names() -> String {
 }
 
 /// The largest constant and σ: the sum of a row's products stays far from infinity.
-const LARGEST: f32 = 1e12;
+pub(super) const LARGEST: f32 = 1e12;
 /// The smallest: their products stay far from the numbers that f32 has no full mantissa for.
-const SMALLEST: f32 = 1e-12;
+pub(super) const SMALLEST: f32 = 1e-12;
 /// Bits of an f32 mantissa, the leading 1 aside.
 const MANTISSA_BITS: u8 = 23;
 /// The largest of `integers`: products of up to 64, of which a sum of 262,144 is still exact in f32.
@@ -127,6 +149,7 @@ impl Init {
             Init::Ramp => "ramp",
             Init::EqualRows => "equal-rows",
             Init::EqualColumns => "equal-columns",
+            Init::Own(_) => OWN,
         }
     }
 
@@ -174,6 +197,8 @@ impl Init {
             }
             Init::EqualRows => Init::Gaussian.fill(stream, mask, place, row),
             Init::EqualColumns => row.fill(normal(stream)),
+            // No numbers of a stream: `Matrix::row` has them from the file.
+            Init::Own(_) => row.fill(f32::NAN),
         }
     }
 
@@ -226,6 +251,11 @@ impl Init {
                 let missing = InitError::Parameter { text: text.into(), what, example: "mantissa:8" };
                 bits.map(Init::Mantissa).ok_or(missing)
             }
+            (OWN, Some(digits)) => {
+                let what = "the eight digits of a record";
+                let missing = InitError::Parameter { text: text.into(), what, example: "file:1a2b3c4d" };
+                Own::of_record(digits).map(Init::Own).ok_or(missing)
+            }
             (name, parameter) => {
                 let known = Init::ALL.into_iter().find(|init| init.name() == name).filter(|_| parameter.is_some());
                 Err(match known {
@@ -254,6 +284,7 @@ impl fmt::Display for Init {
         match self {
             Init::Constant(number) | Init::Scaled(number) | Init::Sparse(number) => f.pad(&format!("{name}:{number}")),
             Init::Mantissa(bits) => f.pad(&format!("{name}:{bits}")),
+            Init::Own(own) => fmt::Display::fmt(own, f),
             _ => f.pad(name),
         }
     }
@@ -311,5 +342,52 @@ impl Ord for Number {
 impl Hash for Number {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.to_bits().hash(state);
+    }
+}
+
+impl Own {
+    /// Of a record: the digits after the colon.
+    fn of_record(digits: &str) -> Option<Self> {
+        let plain = digits.len() == OWN_DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let name = u32::from_str_radix(digits, 16).ok().filter(|_| plain)?;
+        Some(Own { name, numbers: None })
+    }
+}
+
+impl fmt::Display for Own {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.pad(&format!("{OWN}:{:0OWN_DIGITS$x}", self.name))
+    }
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl PartialEq for Own {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Own {}
+
+impl PartialOrd for Own {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Own {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.cmp(&other.name)
+    }
+}
+
+impl Hash for Own {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
     }
 }

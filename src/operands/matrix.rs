@@ -4,6 +4,7 @@
 //! threads, a few at a time, and again later for verification, always with the same bits: ChaCha8 is exact integer
 //! arithmetic, and the normal sampler is pure Rust on `libm`, which does not depend on the machine's C library.
 
+use super::init::{Own, Side};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rayon::prelude::*;
@@ -42,9 +43,37 @@ impl Matrix {
     pub fn row(&self, row: usize, out: &mut [f32]) {
         let (elements, padding) = out.split_at_mut(self.size.min(out.len()));
         padding.fill(0.0);
-        let (mut stream, mut mask) = (self.stream(self.init.stream_of(row)), self.stream(row));
+        let init = match self.side() {
+            Side::Loaded(loaded) => return loaded.tensor.row(loaded.transposed, row, elements),
+            Side::Init(init) => init,
+        };
+        let (mut stream, mut mask) = (self.stream(init.stream_of(row)), self.stream(row));
         mask.set_stream(mask.get_stream() | MASK);
-        self.init.fill(&mut stream, &mut mask, (row, self.size), elements);
+        init.fill(&mut stream, &mut mask, (row, self.size), elements);
+    }
+
+    fn side(&self) -> Side {
+        match self.init {
+            Init::Own(Own { numbers: Some(sides), .. }) => sides[usize::from(self.operand == Operand::B)],
+            init => Side::Init(init),
+        }
+    }
+
+    /// The init that makes this operand: another than the matrix's own where the other operand alone is from a file. None of a file's
+    /// numbers.
+    pub(crate) fn generated(&self) -> Option<Init> {
+        match self.side() {
+            Side::Init(init) => Some(init),
+            Side::Loaded(_) => None,
+        }
+    }
+
+    /// May its products all be rounded alike, because it has few different numbers?
+    pub(crate) fn is_coarse(&self) -> bool {
+        match self.side() {
+            Side::Init(init) => matches!(init, Init::Constant(_)),
+            Side::Loaded(loaded) => loaded.coarse,
+        }
     }
 
     /// Makes `rows.len() / stride` rows from `first` on, each `stride` elements apart, on all cores. Rows past the

@@ -5,12 +5,12 @@
 //! - [`inventory`]: which GPUs the vendors' libraries show. [`sampling_thread`]: reads a sensor
 //!   while the protocol is busy.
 //! - `gpu_metrics`, `intel_gt`: what AMD's and Intel's drivers tell besides power.
-//! - [`clock_lock`]: a clock that is held and freed again; [`clock_guard`]: freed even for a program that was killed.
+//! - [`hold`]: a clock or a power limit that is changed and put back; [`guard`]: even for a program that was killed.
 
 pub mod choice;
-pub(crate) mod clock_guard;
-pub(crate) mod clock_lock;
 mod gpu_metrics;
+pub(crate) mod guard;
+pub(crate) mod hold;
 mod intel_gt;
 pub(crate) mod inventory;
 pub mod reader;

@@ -3,13 +3,13 @@
 //! The library is opened at run time, so that the program starts where there is none. Update periods and averaging of its
 //! figures by GPU generation: Yang, Adamek, Armour, "Accurate and Convenient Energy Measurements for GPUs" (SC24).
 
-use super::clock_guard::Guard;
-use super::clock_lock::ClockLock;
+use super::guard::{Change, Guard, Post};
+use super::hold::Hold;
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
 use crate::host::finding::{Finding, bad, display_finding, note};
 use crate::host::visible::ListedGpu;
 use crate::protocol::{PowerError, Reading};
-use crate::record::{Counter, Limiter, Limiters, PowerKind, Scope, Source};
+use crate::record::{Counter, Limiter, Limiters, PciAddress, PowerKind, Scope, Source};
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, PerformanceState, TemperatureSensor};
 use nvml_wrapper::enums::device::DeviceArchitecture;
@@ -389,13 +389,11 @@ impl PowerReader for NvmlReader {
         clocks.map_err(|error| failure("listing the clocks through NVML", error))
     }
 
-    fn lock_clock(&mut self, mhz: u32) -> Result<ClockLock, PowerError> {
+    fn lock_clock(&mut self, mhz: u32) -> Result<Hold, PowerError> {
         use nvml_wrapper::enums::device::GpuLockedClocksSetting;
         let what = || format!("locking the clock of {} at {mhz} MHz", self.source.device);
-        let address = self.source.pci_address;
-        let index = self.device.index().ok();
-        let name = address.map(|address| address.to_string()).or(index.map(|index| index.to_string()));
-        let guard = Guard::start(&format!("nvml:{}", name.unwrap_or_default()));
+        let place = self.place();
+        let guard = Guard::start(Post::of(place.sensor())?, Change::Clock);
         let setting = GpuLockedClocksSetting::Numeric { min_clock_mhz: mhz, max_clock_mhz: mhz };
         self.device.set_gpu_locked_clocks(setting).map_err(|error| match error {
             NvmlError::NoPermission => PowerError::NoPermission {
@@ -408,19 +406,100 @@ impl PowerReader for NvmlReader {
             },
             other => failure(&what(), other),
         })?;
-        let nvml = self.nvml;
-        Ok(ClockLock::new(guard, move || {
-            let device = match (address, index) {
-                (_, Some(index)) => nvml.device_by_index(index),
-                (Some(address), None) => nvml.device_by_pci_bus_id(address.to_string()),
-                (None, None) => Err(NvmlError::NotFound),
-            };
-            device.and_then(|mut device| device.reset_gpu_locked_clocks()).map_err(|error| failure(FREEING, error))
+        Ok(Hold::new("the clock", guard, move || {
+            place
+                .device()
+                .and_then(|mut device| device.reset_gpu_locked_clocks())
+                .map_err(|error| failure(FREEING, error))
         }))
     }
 
     fn free_clock(&mut self) -> Result<(), PowerError> {
         self.device.reset_gpu_locked_clocks().map_err(|error| failure(FREEING, error))
+    }
+
+    fn supported_power_limits(&self) -> Result<Vec<u32>, PowerError> {
+        let range = self.device.power_management_limit_constraints();
+        let range = range.map_err(|error| failure("reading the range of power limits through NVML", error))?;
+        Ok((range.min_limit.div_ceil(1000)..=range.max_limit / 1000).collect())
+    }
+
+    fn limit_power(&mut self, watts: u32) -> Result<Hold, PowerError> {
+        let what = || format!("limiting the power of {} to {watts} W", self.source.device);
+        let place = self.place();
+        let post = Post::of(place.sensor())?;
+        // Now that no guard is about to change it.
+        let before = self.device.power_management_limit();
+        let before_mw = before.map_err(|error| failure("reading the power limit through NVML", error))?;
+        let guard = Guard::start(post, Change::PowerLimit { before_mw: before_mw.into() });
+        let asked_mw = watts.saturating_mul(1000);
+        self.device.set_power_management_limit(asked_mw).map_err(|error| match error {
+            NvmlError::NoPermission => PowerError::NoPermission {
+                what: what(),
+                fix: "run wattmul as root, or set it yourself before each run: sudo nvidia-smi --power-limit=WATTS",
+            },
+            NvmlError::InvalidArg => PowerError::Unsupported {
+                what: what(),
+                fix: "nvidia-smi -q -d POWER tells the range of limits that this GPU takes",
+            },
+            other => failure(&what(), other),
+        })?;
+        let hold = Hold::new("the power limit", guard, move || {
+            let set = place.device().and_then(|mut device| device.set_power_management_limit(before_mw));
+            set.map_err(|error| failure(&limiting(before_mw.into()), error))
+        });
+        match self.device.power_management_limit() {
+            Ok(now_mw) if now_mw != asked_mw => Err(PowerError::Failed {
+                what: what(),
+                why: format!("the driver made it {} W", f64::from(now_mw) / 1000.0),
+                fix: "name another limit: nvidia-smi -q -d POWER tells the range",
+            }),
+            _ => {
+                self.source.power_limit_w = Some(watts.into());
+                Ok(hold)
+            }
+        }
+    }
+
+    fn set_power_limit(&mut self, milliwatts: u64) -> Result<(), PowerError> {
+        let set = u32::try_from(milliwatts).map_err(|_| NvmlError::InvalidArg);
+        let set = set.and_then(|milliwatts| self.device.set_power_management_limit(milliwatts));
+        set.map_err(|error| failure(&limiting(milliwatts), error))
+    }
+}
+
+fn limiting(milliwatts: u64) -> String {
+    let watts = milliwatts as f64 / 1000.0;
+    format!("setting the power limit back through NVML (`sudo nvidia-smi --power-limit={watts}` does the same)")
+}
+
+/// How a GPU is found again, by whoever has no handle of it.
+#[derive(Clone, Copy)]
+struct Place {
+    nvml: &'static Nvml,
+    address: Option<PciAddress>,
+    index: Option<u32>,
+}
+
+impl Place {
+    fn device(self) -> Result<Device<'static>, NvmlError> {
+        match (self.address, self.index) {
+            (_, Some(index)) => self.nvml.device_by_index(index),
+            (Some(address), None) => self.nvml.device_by_pci_bus_id(address.to_string()),
+            (None, None) => Err(NvmlError::NotFound),
+        }
+    }
+
+    /// As `--power` names it.
+    fn sensor(self) -> String {
+        let name = self.address.map(|address| address.to_string()).or(self.index.map(|index| index.to_string()));
+        format!("nvml:{}", name.unwrap_or_default())
+    }
+}
+
+impl NvmlReader {
+    fn place(&self) -> Place {
+        Place { nvml: self.nvml, address: self.source.pci_address, index: self.device.index().ok() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A sensor of one device, and all that is known of an interface to such sensors.
 
-use super::clock_lock::ClockLock;
+use super::guard::Change;
+use super::hold::Hold;
 use crate::host::finding::Finding;
 use crate::host::visible::ListedGpu;
 use crate::protocol::{PowerError, Reading};
@@ -29,11 +30,11 @@ pub trait PowerReader: Send {
         })
     }
 
-    /// Holds the device's core clock at `mhz` until the lock is dropped.
+    /// Holds the device's core clock at `mhz` until the hold is dropped.
     ///
     /// # Errors
     /// Most drivers ask for root; many sensors have no such control.
-    fn lock_clock(&mut self, mhz: u32) -> Result<ClockLock, PowerError> {
+    fn lock_clock(&mut self, mhz: u32) -> Result<Hold, PowerError> {
         let _ = mhz;
         Err(PowerError::Unsupported {
             what: format!("locking the clock through {}", self.source().api),
@@ -50,6 +51,56 @@ pub trait PowerReader: Send {
             what: format!("freeing the clock through {}", self.source().api),
             fix: "free it with the vendor's tool",
         })
+    }
+
+    /// The power limits in watts that the device takes.
+    ///
+    /// # Errors
+    /// Many sensors know none.
+    fn supported_power_limits(&self) -> Result<Vec<u32>, PowerError> {
+        Err(PowerError::Unsupported {
+            what: format!(
+                "reading the range of power limits of {} through {}",
+                self.source().device,
+                self.source().api
+            ),
+            fix: "name them, such as --power-limits 200,250,300",
+        })
+    }
+
+    /// Limits the device's power to so many watts until the hold is dropped; the limit is then what it was before.
+    ///
+    /// # Errors
+    /// Most drivers ask for root; many sensors have no such control.
+    fn limit_power(&mut self, watts: u32) -> Result<Hold, PowerError> {
+        let _ = watts;
+        Err(PowerError::Unsupported {
+            what: format!("setting a power limit through {}", self.source().api),
+            fix: "leave out --power-limit, or set it with the vendor's tool",
+        })
+    }
+
+    /// Sets the device's power limit, whatever it is.
+    ///
+    /// # Errors
+    /// As [`PowerReader::limit_power`].
+    fn set_power_limit(&mut self, milliwatts: u64) -> Result<(), PowerError> {
+        let _ = milliwatts;
+        Err(PowerError::Unsupported {
+            what: format!("setting a power limit through {}", self.source().api),
+            fix: "set it with the vendor's tool",
+        })
+    }
+
+    /// Undoes what a run changed.
+    ///
+    /// # Errors
+    /// As [`PowerReader::free_clock`] and [`PowerReader::set_power_limit`].
+    fn undo(&mut self, change: Change) -> Result<(), PowerError> {
+        match change {
+            Change::Clock => self.free_clock(),
+            Change::PowerLimit { before_mw } => self.set_power_limit(before_mw),
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! figure that is not given. Calls come from one thread, that which reads: counters were seen to go back when several read.
 //! Setting the clock free at the end is the exception.
 
-use super::clock_guard::Guard;
-use super::clock_lock::ClockLock;
+use super::guard::{Change, Guard, Post};
+use super::hold::Hold;
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
 use super::{gpu_metrics, hwmon};
 use crate::host::finding::{Finding, bad};
@@ -514,11 +514,30 @@ impl Device {
         Some(metrics)
     }
 
-    fn power_cap_w(self) -> Option<f64> {
+    fn power_cap_uw(self) -> Answer<u64> {
         let mut microwatts = 0;
         // SAFETY: as above.
-        call(&self.library.smi.rsmi_dev_power_cap_get, |get| unsafe { get(self.index, 0, &mut microwatts) }).ok()?;
-        watts(microwatts)
+        call(&self.library.smi.rsmi_dev_power_cap_get, |get| unsafe { get(self.index, 0, &mut microwatts) })?;
+        Ok(microwatts)
+    }
+
+    fn power_cap_w(self) -> Option<f64> {
+        watts(self.power_cap_uw().ok()?)
+    }
+
+    /// The lowest and the highest.
+    fn power_cap_range_uw(self) -> Answer<(u64, u64)> {
+        let (mut most, mut least) = (0, 0);
+        // SAFETY: as above.
+        call(&self.library.smi.rsmi_dev_power_cap_range_get, |get| unsafe {
+            get(self.index, 0, &mut most, &mut least)
+        })?;
+        Ok((least, most))
+    }
+
+    fn set_power_cap(self, microwatts: u64) -> Answer<()> {
+        // SAFETY: as above; all arguments are values.
+        call(&self.library.smi.rsmi_dev_power_cap_set, |set| unsafe { set(self.index, 0, microwatts) })
     }
 
     fn default_power_cap_w(self) -> Option<f64> {
@@ -568,6 +587,19 @@ fn free(device: Device) -> Result<(), PowerError> {
     device.set_performance_level(bindings::RSMI_DEV_PERF_LEVEL_AUTO).map_err(|status| failure(what, status))
 }
 
+fn limiting(microwatts: u64) -> String {
+    let watts = microwatts as f64 * 1e-6;
+    format!("setting the power limit back through ROCm SMI (`sudo rocm-smi --setpoweroverdrive {watts}` does the same)")
+}
+
+/// No device takes more.
+const MOST_CAP_W: u32 = 10_000;
+
+/// A sensor as `--power` names it.
+fn sensor(address: PciAddress) -> String {
+    format!("rocm-smi:{address}")
+}
+
 fn watts(microwatts: u64) -> Option<f64> {
     (microwatts > 0 && microwatts != u64::MAX).then_some(microwatts as f64 * 1e-6)
 }
@@ -613,7 +645,7 @@ impl PowerReader for RocmReader {
         Ok(can_hold(&clocks(&frequencies, device.library.since_6), any_mhz))
     }
 
-    fn lock_clock(&mut self, mhz: u32) -> Result<ClockLock, PowerError> {
+    fn lock_clock(&mut self, mhz: u32) -> Result<Hold, PowerError> {
         let device = self.device;
         let what = format!("locking the clock of {} at {mhz} MHz", self.source.device);
         let failed = |status| match status {
@@ -626,6 +658,7 @@ impl PowerReader for RocmReader {
             },
             status => failure(&what, status),
         };
+        let post = self.source.pci_address.map(|address| Post::of(sensor(address))).transpose()?;
         // Someone who holds the clock already would find it free after the run.
         if device.performance_level().map_err(failed)? != bindings::RSMI_DEV_PERF_LEVEL_AUTO {
             return Err(PowerError::Unsupported {
@@ -643,8 +676,8 @@ impl PowerReader for RocmReader {
             });
         }
         // From here on something may have been changed, even where a call fails half-way.
-        let guard = self.source.pci_address.and_then(|address| Guard::start(&format!("rocm-smi:{address}")));
-        let lock = ClockLock::new(guard, move || free(device));
+        let guard = post.and_then(|post| Guard::start(post, Change::Clock));
+        let lock = Hold::new("the clock", guard, move || free(device));
         match level {
             Some(level) => device.set_clock_level(level),
             None => device.set_determinism(mhz),
@@ -655,6 +688,55 @@ impl PowerReader for RocmReader {
 
     fn free_clock(&mut self) -> Result<(), PowerError> {
         free(self.device)
+    }
+
+    fn supported_power_limits(&self) -> Result<Vec<u32>, PowerError> {
+        let range = self.device.power_cap_range_uw();
+        let (least_uw, most_uw) =
+            range.map_err(|status| failure("reading the range of power limits through ROCm SMI", status))?;
+        let watts = |microwatts: u64| u32::try_from(microwatts / 1_000_000).unwrap_or(u32::MAX).min(MOST_CAP_W);
+        Ok((watts(least_uw.saturating_add(999_999))..=watts(most_uw)).filter(|&watts| watts > 0).collect())
+    }
+
+    fn limit_power(&mut self, watts: u32) -> Result<Hold, PowerError> {
+        let device = self.device;
+        let what = || format!("limiting the power of {} to {watts} W", self.source.device);
+        let failed = |status| match status {
+            bindings::RSMI_STATUS_PERMISSION => PowerError::NoPermission {
+                what: what(),
+                fix: "run wattmul as root, or set it yourself before each run: sudo rocm-smi --setpoweroverdrive WATTS",
+            },
+            bindings::RSMI_STATUS_NOT_SUPPORTED | bindings::RSMI_STATUS_INVALID_ARGS => PowerError::Unsupported {
+                what: what(),
+                fix: "`rocm-smi --showmaxpower` tells the highest limit that this GPU takes",
+            },
+            status => failure(&what(), status),
+        };
+        let post = self.source.pci_address.map(|address| Post::of(sensor(address))).transpose()?;
+        // Now that no guard is about to change it. The library counts in µW, the driver in whole watts.
+        let before_uw = device.power_cap_uw().map_err(failed)?;
+        let guard = post.and_then(|post| Guard::start(post, Change::PowerLimit { before_mw: before_uw / 1000 }));
+        let asked_uw = u64::from(watts) * 1_000_000;
+        device.set_power_cap(asked_uw).map_err(failed)?;
+        let hold = Hold::new("the power limit", guard, move || {
+            device.set_power_cap(before_uw).map_err(|status| failure(&limiting(before_uw), status))
+        });
+        match device.power_cap_uw() {
+            Ok(now_uw) if now_uw != asked_uw => Err(PowerError::Failed {
+                what: what(),
+                why: format!("the driver made it {} W", now_uw as f64 * 1e-6),
+                fix: "name another limit: `rocm-smi --showmaxpower` tells the highest",
+            }),
+            _ => {
+                self.source.power_limit_w = Some(watts.into());
+                Ok(hold)
+            }
+        }
+    }
+
+    fn set_power_limit(&mut self, milliwatts: u64) -> Result<(), PowerError> {
+        let microwatts = milliwatts.saturating_mul(1000);
+        self.device.set_power_cap(microwatts).map_err(|status| failure(&limiting(microwatts), status))
     }
 }
 

@@ -65,9 +65,7 @@ pub enum GpuError {
          smaller --size"
     )]
     TooManyInits { fit: usize, inits: usize },
-    #[error(
-        "some numbers of {init} are too large for {dtype}: choose a smaller parameter with --init, or another --dtype"
-    )]
+    #[error("some numbers of {init} are too large for {dtype}: choose smaller ones with --init, or another --dtype")]
     TooLargeNumbers { init: String, dtype: &'static str },
     #[error("the GPU was lost in the middle of its work ({0}): see the system's log, and try a smaller --size")]
     Lost(String),

@@ -19,7 +19,7 @@ pub mod trace;
 pub mod verdict;
 pub mod window;
 
-use crate::operands::{Activity, Init, Order};
+use crate::operands::{Activity, Init, Order, Origin};
 pub use adapter::{AdapterInfo, AdapterType};
 pub use job::Job;
 pub use machine::{Host, Tool};
@@ -84,6 +84,11 @@ pub struct Inputs {
     /// Older records have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<Activity>,
+    /// Where A's numbers are from, of an init that is named after a file's; its name follows from both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_a: Option<Origin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_b: Option<Origin>,
 }
 
 /// The kernel that ran, and how those that were tried did.

@@ -80,9 +80,21 @@ pub struct Plan {
     pub idle_s: f64,
     /// None: the clock is free.
     pub lock_clock_mhz: Option<u32>,
-    /// What the records of one sweep over the clock have in common. None: it is no part of one.
+    /// None: the power limit is what it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_limit_w: Option<u32>,
+    /// What the records of one sweep over the clock or the power limit have in common. None: it is no part of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<String>,
+}
+
+/// What a sweep turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Knob {
+    /// In MHz.
+    Clock,
+    /// In W.
+    PowerLimit,
 }
 
 /// How long windows and settling times were: the plan's, or longer where the sensor is slow.
@@ -139,6 +151,14 @@ impl Plan {
             timing.window_s = timing.window_s.max(needed_s).max(better_s);
         }
         timing
+    }
+
+    /// What a knob is set to.
+    pub fn setting(&self, knob: Knob) -> Option<u32> {
+        match knob {
+            Knob::Clock => self.lock_clock_mhz,
+            Knob::PowerLimit => self.power_limit_w,
+        }
     }
 
     /// FLOP of one product; operations on integers count as such.

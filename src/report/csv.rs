@@ -6,7 +6,7 @@ use crate::record::text::printable;
 use crate::record::{Estimate, Ratios};
 use std::io::{self, Write};
 
-const COLUMNS: [&str; 45] = [
+const COLUMNS: [&str; 46] = [
     "file",
     "started",
     "status",
@@ -23,6 +23,7 @@ const COLUMNS: [&str; 45] = [
     "n",
     "seed",
     "lock_clock_mhz",
+    "set_power_limit_w",
     "rounds",
     "init",
     "reference",
@@ -108,6 +109,7 @@ fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
             plan.size.to_string(),
             plan.seed.to_string(),
             plan.lock_clock_mhz.map(|mhz| mhz.to_string()).unwrap_or_default(),
+            plan.power_limit_w.map(|watts| watts.to_string()).unwrap_or_default(),
             (record.windows.len() / plan.inits.len()).to_string(),
             init.to_string(),
             reference.map(ToString::to_string).unwrap_or_default(),

@@ -16,7 +16,10 @@ pub(crate) const MOST_DRAWN: usize = 40;
 
 /// The GPU's name, and what about its run is not as usual.
 pub fn gpu(record: &Record) -> String {
-    let lock = record.plan.lock_clock_mhz.map(|mhz| format!(" at {mhz} MHz")).unwrap_or_default();
+    let settings = [(record.plan.lock_clock_mhz, "MHz"), (record.plan.power_limit_w, "W")];
+    let settings: Vec<String> =
+        settings.iter().filter_map(|(setting, unit)| Some(format!("{} {unit}", (*setting)?))).collect();
+    let lock = if settings.is_empty() { String::new() } else { format!(" at {}", settings.join(" and ")) };
     let backend = match record.adapter.backend.as_str() {
         "vulkan" | "simulated" => String::new(),
         _ => format!(" ({})", printable(record.adapter.backend_title())),

@@ -193,8 +193,15 @@ pub fn problems(problems: &[Problem]) -> String {
 
 /// What `wattmul validate` prints.
 pub fn validation(validation: &Validation) -> String {
-    let Validation { files, good, problems: found } = validation;
-    problems(found) + &format!("{}: {good} good, {} not\n", counted(*files, "record"), files - good)
+    let Validation { files, good, own, problems: found } = validation;
+    let owners = match own {
+        0 => String::new(),
+        own => format!(
+            "{}: all was checked but the numbers of files, which only their owner can read again\n",
+            counted(*own, "good record")
+        ),
+    };
+    problems(found) + &owners + &format!("{}: {good} good, {} not\n", counted(*files, "record"), files - good)
 }
 
 #[cfg(test)]

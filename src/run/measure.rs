@@ -9,9 +9,10 @@ use crate::gpu::tune::Tuned;
 use crate::operands::Activity;
 use crate::power::choice;
 use crate::power::choice::SensorChoice;
-use crate::power::clock_lock::ClockLock;
+use crate::power::hold::Hold;
 use crate::power::sampling_thread::SamplingThread;
 use crate::protocol::{Clock, Event, GpuError, Sampler};
+use crate::record::plan::Knob;
 use crate::record::{Inputs, KernelChoice, Plan, Record, Source, Trial};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,14 +27,15 @@ pub(crate) struct Measurement<'a> {
     clock: HostClock,
     /// The sensor, or why there is none.
     sensor: Result<SamplingThread, String>,
-    _clock_lock: Option<ClockLock>,
+    /// What the plan changes of the device, until the run is over.
+    _held: Vec<Hold>,
 }
 
 impl<'a> Measurement<'a> {
-    /// Starts reading the sensor, and locks the clock where the plan asks for it.
+    /// Starts reading the sensor, and locks the clock and limits the power where the plan asks for it.
     ///
     /// # Errors
-    /// The sensor that is named cannot be had, or the clock cannot be locked.
+    /// The sensor that is named cannot be had, or the clock cannot be locked, or the power limited.
     pub fn new(
         adapter: &'a Adapter,
         plan: Plan,
@@ -41,19 +43,23 @@ impl<'a> Measurement<'a> {
         power: &SensorChoice,
     ) -> anyhow::Result<Measurement<'a>> {
         let mut reader = choice::choose(power, &adapter.info)?;
-        let clock_lock = match (plan.lock_clock_mhz, &mut reader) {
-            (None, _) => None,
-            (Some(mhz), Ok(reader)) => Some(reader.lock_clock(mhz)?),
-            (Some(_), Err(why)) => {
-                anyhow::bail!("--lock-clock needs the vendor's interface, and there is none: {why}")
-            }
-        };
+        let mut held = vec![];
+        for (knob, option) in [(Knob::Clock, "--lock-clock"), (Knob::PowerLimit, "--power-limit")] {
+            let Some(setting) = plan.setting(knob) else { continue };
+            let reader = reader
+                .as_mut()
+                .map_err(|why| anyhow::anyhow!("{option} needs the vendor's interface, and there is none: {why}"))?;
+            held.push(match knob {
+                Knob::Clock => reader.lock_clock(setting)?,
+                Knob::PowerLimit => reader.limit_power(setting)?,
+            });
+        }
         let clock = HostClock::start();
         let sensor = match reader {
             Ok(reader) => Ok(SamplingThread::start(reader, clock)?),
             Err(why) => Err(why),
         };
-        Ok(Measurement { adapter, plan, kernel, clock, sensor, _clock_lock: clock_lock })
+        Ok(Measurement { adapter, plan, kernel, clock, sensor, _held: held })
     }
 
     /// What is run.
@@ -123,12 +129,17 @@ impl<'a> RealDevice<'a> {
         let buffers = Rc::new(Buffers::new(gpu, *dtype, *size, inits, *seed)?);
         let Tuned { matmul, trials } = tune::fastest(buffers.clone(), *seed, self.kernel, tried)?;
         let kernel = matmul.kernel();
-        let inputs = |operands: &Operands| Inputs {
-            digest_a: operands.uploaded_a.digest.clone(),
-            digest_b: operands.uploaded_b.digest.clone(),
-            scale_a: operands.uploaded_a.scale,
-            scale_b: operands.uploaded_b.scale,
-            activity: Some(Activity::of(*dtype, operands.init, *seed, *size, kernel.order())),
+        let inputs = |operands: &Operands| {
+            let [origin_a, origin_b] = operands.init.origins(*size);
+            Inputs {
+                digest_a: operands.uploaded_a.digest.clone(),
+                digest_b: operands.uploaded_b.digest.clone(),
+                scale_a: operands.uploaded_a.scale,
+                scale_b: operands.uploaded_b.scale,
+                activity: Some(Activity::of(*dtype, operands.init, *seed, *size, kernel.order())),
+                origin_a,
+                origin_b,
+            }
         };
         let inputs = buffers.operands.iter().map(|operands| (operands.init, inputs(operands))).collect();
         let kernel = KernelChoice {

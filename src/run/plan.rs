@@ -1,6 +1,7 @@
 //! What will be measured: the options, completed by what the adapter is.
 
-use crate::operands::{Dtype, Init};
+use crate::operands::own::OperandError;
+use crate::operands::{Dtype, Init, Operands};
 use crate::record::plan::MOST_INITS;
 use crate::record::{Plan, Units};
 use clap::Args;
@@ -21,9 +22,10 @@ pub struct PlanOptions {
     pub units: Units,
     /// How A and B are initialised, the reference first: zeros, ones, constant:3.14159, gaussian, gaussian:1024 (standard
     /// deviation), uniform, octave, sparse:0.5 (share of zeros), signs, ternary, integers, mantissa:8 (bits kept), positive,
-    /// sorted, ramp, equal-rows, equal-columns
+    /// sorted, ramp, equal-rows, equal-columns; or numbers of your own: w.npy, m.safetensors:TENSOR, with .T transposed, for A
+    /// and B alike; x.npy@w.npy for A and for B
     #[arg(long, value_name = "INIT,INIT,…", value_delimiter = ',', default_value = "zeros,gaussian")]
-    pub init: Vec<Init>,
+    pub init: Vec<Operands>,
     /// Twenty of these inits, and what each kind of bit in them costs
     #[arg(long, conflicts_with = "init")]
     pub atlas: bool,
@@ -55,6 +57,9 @@ pub struct PlanOptions {
     /// Hold the GPU's clock for the run (most drivers ask for root)
     #[arg(long, value_name = "MHZ", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub lock_clock: Option<u32>,
+    /// Limit the GPU's power for the run; then the limit is what it was before (most drivers ask for root)
+    #[arg(long, value_name = "WATTS", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub power_limit: Option<u32>,
     /// Of which sweep it is a part.
     #[arg(skip)]
     pub sweep: Option<String>,
@@ -67,7 +72,7 @@ impl Default for PlanOptions {
             size: None,
             dtype: Dtype::F32,
             units: Units::Simt,
-            init: vec![Init::Zeros, Init::Gaussian],
+            init: vec![Init::Zeros.into(), Init::Gaussian.into()],
             atlas: false,
             seed: 0,
             precision: None,
@@ -77,8 +82,29 @@ impl Default for PlanOptions {
             warm_up: None,
             quick: false,
             lock_clock: None,
+            power_limit: None,
             sweep: None,
         }
+    }
+}
+
+// By hand: as a source, the error would be told twice.
+impl From<OperandError> for PlanError {
+    fn from(error: OperandError) -> Self {
+        PlanError::Operands(error)
+    }
+}
+
+impl PlanOptions {
+    /// Reads the files that `--init` names, so that several plans have one copy of their numbers.
+    ///
+    /// # Errors
+    /// One has no such numbers.
+    pub fn read_files(&mut self) -> Result<(), PlanError> {
+        for operands in &mut self.init {
+            *operands = Operands::Init(operands.read()?);
+        }
+        Ok(())
     }
 }
 
@@ -111,8 +137,10 @@ pub enum PlanError {
     Many(usize),
     #[error("--init has {0} twice: name each init once, the reference first")]
     Twice(Init),
-    #[error("--clocks: {device} does not have {asked}, but {has}")]
-    Clocks { asked: String, device: String, has: String },
+    #[error("--init: {0}")]
+    Operands(OperandError),
+    #[error("{option}: {device} does not have {asked}, but {has}")]
+    Setting { option: &'static str, asked: String, device: String, has: String },
     #[error("--rounds {0} is outside 1 to 1000")]
     Rounds(u32),
     #[error("--precision {0} is outside 0.01 to 10 percent")]
@@ -179,7 +207,10 @@ pub fn plan(options: &PlanOptions, software: bool, largest: usize, adapter: &str
     if options.units == Units::Matrix && options.dtype != Dtype::F16 {
         return Err(PlanError::MatrixDtype);
     }
-    let inits = if options.atlas { Init::ALL.to_vec() } else { options.init.clone() };
+    let inits = match options.atlas {
+        true => Init::ALL.to_vec(),
+        false => options.init.iter().map(Operands::read).collect::<Result<_, _>>()?,
+    };
     match inits.len() {
         ..2 => return Err(PlanError::Inits),
         count if count > MOST_INITS => return Err(PlanError::Many(count)),
@@ -227,6 +258,7 @@ pub fn plan(options: &PlanOptions, software: bool, largest: usize, adapter: &str
         warm_up_s,
         idle_s: if quick { 1.0 } else { 3.0 },
         lock_clock_mhz: options.lock_clock,
+        power_limit_w: options.power_limit,
         sweep: options.sweep.clone(),
         settling_fixed: options.settling.is_some(),
         window_fixed: options.window.is_some(),

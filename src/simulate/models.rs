@@ -13,6 +13,8 @@ use super::fault::Fault;
 use super::gpu::{GpuModel, NO_LIMIT_W};
 use super::sensor::{CounterModel, SensorModel, Shape};
 
+use crate::protocol::PowerError;
+use crate::record::plan::Knob;
 use crate::record::{Scope, Units};
 use std::fmt::Write;
 use thiserror::Error;
@@ -540,6 +542,8 @@ impl std::str::FromStr for Model {
     }
 }
 
+/// The lowest power limit that a board takes, of its own.
+const LEAST_LIMIT: f64 = 0.3;
 /// Between two clocks at which a board can be held, in MHz.
 const CLOCK_STEP: usize = 15;
 
@@ -572,8 +576,25 @@ impl Model {
     }
 
     /// The clocks in MHz at which the board can be held.
-    pub fn supported_clocks(&self) -> Vec<u32> {
+    fn supported_clocks(&self) -> Vec<u32> {
         (self.gpu.idle_clock_mhz as u32..=self.gpu.clock_mhz as u32).rev().step_by(CLOCK_STEP).collect()
+    }
+
+    /// What a knob of the board can be set to.
+    ///
+    /// # Errors
+    /// It has no power limit.
+    pub fn supported(&self, knob: Knob) -> Result<Vec<u32>, PowerError> {
+        match knob {
+            Knob::Clock => Ok(self.supported_clocks()),
+            Knob::PowerLimit if self.gpu.limit_w < NO_LIMIT_W => {
+                Ok(((LEAST_LIMIT * self.gpu.limit_w).ceil() as u32..=self.gpu.limit_w as u32).collect())
+            }
+            Knob::PowerLimit => Err(PowerError::Unsupported {
+                what: format!("limiting the power of {}", self.title),
+                fix: "choose a model that has a power limit: `wattmul --simulate list` shows all",
+            }),
+        }
     }
 
     /// What `--simulate list` prints.

@@ -1,7 +1,7 @@
 //! A simulated board, ready for one run.
 
 use super::fault::Fault;
-use super::gpu::{SimulatedGpu, Trouble};
+use super::gpu::{NO_LIMIT_W, SimulatedGpu, Trouble};
 use super::models::Model;
 use super::random::Noise;
 use super::sensor::{SimulatedReader, TickSampler};
@@ -17,6 +17,8 @@ use std::time::Instant;
 pub struct Simulation {
     model: Model,
     plan: Plan,
+    /// The board's own power limit, whatever the plan's.
+    default_limit_w: f64,
     world: Arc<Mutex<World>>,
 }
 
@@ -24,6 +26,7 @@ impl Simulation {
     /// The plan's seed varies the noise.
     pub fn new(model: Model, plan: Plan, real_time: bool) -> Self {
         let mut model = model.with(plan.units);
+        let default_limit_w = model.gpu.limit_w;
         if let Some(mhz) = plan.lock_clock_mhz {
             let share = (f64::from(mhz) / model.gpu.clock_mhz).min(1.0);
             for figure in
@@ -31,6 +34,9 @@ impl Simulation {
             {
                 *figure *= share;
             }
+        }
+        if let Some(watts) = plan.power_limit_w {
+            model.gpu.limit_w = watts.into();
         }
         let mut noise = Noise::new(plan.seed, 1);
         // In the middle of a window, and neither of the first nor of the last, however few rounds there are.
@@ -53,7 +59,7 @@ impl Simulation {
             onset_s: f64::INFINITY,
             fewest_s: windows * (timing.settling_s + timing.window_s),
         };
-        Simulation { model, plan, world: Arc::new(Mutex::new(world)) }
+        Simulation { model, plan, default_limit_w, world: Arc::new(Mutex::new(world)) }
     }
 
     /// From now on it draws what an open device draws.
@@ -69,7 +75,10 @@ impl Simulation {
     /// The board's sensor.
     pub fn source(&self) -> Source {
         let Model { title, gpu, sensor, fault, .. } = &self.model;
-        SimulatedReader::source_of(sensor, title, gpu.limit_w, *fault)
+        Source {
+            default_power_limit_w: Some(self.default_limit_w).filter(|&watts| watts < NO_LIMIT_W),
+            ..SimulatedReader::source_of(sensor, title, gpu.limit_w, *fault)
+        }
     }
 
     /// How the board calls itself.
@@ -102,12 +111,17 @@ impl Simulation {
 
     /// What would have been multiplied.
     pub fn inputs(&self) -> BTreeMap<Init, Inputs> {
-        let inputs = |init| Inputs {
-            digest_a: String::new(),
-            digest_b: String::new(),
-            scale_a: None,
-            scale_b: None,
-            activity: Some(activity(init)),
+        let inputs = |init: Init| {
+            let [origin_a, origin_b] = init.origins(self.plan.size);
+            Inputs {
+                digest_a: String::new(),
+                digest_b: String::new(),
+                scale_a: None,
+                scale_b: None,
+                activity: Some(activity(init)),
+                origin_a,
+                origin_b,
+            }
         };
         self.plan.inits.iter().map(|&init| (init, inputs(init))).collect()
     }

@@ -52,6 +52,8 @@ fn measured(name: &str, mut record: Record) -> Record {
                 scale_a: None,
                 scale_b: None,
                 activity: None,
+                origin_a: None,
+                origin_b: None,
             },
         );
     }
@@ -89,7 +91,8 @@ const CARDS: usize = 12;
 
 /// All inits, on a GPU with a stranger's name.
 fn an_atlas() -> Record {
-    let record = run(MODELS[0], PlanOptions { init: Init::ALL.to_vec(), ..PlanOptions::default() }, None);
+    let record =
+        run(MODELS[0], PlanOptions { init: Init::ALL.map(Into::into).to_vec(), ..PlanOptions::default() }, None);
     named(HOSTILE[3], record)
 }
 
@@ -586,7 +589,7 @@ fn a_sweep_shows_power_and_energy_by_clock_and_the_clock_of_least_energy() {
     assert_eq!((sweeps.len(), overview.sweeps(false).len()), (1, 0));
     assert_eq!(sweeps[0].iter().map(|run| run.record.plan.lock_clock_mhz).collect::<Vec<_>>(), CLOCKS.map(Some));
     let found = Sweep::of(sweeps[0].iter().map(|run| &run.record));
-    let least = told::least_words(&found);
+    let least = told::least_words(&found, &found.least_energy);
     assert!(least.contains("zeros at 1380 MHz, the highest"), "{least}");
     let page = page_of(&overview);
     let markdown = markdown_of(&overview, FOLDER.path());

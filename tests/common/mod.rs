@@ -167,6 +167,27 @@ pub fn driver(name: &str) -> Option<PathBuf> {
     found.into_iter().find(|path| !path.to_string_lossy().contains("i686"))
 }
 
+/// A `.npy` as NumPy writes it.
+pub fn npy(descr: &str, fortran_order: bool, shape: &str, numbers: &[u8]) -> Vec<u8> {
+    let order = if fortran_order { "True" } else { "False" };
+    let mut header = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
+    let padding = (64 - (10 + header.len() + 1) % 64) % 64;
+    header += &(" ".repeat(padding) + "\n");
+    [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), numbers].concat()
+}
+
+/// Numbers as bytes, little endian.
+pub fn f32s(numbers: impl IntoIterator<Item = f32>) -> Vec<u8> {
+    numbers.into_iter().flat_map(f32::to_le_bytes).collect()
+}
+
+/// A `.safetensors` of f32.
+pub fn safetensors(tensors: &[(&str, &[usize], Vec<u8>)]) -> Vec<u8> {
+    use safetensors::tensor::{Dtype, TensorView};
+    let view = |shape: &[usize], bytes| TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap();
+    safetensors::serialize(tensors.iter().map(|(name, shape, bytes)| (*name, view(shape, bytes))), None).unwrap()
+}
+
 /// Says why a test is skipped. Where nothing may be missing, that is a failure.
 pub fn skip(why: &str) {
     println!("skipped: {why}");
@@ -389,6 +410,8 @@ impl Locked {
     pub fn program(&self, words: &str) -> std::process::Command {
         let mut command = program();
         let words = format!("log={} {words}", self.folder.path().join("log").display());
+        // Guards, too, are this scene's own.
+        command.env("TMPDIR", self.folder.path());
         command.env("LD_LIBRARY_PATH", self.library.path()).env("FAKE_NVML", words);
         command
     }

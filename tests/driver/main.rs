@@ -14,6 +14,9 @@ mod machine_code;
 mod matrix_units;
 mod memory;
 mod nvml;
+mod own;
+#[cfg(unix)]
+mod power_limit;
 mod privacy;
 mod products;
 mod readers;

@@ -21,6 +21,9 @@ fn exercise(readers: Vec<Box<dyn PowerReader>>) {
         }
         drop(reader.lock_clock(1234).unwrap());
         reader.free_clock().unwrap();
+        assert!(reader.supported_power_limits().unwrap().contains(&200));
+        drop(reader.limit_power(200).unwrap());
+        reader.set_power_limit(250_000).unwrap();
     }
 }
 

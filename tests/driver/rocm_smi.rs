@@ -185,6 +185,30 @@ fn a_locked_clock_is_free_again_however_the_run_ends() {
     }
 }
 
+#[test]
+fn a_power_limit_is_what_it_was_however_the_run_ends() {
+    // Neither the default nor a limit that is set.
+    let before = "273000000";
+    for (how, signal) in [("the end", ""), ("SIGTERM", "TERM"), ("Ctrl-C", "INT"), ("SIGKILL, and its guard", "KILL")] {
+        let command = format!(
+            "file=$(echo /sys/class/hwmon/hwmon*/power1_cap); cap() {{ cat $file; echo; }}
+             printf {before} >$file
+             wattmul sweep --power rocm-smi --rounds 1 {SHORT} --power-limits 150,200 >/dev/null & run=$!
+             for moment in $(seq 600); do [ \"$(cap)\" != {before} ] && break; sleep 0.02; done; cap
+             if [ -n '{signal}' ]; then kill -s {signal} $run; fi
+             wait $run
+             for moment in $(seq 100); do [ \"$(cap)\" = {before} ] && break; sleep 0.05; done; cap"
+        );
+        let Some(output) = simulated(&["0000:03:00.0=200"], &command) else { return };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["150000000", before], "{how}: {output:?}");
+    }
+    let refused = format!("wattmul sweep --power rocm-smi {SHORT} --power-limits 150,400");
+    let Some(output) = simulated(&["0000:03:00.0=200"], &refused) else { return };
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("does not have 400, but 100 to 330 in steps of 1 W"), "{error}");
+}
+
 /// The lock that a dead program leaves makes every read of another thread hang, in libraries before ROCm 6.2.
 #[test]
 fn a_lock_that_was_left_behind_is_named_with_its_mend() {

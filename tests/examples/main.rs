@@ -235,6 +235,13 @@ impl Stage {
             fs::write(at(path), format!("#!/bin/sh\n{script}\n")).unwrap();
             fs::set_permissions(at(path), fs::Permissions::from_mode(0o755)).unwrap();
         }
+        // Somebody's own matrices.
+        let numbers = |from: usize, count: usize| common::f32s((from..from + count).map(|i| (i as f32).sin()));
+        for (from, name) in ["x.npy", "w.npy", "permuted-x.npy", "permuted-w.npy"].iter().enumerate() {
+            fs::write(at(name), common::npy("<f4", false, "(100, 200)", &numbers(from, 20_000))).unwrap();
+        }
+        let model = [("up_proj.weight", &[300, 200][..], numbers(0, 60_000)), ("other", &[1][..], numbers(0, 1))];
+        fs::write(at("model.safetensors"), common::safetensors(&model)).unwrap();
         fs::create_dir(at("tmp")).unwrap(); // where GPUs are claimed: they are this example's own
         Stage { folder, records, known }
     }

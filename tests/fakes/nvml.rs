@@ -11,6 +11,7 @@
 //!   lost-after=N, unloaded-after=N, blocks-after=N   from read N on the GPU is lost, the library is unloaded, or every read takes
 //!                      5 s, and every other call waits for it
 //!   no-counter, no-power, no-permission, step-back, frozen, zero-power, broken-init
+//!   limit=PATH         the power limit in milliwatts is in that file and outlives the process, as in a driver
 //!   thermal, power-cap the reasons that hold the clock down
 //!   dead=N             the GPU of index N fell off the bus: nobody gets a handle of it
 //!   module             GPU and CPU on one module: what asks for the board is not supported, and the module answers
@@ -40,6 +41,8 @@ const INSUFFICIENT_SIZE: nvmlReturn_t = 7;
 const DRIVER_NOT_LOADED: nvmlReturn_t = 9;
 const GPU_IS_LOST: nvmlReturn_t = 15;
 
+/// The lowest and the highest power limit.
+const LIMITS_MW: (c_uint, c_uint) = (100_000, 350_000);
 const IDLE_W: f64 = 30.0;
 const WATTS_PER_CORE: f64 = 100.0;
 const NEIGHBOUR_W: f64 = 55.0;
@@ -53,6 +56,8 @@ struct Sensor {
     updated_s: f64,
     energy_j: f64,
     power_w: f64,
+    /// Where no file has it.
+    limit_mw: c_uint,
     /// (seconds, joules) of the last second.
     past: VecDeque<(f64, f64)>,
     reads: u64,
@@ -69,6 +74,7 @@ static SENSOR: LazyLock<Mutex<Sensor>> = LazyLock::new(|| {
         updated_s: f64::NEG_INFINITY,
         energy_j: 0.0,
         power_w: IDLE_W,
+        limit_mw: 300_000,
         past: VecDeque::new(),
         reads: 0,
         words,
@@ -145,6 +151,27 @@ impl Sensor {
             let _ = writeln!(log, "{now_s} {}", self.energy_j * 1000.0);
         }
         OK
+    }
+
+    /// The device's, whatever process asks: it is in the file that `limit` names.
+    fn limit_mw(&self) -> c_uint {
+        let text = self.text("limit").and_then(|path| std::fs::read_to_string(path).ok());
+        text.and_then(|text| text.trim().parse().ok()).unwrap_or(self.limit_mw)
+    }
+
+    fn set_limit_mw(&mut self, milliwatts: c_uint) {
+        self.note(&format!("limited {milliwatts}"));
+        self.limit_mw = milliwatts;
+        let Some(path) = self.text("limit") else { return };
+        // In one step, as a driver does: a program that is killed meanwhile leaves no half of a number.
+        let new = format!("{path}.{}", std::process::id());
+        if std::fs::write(&new, milliwatts.to_string()).is_ok() {
+            let _ = std::fs::rename(new, path);
+        }
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
     fn note(&mut self, what: &str) {
@@ -390,7 +417,35 @@ pub extern "C" fn nvmlDeviceGetCurrentClocksThrottleReasons(
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetEnforcedPowerLimit(_device: nvmlDevice_t, milliwatts: *mut c_uint) -> nvmlReturn_t {
-    give(milliwatts, 300_000)
+    give(milliwatts, sensor().limit_mw())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetPowerManagementLimit(_device: nvmlDevice_t, milliwatts: *mut c_uint) -> nvmlReturn_t {
+    give(milliwatts, sensor().limit_mw())
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetPowerManagementLimitConstraints(
+    _device: nvmlDevice_t,
+    least_mw: *mut c_uint,
+    most_mw: *mut c_uint,
+) -> nvmlReturn_t {
+    give(least_mw, LIMITS_MW.0);
+    give(most_mw, LIMITS_MW.1)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceSetPowerManagementLimit(_device: nvmlDevice_t, milliwatts: c_uint) -> nvmlReturn_t {
+    let mut sensor = sensor();
+    if sensor.has("no-permission") {
+        return NO_PERMISSION;
+    }
+    if !(LIMITS_MW.0..=LIMITS_MW.1).contains(&milliwatts) {
+        return INVALID_ARGUMENT;
+    }
+    sensor.set_limit_mw(milliwatts);
+    OK
 }
 
 #[unsafe(no_mangle)]

@@ -17,6 +17,7 @@ mod matrix_units;
 mod nonsense;
 mod order;
 mod output;
+mod own;
 mod pci;
 mod plan;
 mod predict;

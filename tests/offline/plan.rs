@@ -37,10 +37,10 @@ fn nonsense_is_refused_by_the_name_of_its_option() {
         let precise = PlanOptions { precision: Some(window_s), ..PlanOptions::default() };
         assert!(refused(precise).contains("--precision"));
     }
-    assert_eq!(plan(PlanOptions { init: vec![Init::Zeros], ..PlanOptions::default() }), Err(PlanError::Inits));
-    let many: Vec<Init> = (2..=102).map(|sigma| format!("gaussian:{sigma}").parse().unwrap()).collect();
+    assert_eq!(plan(PlanOptions { init: vec![Init::Zeros.into()], ..PlanOptions::default() }), Err(PlanError::Inits));
+    let many = (2..=102).map(|sigma| format!("gaussian:{sigma}").parse().unwrap()).collect();
     assert_eq!(plan(PlanOptions { init: many, ..PlanOptions::default() }), Err(PlanError::Many(101)));
-    let inits = vec![Init::Gaussian, Init::Zeros, Init::Gaussian];
+    let inits = [Init::Gaussian, Init::Zeros, Init::Gaussian].map(Into::into).to_vec();
     assert_eq!(plan(PlanOptions { init: inits, ..PlanOptions::default() }), Err(PlanError::Twice(Init::Gaussian)));
 }
 

@@ -135,6 +135,19 @@ pub struct RocmSmi {
         unsafe extern "C" fn(dv_ind: u32, cap_uw: *mut u64) -> rsmi_status_t,
         ::libloading::Error,
     >,
+    pub rsmi_dev_power_cap_range_get: Result<
+        unsafe extern "C" fn(
+            dv_ind: u32,
+            sensor_ind: u32,
+            most_uw: *mut u64,
+            least_uw: *mut u64,
+        ) -> rsmi_status_t,
+        ::libloading::Error,
+    >,
+    pub rsmi_dev_power_cap_set: Result<
+        unsafe extern "C" fn(dv_ind: u32, sensor_ind: u32, cap_uw: u64) -> rsmi_status_t,
+        ::libloading::Error,
+    >,
     pub rsmi_dev_temp_metric_get: Result<
         unsafe extern "C" fn(
             dv_ind: u32,
@@ -222,6 +235,14 @@ impl RocmSmi {
             __library.get(b"rsmi_dev_power_cap_default_get\0")
         }
             .map(|sym| *sym);
+        let rsmi_dev_power_cap_range_get = unsafe {
+            __library.get(b"rsmi_dev_power_cap_range_get\0")
+        }
+            .map(|sym| *sym);
+        let rsmi_dev_power_cap_set = unsafe {
+            __library.get(b"rsmi_dev_power_cap_set\0")
+        }
+            .map(|sym| *sym);
         let rsmi_dev_temp_metric_get = unsafe {
             __library.get(b"rsmi_dev_temp_metric_get\0")
         }
@@ -262,6 +283,8 @@ impl RocmSmi {
             rsmi_dev_power_get,
             rsmi_dev_power_cap_get,
             rsmi_dev_power_cap_default_get,
+            rsmi_dev_power_cap_range_get,
+            rsmi_dev_power_cap_set,
             rsmi_dev_temp_metric_get,
             rsmi_dev_gpu_clk_freq_get,
             rsmi_dev_gpu_clk_freq_set,
@@ -388,6 +411,35 @@ impl RocmSmi {
                 .rsmi_dev_power_cap_default_get
                 .as_ref()
                 .expect("Expected function, got error."))(dv_ind, cap_uw)
+        }
+    }
+    pub unsafe fn rsmi_dev_power_cap_range_get(
+        &self,
+        dv_ind: u32,
+        sensor_ind: u32,
+        most_uw: *mut u64,
+        least_uw: *mut u64,
+    ) -> rsmi_status_t {
+        unsafe {
+            (self
+                .rsmi_dev_power_cap_range_get
+                .as_ref()
+                .expect(
+                    "Expected function, got error.",
+                ))(dv_ind, sensor_ind, most_uw, least_uw)
+        }
+    }
+    pub unsafe fn rsmi_dev_power_cap_set(
+        &self,
+        dv_ind: u32,
+        sensor_ind: u32,
+        cap_uw: u64,
+    ) -> rsmi_status_t {
+        unsafe {
+            (self
+                .rsmi_dev_power_cap_set
+                .as_ref()
+                .expect("Expected function, got error."))(dv_ind, sensor_ind, cap_uw)
         }
     }
     pub unsafe fn rsmi_dev_temp_metric_get(

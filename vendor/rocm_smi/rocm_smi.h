@@ -105,6 +105,8 @@ rsmi_status_t rsmi_dev_power_ave_get(uint32_t dv_ind, uint32_t sensor_ind, uint6
 rsmi_status_t rsmi_dev_power_get(uint32_t dv_ind, uint64_t *power_uw, rsmi_power_type_t *type);
 rsmi_status_t rsmi_dev_power_cap_get(uint32_t dv_ind, uint32_t sensor_ind, uint64_t *cap_uw);
 rsmi_status_t rsmi_dev_power_cap_default_get(uint32_t dv_ind, uint64_t *cap_uw);
+rsmi_status_t rsmi_dev_power_cap_range_get(uint32_t dv_ind, uint32_t sensor_ind, uint64_t *most_uw, uint64_t *least_uw);
+rsmi_status_t rsmi_dev_power_cap_set(uint32_t dv_ind, uint32_t sensor_ind, uint64_t cap_uw);
 rsmi_status_t rsmi_dev_temp_metric_get(uint32_t dv_ind, uint32_t sensor_type, uint32_t metric, int64_t *millidegrees);
 rsmi_status_t rsmi_dev_gpu_clk_freq_get(uint32_t dv_ind, uint32_t clk_type, rsmi_frequencies_any_t *frequencies);
 rsmi_status_t rsmi_dev_gpu_clk_freq_set(uint32_t dv_ind, uint32_t clk_type, uint64_t freq_bitmask);

@@ -24,7 +24,7 @@
 
 use super::rows::{WrongProduct, elements, map_rows};
 use crate::operands::dtype::Sum;
-use crate::operands::{Element, Init, Matrix};
+use crate::operands::{Element, Matrix};
 use crate::record::Units;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -46,11 +46,9 @@ const SAMPLES: usize = 8;
 
 type Probes = [f64; PROBES];
 
-fn safety(matrix: &Matrix, units: Units) -> f64 {
-    match (matrix.init, units) {
-        (Init::Constant(_), _) | (_, Units::Matrix) => SAFETY.max(SAFETY_ALIKE * (matrix.size as f64).sqrt()),
-        _ => SAFETY,
-    }
+fn safety(a: &Matrix, b: &Matrix, units: Units) -> f64 {
+    let alike = a.is_coarse() && b.is_coarse() || units == Units::Matrix;
+    if alike { SAFETY.max(SAFETY_ALIKE * (a.size as f64).sqrt()) } else { SAFETY }
 }
 
 /// What operands must give in a C of type `S`.
@@ -74,7 +72,7 @@ struct Sample {
 impl<S: Sum> Rounded<S> {
     /// Of operands whose elements are of type `T`; sums are rounded by this share of themselves.
     pub fn new<T: Element>(a: &Matrix, b: &Matrix, unit_roundoff: f64, units: Units) -> Self {
-        let (size, safety) = (a.size, safety(a, units));
+        let (size, safety) = (a.size, safety(a, b, units));
         // A matrix unit also rounds the terms themselves, to the scale of the largest among them and the sum.
         let of_terms = if units == Units::Matrix { 1.0 } else { 0.0 };
         let mut random = ChaCha8Rng::from_seed(*b"wattmul: vectors that check C=AB");

@@ -113,7 +113,7 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
     });
     let years = year::of(record).into_iter().map(|(init, kwh)| Some(format!("{init} {}", year::words(kwh, grid))));
     let file = run.path.file_name().unwrap_or_default().to_string_lossy();
-    let facts: [(&str, Vec<Option<String>>); 15] = [
+    let facts: [(&str, Vec<Option<String>>); 16] = [
         (
             "adapter",
             vec![
@@ -153,6 +153,7 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
                 }),
                 Some(format!("seed {}", plan.seed)),
                 plan.lock_clock_mhz.map(|mhz| format!("clock locked at {mhz} MHz")),
+                plan.power_limit_w.map(|watts| format!("power limited to {watts} W")),
             ],
         ),
         (
@@ -163,6 +164,7 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
                     .map(|clocks| format!("memory at {clocks}")),
             ],
         ),
+        ("own numbers", origins(record).collect()),
         ("kernel", vec![some(&record.kernel.variant)]),
         ("the model's truth", truth.collect()),
         (
@@ -187,6 +189,15 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
         (!parts.is_empty()).then(|| (name, parts.join(" · ").into()))
     });
     facts.chain([("record", text![code(file)])]).collect()
+}
+
+/// What an init of files was made of, in the plan's order.
+fn origins(record: &Record) -> impl Iterator<Item = Option<String>> {
+    record.plan.inits.iter().filter_map(|init| {
+        let inputs = record.inputs.get(init)?;
+        let (a, b) = inputs.origin_a.as_ref().zip(inputs.origin_b.as_ref())?;
+        Some(Some(if a == b { format!("{init}: A and B {a}") } else { format!("{init}: A {a}, B {b}") }))
+    })
 }
 
 fn windows(record: &Record, id: &str) -> Table {

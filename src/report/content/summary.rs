@@ -4,7 +4,7 @@ use super::atlas;
 use crate::analysis::law::Law;
 use crate::analysis::year;
 use crate::analysis::year::GridIntensity;
-use crate::operands::Init;
+use crate::operands::{Init, Origin};
 use crate::record::{AdapterInfo, Idle, InitSummary, Plan, Record, Source, Status, TrueRatios};
 use crate::report::page::{Block, Cell, Table, Text, estimated, figures, number, strong, text};
 use crate::report::units::or_na;
@@ -15,7 +15,8 @@ use crate::report::{lines, units};
 pub fn heading<'a>(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>) -> Vec<Block<'a>> {
     let driver = adapter.driver.as_ref().map(|driver| format!(" · {driver}")).unwrap_or_default();
     let (version, name) = (env!("CARGO_PKG_VERSION"), &adapter.name);
-    let lock = plan.lock_clock_mhz.map(|mhz| format!(" · clock locked at {mhz} MHz")).unwrap_or_default();
+    let mut lock = plan.lock_clock_mhz.map(|mhz| format!(" · clock locked at {mhz} MHz")).unwrap_or_default();
+    lock += &plan.power_limit_w.map(|watts| format!(" · power limited to {watts} W")).unwrap_or_default();
     let product = format!("{} · {}{lock}", lines::product(plan), lines::length(plan));
     let power = match sensor {
         Ok(source) => {
@@ -31,10 +32,24 @@ pub fn heading<'a>(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &
         }
         Err(why) => format!("no sensor: {why}"),
     };
+    let facts = [("matmul", product.into()), ("power", power.into())].into_iter();
     vec![
         Block::heading(3, format!("wattmul {version} · {name} · {}{driver}", adapter.backend_title())),
-        Block::Facts(vec![("matmul", product.into()), ("power", power.into())]),
+        Block::Facts(facts.chain(plan.inits.iter().filter_map(|&init| own(init, plan))).collect()),
     ]
+}
+
+/// Which files an init is made of, as the user called them: the record will not say it.
+fn own(init: Init, plan: &Plan) -> Option<(&'static str, Text)> {
+    let [a, b] = init.told()?;
+    let from = |told: &str, origin: Option<Origin>| match origin {
+        Some(origin @ Origin::Tensor(_)) => format!("{told} ({origin}, as {})", plan.dtype.name()),
+        _ => told.to_owned(),
+    };
+    let [of_a, of_b] = init.origins(plan.size);
+    let (from_a, from_b) = (from(&a, of_a), from(&b, of_b));
+    let what = if a == b { format!("A and B from {from_a}") } else { format!("A from {from_a}, B from {from_b}") };
+    Some(("numbers", format!("{init}: {what}").into()))
 }
 
 /// After a run: the answer, and whether to believe it.

@@ -1,7 +1,7 @@
-//! A locked clock is undone however the run ends: when the lock is dropped (the end, an error, a panic), by [`undo_all`] when
-//! a signal ends the program before that, and by the lock's [`Guard`] when neither could do it.
+//! What a run changes of a device, its clock or its power limit, is undone however the run ends: when the hold is dropped (the end,
+//! an error, a panic), by [`undo_all`] when a signal ends the program before that, and by the hold's [`Guard`] when neither could.
 
-use super::clock_guard::Guard;
+use super::guard::Guard;
 use crate::protocol::PowerError;
 use crate::say;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -13,35 +13,41 @@ type Undo = Box<dyn FnOnce() -> Result<(), PowerError> + Send>;
 /// A driver that hangs must not keep the program from ending.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Holds a clock until it is dropped.
-#[must_use = "the clock is free again when this is dropped"]
-pub struct ClockLock(Arc<Mutex<Option<Held>>>);
+/// Holds a clock or a power limit until it is dropped.
+#[must_use = "it is as before when this is dropped"]
+pub struct Hold(Arc<Mutex<Option<Held>>>);
 
 struct Held {
+    /// What is held: "the clock".
+    what: &'static str,
     undo: Undo,
-    /// None where no guard could be started: then nobody is left to undo the lock of a killed program.
+    /// None where no guard could be started: then nobody is left to undo what a killed program did.
     guard: Option<Guard>,
 }
 
 static HELD: Mutex<Vec<Arc<Mutex<Option<Held>>>>> = Mutex::new(vec![]);
 
-impl ClockLock {
-    /// For a clock that is locked already, and that `undo` frees. The guard was started before.
-    pub fn new(guard: Option<Guard>, undo: impl FnOnce() -> Result<(), PowerError> + Send + 'static) -> Self {
-        let held = Arc::new(Mutex::new(Some(Held { undo: Box::new(undo), guard })));
+impl Hold {
+    /// Of what ("the clock") is changed already, and `undo` puts back. The guard was started before.
+    pub fn new(
+        what: &'static str,
+        guard: Option<Guard>,
+        undo: impl FnOnce() -> Result<(), PowerError> + Send + 'static,
+    ) -> Self {
+        let held = Arc::new(Mutex::new(Some(Held { what, undo: Box::new(undo), guard })));
         HELD.lock().unwrap_or_else(PoisonError::into_inner).push(held.clone());
-        ClockLock(held)
+        Hold(held)
     }
 }
 
-impl Drop for ClockLock {
+impl Drop for Hold {
     fn drop(&mut self) {
         free(&self.0);
         HELD.lock().unwrap_or_else(PoisonError::into_inner).retain(|held| !Arc::ptr_eq(held, &self.0));
     }
 }
 
-/// Frees every clock that is still locked: for a program that is about to exit without unwinding.
+/// Puts back all that is still changed: for a program that is about to exit without unwinding.
 pub(crate) fn undo_all() {
     for held in HELD.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         free(held);
@@ -50,7 +56,7 @@ pub(crate) fn undo_all() {
 
 fn free(held: &Mutex<Option<Held>>) {
     let held = held.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(Held { undo, guard }) = held else { return };
+    let Some(Held { what, undo, guard }) = held else { return };
     let (sender, answer) = channel();
     let begun = std::thread::Builder::new().name("unlock".into()).spawn(move || sender.send(undo()));
     let undone = match begun.map(|_| answer.recv_timeout(PATIENCE)) {
@@ -63,11 +69,11 @@ fn free(held: &Mutex<Option<Held>>) {
         (Ok(()), guard) => drop(guard),
         (Err(why), Some(guard)) => {
             say::line(format_args!(
-                "wattmul: the clock may still be locked: {why}; it is tried once more when the program has ended"
+                "wattmul: {what} may not be as before: {why}; it is tried once more when the program has ended"
             ));
             guard.stay();
         }
-        (Err(why), None) => say::line(format_args!("wattmul: the clock may still be locked: {why}")),
+        (Err(why), None) => say::line(format_args!("wattmul: {what} may not be as before: {why}")),
     }
 }
 
@@ -81,7 +87,7 @@ mod tests {
         let undone = Arc::new(AtomicU32::new(0));
         let lock = || {
             let undone = undone.clone();
-            ClockLock::new(None, move || {
+            Hold::new("the clock", None, move || {
                 undone.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             })
