@@ -133,6 +133,14 @@ impl Line<'_> {
         }
     }
 
+    /// How sure the ratio above idle is; nothing is said of several cards'.
+    pub(crate) fn above_idle_interval(&self) -> String {
+        match &self.fleet {
+            Some(_) => String::new(),
+            None => units::interval(self.row.ratios.above_idle),
+        }
+    }
+
     /// "NVML · board", or why there is none.
     pub(crate) fn sensor(&self) -> String {
         match (&self.run.record.source, self.scope()) {

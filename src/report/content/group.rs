@@ -62,8 +62,8 @@ fn ratios(lines: &[Line], comparable: &Comparable, id: &str) -> Table {
     let giga = dtype.giga();
     let speed = format!("{giga}/s");
     let heads = [
-        "GPU", "energy ratio", "95 % interval", "power ratio", "time ratio", "verdict", "ratio above idle", &speed,
-        "sensor", "run",
+        "GPU", "energy ratio", "95 % interval", "ratio above idle", "interval above idle", "power ratio", "time ratio",
+        "verdict", &speed, "sensor", "run",
     ];
     let row = |line: &Line| {
         let ratio = |of: fn(&Ratios) -> Option<Estimate>| number(line.ratio(of), units::figure);
@@ -72,10 +72,11 @@ fn ratios(lines: &[Line], comparable: &Comparable, id: &str) -> Table {
             name(line, id).into(),
             ratio(|ratios| ratios.energy),
             figures(line.interval()),
+            ratio(|ratios| ratios.above_idle),
+            figures(line.above_idle_interval()),
             ratio(|ratios| ratios.power),
             ratio(|ratios| ratios.time),
             line.verdict().words().into(),
-            ratio(|ratios| ratios.above_idle),
             number(Some(line.row.summaries.1.gflop_per_s), units::plain),
             line.sensor().into(),
             figures(run.unwrap_or_else(|| lines::day(&line.run.record))),

@@ -25,8 +25,9 @@ pub(super) fn reading<'a>() -> Vec<Block<'a>> {
             " says how many times the energy of a product of the reference a product of another init takes on the \
              same GPU, by the same kernel; 1 means that the data does not matter. Energy is mean power times the \
              time of a product, both from the same windows of back-to-back work: a GPU whose power limit slows its \
-             clock pays in time what it does not pay in watts. The ratio above idle is that of power less the idle \
-             power after the work.",
+             clock pays in time what it does not pay in watts. The ratio above idle is that of the work alone: \
+             of power less the idle power of a board as warm. One sensor shows both, so that its offset cancels in each \
+             difference, and its gain in their ratio. It compares chips, where the ratio of energy is what the bill pays.",
         ]),
         Block::Paragraph(text![
             "The ",
