@@ -6,6 +6,7 @@ use crate::gpu::kernel::Kernel;
 use crate::operands::{Dtype, Operands};
 use crate::power::INTERFACES;
 use crate::power::choice::SensorChoice;
+use crate::power::meter::MeterChoice;
 use crate::record::file;
 use crate::record::plan::Knob;
 use crate::run::{PlanOptions, Settings};
@@ -107,6 +108,10 @@ pub struct RunArgs {
     pub kernel: KernelOption,
     #[arg(long, value_name = "SENSOR", default_value = "auto", help = power_help())]
     pub power: SensorChoice,
+    /// A meter of your own beside the sensor, of the board alone or at the wall: a command whose lines are `watts` or
+    /// `seconds,watts` (one that ends is begun again, once a second), or a file that grows by such lines
+    #[arg(long, value_name = "board|wall:command:COMMAND|file:FILE", conflicts_with = "simulate")]
+    pub meter: Option<MeterChoice>,
     /// Where the record is saved [default: results; nowhere with --simulate]
     #[arg(long, value_name = "FOLDER")]
     pub results: Option<PathBuf>,

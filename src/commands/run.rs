@@ -286,7 +286,7 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
         Err(in_use) => notices += &notice(&format!("{in_use}.")),
         Ok(_) => {}
     }
-    let measurement = Measurement::new(adapter, plan, args.kernel.0, &args.power)?;
+    let measurement = Measurement::new(adapter, plan, args.kernel.0, &args.power, args.meter.as_ref())?;
     let plan = measurement.plan().clone();
     let heading = content::heading(&adapter.info, &plan, measurement.source());
     save::show_heading(args, &(terminal::blocks(&heading) + &notices));

@@ -51,6 +51,8 @@ pub enum Scope {
     Soc,
     /// A module of a GPU and a CPU with their memories, such as NVIDIA's Grace Hopper.
     Module,
+    /// A whole machine, at its plug: the supply's losses, fans, processors and disks included.
+    System,
 }
 
 impl fmt::Display for Scope {
@@ -61,6 +63,7 @@ impl fmt::Display for Scope {
             Scope::Package => "package",
             Scope::Soc => "soc",
             Scope::Module => "module",
+            Scope::System => "system",
         })
     }
 }

@@ -14,6 +14,7 @@ mod inits;
 mod law;
 mod matrices;
 mod matrix_units;
+mod meter;
 mod nonsense;
 mod order;
 mod output;
