@@ -4,7 +4,7 @@
 //! above idle both do.
 
 use super::stats;
-use crate::record::{Band, Estimate, Source};
+use crate::record::{self, Band, Estimate, Source};
 
 /// What calibrations against external meters found of a family of sensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,6 +105,12 @@ impl Calibration {
         let high = (high * share).min(idle_w.filter(|idle_w| *idle_w >= 0.0).unwrap_or(f64::INFINITY));
         Bands { gain: self.gain, offset_w: Band { low: low * share, high: high.max(low * share) } }
     }
+}
+
+/// What a calibration of this very sensor leaves open: its intervals.
+pub(crate) fn of_meter(line: &record::Calibration) -> Option<Bands> {
+    let within = |estimate: Estimate| Some(Band { low: estimate.low?, high: estimate.high? });
+    Some(Bands { gain: within(line.gain)?, offset_w: within(line.offset_w)? })
 }
 
 /// By what share a ratio of energies moves for every watt that is shown too much, of shown powers in watts: that of the init, and

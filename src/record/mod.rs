@@ -31,7 +31,10 @@ use schemars::JsonSchema;
 pub use sensor::{Counter, LimitKind, Limiter, Limiters, PowerKind, Scope, Source};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-pub use summary::{Band, Estimate, InitSummary, Ratios, SensorSummary, Summary, TrueRatios, Truth, Warming};
+pub use summary::{
+    Band, Calibration, Estimate, InitSummary, MeterDoubt, MeterSummary, Ratios, SensorSummary, Summary, TrueRatios,
+    Truth, Warming,
+};
 pub use trace::{Row, Trace};
 pub use verdict::{Flag, Reason, Status, Verdict};
 pub use window::{CounterFault, Doubt, Idle, IdlePower, Lead, Window, WindowPower};

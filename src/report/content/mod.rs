@@ -4,6 +4,7 @@ pub mod atlas;
 mod comparison;
 mod group;
 mod guide;
+mod meter;
 mod predict;
 mod run;
 mod summary;

@@ -1,6 +1,7 @@
 //! One run: why it is judged as it is, its timeline, what it ran on, and its windows.
 
 use super::atlas;
+use super::meter;
 use crate::analysis::overview::Run;
 use crate::analysis::year;
 use crate::analysis::year::GridIntensity;
@@ -113,7 +114,7 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
     });
     let years = year::of(record).into_iter().map(|(init, kwh)| Some(format!("{init} {}", year::words(kwh, grid))));
     let file = run.path.file_name().unwrap_or_default().to_string_lossy();
-    let facts: [(&str, Vec<Option<String>>); 16] = [
+    let facts: [(&str, Vec<Option<String>>); 17] = [
         (
             "adapter",
             vec![
@@ -135,6 +136,7 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
                 failed.map(|failed| counted(failed, "failed read")),
             ],
         ),
+        ("meter", meter::words(record).into_iter().map(Some).collect()),
         ("idle", vec![idle("cold", record.idle.cold), idle("open", record.idle.open), idle("hot", record.idle.hot)]),
         ("over a year", years.collect()),
         (

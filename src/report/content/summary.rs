@@ -1,6 +1,7 @@
 //! What a run prints: who and what before it, and the answer after it.
 
 use super::atlas;
+use super::meter;
 use crate::analysis::law::Law;
 use crate::analysis::year;
 use crate::analysis::year::GridIntensity;
@@ -82,6 +83,9 @@ pub fn summary<'a>(record: &Record, grid: Option<GridIntensity>) -> Vec<Block<'a
         let (low, high) = (units::figure(band.low), units::figure(band.high));
         let offset = format!("{:+.0} … {:+.0} W", offset.low, offset.high);
         facts.push(("sensor", format!("ratio of energy {low} … {high} if the sensor is off by {offset}").into()));
+    }
+    if record.meter.is_some() {
+        facts.push(("meter", meter::words(record).join(", ").into()));
     }
     let tried = match record.kernel.tuning.len() {
         0 | 1 => String::new(), // simulated, or pinned
