@@ -1,8 +1,9 @@
-//! The device's own sensor against the user's meter: the delay between the two, and the straight line from the one to the other.
+//! The device's own sensor against the user's meter: the delay between the two, and the straight line from the one to
+//! the other.
 //!
-//! The sensor shows g·M + o where the meter says M. Both are means over the same stretches of the run: every window, and idle before
-//! and after. Of a meter at the wall, gain and offset are not the sensor's alone: they hold the supply's efficiency, its fans and the
-//! rest of the machine too, and nothing in a run tells these apart.
+//! The sensor shows g·M + o where the meter says M. Both are means over the same stretches of the run: every window,
+//! and idle before and after. Of a meter at the wall, gain and offset are not the sensor's alone: they hold the
+//! supply's efficiency, its fans and the rest of the machine too, and nothing in a run tells these apart.
 
 use super::{energy, stats};
 use crate::record::{Calibration, Estimate, Lead, Meter, MeterDoubt, MeterSummary, Record, Scope, WindowPower};
@@ -70,14 +71,15 @@ pub fn of(record: &Record, lead: Option<Lead>) -> Option<MeterSummary> {
 }
 
 impl MeterSummary {
-    /// Does it say what the sensor's gain and offset are? Only a meter of the board alone does, by a line that is straight.
+    /// Does it say what the sensor's gain and offset are? Only a meter of the board alone does, by a line that is
+    /// straight.
     pub(crate) fn of_sensor(&self, scope: Scope) -> Option<&Calibration> {
         self.calibration.as_ref().filter(|line| scope == Scope::Board && line.straight == Some(true))
     }
 }
 
-/// When each row was, on the run's clock. The meter's own seconds, where it tells them, say how far apart figures are that came at
-/// once; none can have come before it was: the one that came soonest tells how the clocks stand.
+/// When each row was, on the run's clock. The meter's own seconds, where it tells them, say how far apart figures are
+/// that came at once; none can have come before it was: the one that came soonest tells how the clocks stand.
 fn times_s(meter: &Meter) -> Vec<f64> {
     let own_s = |i: usize| meter.own_s.get(i).copied().flatten();
     let rows = meter.t_s.len().min(meter.power_w.len());
@@ -125,8 +127,8 @@ fn are_milliwatts(rows: &[(f64, f64)], stretches: &[Stretch]) -> bool {
     metered_w > TIMES_OF_MILLIWATTS * middle(stretches.iter().map(|stretch| stretch.shown_w).collect())
 }
 
-/// By how much the meter is late, its averaging included, and the share of its variance that the sensor then explains: the delay at which
-/// the load's edges fall together. None where it said nothing under load.
+/// By how much the meter is late, its averaging included, and the share of its variance that the sensor then explains:
+/// the delay at which the load's edges fall together. None where it said nothing under load.
 fn delay_s(rows: &[(f64, f64)], stretches: &[Stretch]) -> Option<(f64, f64)> {
     let tried = |from_s: f64, to_s: f64, step_s: f64| -> Vec<(f64, f64)> {
         let steps = ((to_s - from_s) / step_s).round() as u32;
@@ -168,8 +170,8 @@ fn explained(rows: &[(f64, f64)], stretches: &[Stretch], delay_s: f64) -> Option
     (n >= 3.0 && of_both > 0.0).then_some(share).filter(|share| share.is_finite())
 }
 
-/// The sensor's line, by least squares in which a stretch weighs as long as it lasts. None where fewer than two levels are seen, or too
-/// few stretches.
+/// The sensor's line, by least squares in which a stretch weighs as long as it lasts. None where fewer than two levels
+/// are seen, or too few stretches.
 fn calibration(rows: &[(f64, f64)], stretches: &[Stretch], delay_s: f64, period_s: f64) -> Option<Calibration> {
     let step_w = step_w(rows);
     let half_s = period_s / 2.0;
@@ -184,7 +186,8 @@ fn calibration(rows: &[(f64, f64)], stretches: &[Stretch], delay_s: f64, period_
         .filter_map(|stretch| {
             let rows = &rows[within(stretch)];
             let sum: f64 = rows.iter().map(|row| row.1).sum();
-            // Power moves within a stretch, too: a meter that stalled there, or was not heard to the end, saw another part of it.
+            // Power moves within a stretch, too: a meter that stalled there, or was not heard to the end, saw another
+            // part of it.
             let seen_s = (rows.len() + 1) as f64 * period_s; // one may just not have fallen into it
             let whole = seen_s >= SEEN * (stretch.end_s - stretch.start_s - period_s);
             (whole && !rows.is_empty()).then(|| Pair { stretch, metered_w: sum / rows.len() as f64 })
@@ -200,7 +203,8 @@ fn calibration(rows: &[(f64, f64)], stretches: &[Stretch], delay_s: f64, period_
     let fit = stats::least_squares(&columns, &shown)?;
     let (offset_w, gain) = (fit.values[0], fit.values[1]);
 
-    // Figures of a steady load are all rounded alike, by the meter and by the sensor: a whole level is off by the same.
+    // Figures of a steady load are all rounded alike, by the meter and by the sensor: a whole level is off by the
+    // same.
     let total: f64 = pairs.iter().map(weight).sum();
     let mean_w = pairs.iter().map(|pair| weight(pair) * pair.metered_w).sum::<f64>() / total;
     let spread = pairs.iter().map(|pair| weight(pair) * (pair.metered_w - mean_w).powi(2)).sum::<f64>();

@@ -1,4 +1,5 @@
-//! The sensor against a meter beside it: simulated boards whose sensor's gain and offset are known, and a meter that sees what they draw.
+//! The sensor against a meter beside it: simulated boards whose sensor's gain and offset are known, and a meter that
+//! sees what they draw.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

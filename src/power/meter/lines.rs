@@ -14,8 +14,9 @@ const LONGEST_LINE: usize = 256;
 /// More is no power of any machine, in whatever unit a meter tells it.
 const MOST: f64 = 1e9;
 
-/// `12.3`, `12.3 W`, `1700000000.5,12.3`; commas, semicolons, tabs and spaces separate. None for anything else, numbers that are none
-/// and a decimal comma included: nobody can tell 63,7 from 7 W after 63 s, so that it is read as that.
+/// `12.3`, `12.3 W`, `1700000000.5,12.3`; commas, semicolons, tabs and spaces separate. None for anything else,
+/// numbers that are none and a decimal comma included: nobody can tell 63,7 from 7 W after 63 s, so that it is read as
+/// that.
 pub fn parse(line: &str) -> Option<Figure> {
     let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
     let line = line.trim().trim_end_matches(['W', 'w']);
@@ -37,7 +38,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Hands over what each line that ends in `bytes` says; None where it says nothing. Empty lines and comments (#) are none.
+    /// Hands over what each line that ends in `bytes` says; None where it says nothing. Empty lines and comments (#)
+    /// are none.
     pub fn take(&mut self, bytes: &[u8], mut each: impl FnMut(Option<Figure>)) {
         for &byte in bytes {
             if byte != b'\n' {

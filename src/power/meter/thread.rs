@@ -33,8 +33,8 @@ struct Shared {
 impl MeterThread {
     /// Starts listening. Of a file, what stands there already is not of this run.
     ///
-    /// # Errors
-    /// The file cannot be read, or the operating system gives no thread. A command that cannot run is no error: the record says so.
+    /// # Errors The file cannot be read, or the operating system gives no thread. A command that cannot run is no
+    /// error: the record says so.
     pub fn start(choice: &MeterChoice, clock: impl Clock + Send + 'static) -> Result<Self, PowerError> {
         let shared = Arc::new(Shared {
             listener: Mutex::new(Listener::new(choice.interface(), choice.scope)),
@@ -244,7 +244,8 @@ fn waited_for(child: &mut Child, time: Duration) -> Option<ExitStatus> {
 fn signal(child: &Child) {
     let Ok(group) = libc::pid_t::try_from(child.id()) else { return };
     #[expect(unsafe_code, reason = "a C call")]
-    // SAFETY: a signal to a group that is the child's own, and the child was not waited for yet: its number is no other's.
+    // SAFETY: a signal to a group that is the child's own, and the child was not waited for yet: its number is no
+    // other's.
     unsafe {
         libc::kill(-group, libc::SIGTERM);
     }
