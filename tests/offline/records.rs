@@ -500,7 +500,7 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
     let all = printed(wattmul(&["report", "--all"], folder.path()).success());
     let ratios = all.split("Ratios of gaussian").nth(1).unwrap().split("\n\n").next().unwrap();
     assert_eq!(ratios.matches("  Simulated A100 PCIe, ").count(), 3, "{all}");
-    assert!(all.contains("  unverified-sensor\n"), "a verdict is not broken within a word: {all}");
+    assert!(all.contains("  unverified-sensor  "), "a verdict is not broken within a word: {all}");
     for why in ["- invalid: heat slowed the GPU", "- unverified-sensor: the energy counter stood still"] {
         assert_eq!(all.matches(why).count(), 1, "each reason once: {all}");
     }
