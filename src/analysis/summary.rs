@@ -71,10 +71,11 @@ pub fn of(record: &Record) -> Summary {
         let end_s = windows.last().map(|window| window.start_s + window.duration_s)?;
         heat.idle(idle_w, &of_init(reference).collect::<Vec<_>>(), lead, end_s)
     });
+    let rest_w = idle.map(|idle| idle.at_rest_w).or(idle_w);
     // One measurement of idle is in all ratios alike: their scatter does not show how well it is known.
     let idle_u = energy::idle_u(&record.trace, &record.idle).hypot(idle.map_or(0.0, |idle| idle.at_rest_u));
     let moved_by_idle = |init: Init| {
-        let above_w = |init: Init| Some(watts_of(init)? - idle.map(|idle| idle.at_rest_w).or(idle_w)?);
+        let above_w = |init: Init| Some(watts_of(init)? - rest_w?);
         let watts = above_w(init).zip(above_w(reference));
         watts.map_or(0.0, |(over_w, under_w)| idle_u * (1.0 / over_w - 1.0 / under_w).abs())
     };
@@ -114,7 +115,7 @@ pub fn of(record: &Record) -> Summary {
         counter_period_s,
         power_period_s,
         disagreement,
-        idle_w: idle.map(|idle| idle.at_rest_w).or(idle_w),
+        idle_w: rest_w,
         gain: band.map(|band| band.gain),
         offset_w: band.map(|band| band.offset_w),
     };

@@ -119,6 +119,8 @@ pub const MATRIX_KERNELS: &[Kernel] = &[
     matrix(WARP, [128, 64, 32], [64, 32], 2),
     matrix(WARP, [128, 128, 32], [64, 32], 1),
     matrix(WARP, [128, 128, 32], [64, 32], 2),
+    matrix(WARP, [128, 128, 64], [32, 32], 1),
+    matrix(WARP, [128, 128, 64], [64, 32], 1),
     matrix(WARP, [128, 128, 32], [64, 64], 1),
     matrix(WARP, [128, 128, 32], [64, 64], 2),
     matrix(WARP, [128, 128, 64], [64, 64], 1),

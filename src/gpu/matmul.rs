@@ -25,7 +25,7 @@ pub struct Compiled {
 
 /// Some rows of C, and the bind groups (one an init) that show the kernel those rows of A and C alone.
 pub struct Band {
-    rows: Range<usize>,
+    pub(super) rows: Range<usize>,
     groups: Vec<wgpu::BindGroup>,
 }
 

@@ -86,7 +86,7 @@ fn numbers_that_a_type_cannot_hold_are_refused_and_no_kernel_is_blamed() {
     }
     let run =
         |dtype| wattmul().args(BRIEF).args(["--no-save", "--init", "zeros,gaussian:1e5", "--dtype", dtype]).assert();
-    run("f16").code(1).stderr(contains("some numbers of gaussian:100000 are too large for f16: choose a smaller"));
+    run("f16").code(1).stderr(contains("some numbers of gaussian:100000 are too large for f16: choose smaller ones"));
     run("i8").stdout(contains("gaussian:100000"));
 }
 

@@ -97,7 +97,10 @@ fn command(line: &str) -> Option<String> {
 /// Command lines between backticks, which may run over the end of a line. `wattmul` alone is a name.
 fn in_prose(text: &str) -> Vec<String> {
     let paragraphs = text.split("\n\n");
-    let spans = paragraphs.flat_map(|paragraph| paragraph.split('`').skip(1).step_by(2));
+    // Behind a backslash, a backtick is none.
+    let paragraphs = paragraphs.map(|paragraph| paragraph.replace("\\`", ""));
+    let spans =
+        paragraphs.flat_map(|paragraph| paragraph.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
     let spans = spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" "));
     spans.filter(|span| command(span).is_some() && span.contains(' ')).collect()
 }

@@ -454,20 +454,19 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
 
     gaussian against zeros · f32 10000²
       Ratios of gaussian to zeros, by GPU; GFLOP/s of gaussian
-      GPU                               energy  95 % interval  power   time  verdict
-                                         ratio                 ratio  ratio
-      Simulated A100 PCIe                1.497  1.493 … 1.501  1.497  1.000  valid
-      Simulated V100                     1.343  1.340 … 1.347  1.343  1.000  valid
-      Simulated board that does not      1.000  0.997 … 1.002  0.999  1.000  valid
-      care
+      GPU                  energy  95 % interval  ratio  interval       power   time
+                            ratio                 above  above idle     ratio  ratio
+                                                   idle
+      Simulated A100 PCIe   1.497  1.493 … 1.501  2.176  2.168 … 2.184  1.497  1.000
+      Simulated V100        1.343  1.340 … 1.347  1.617  1.610 … 1.625  1.343  1.000
+      Simulated board       1.000  0.997 … 1.002  0.999  0.996 … 1.003  0.999  1.000
+      that does not care
 
-      GPU                         ratio  GFLOP/s  sensor                  run
-                                  above
-                                   idle
-      Simulated A100 PCIe         2.176    14998  simulated NVML · board  2026-01-02
-      Simulated V100              1.617    12498  simulated NVML · board  2026-01-01
-      Simulated board that does   0.999    14997  simulated NVML · board  2026-01-01
-      not care
+      GPU                       verdict  GFLOP/s  sensor                  run
+      Simulated A100 PCIe       valid      14998  simulated NVML · board  2026-01-02
+      Simulated V100            valid      12498  simulated NVML · board  2026-01-01
+      Simulated board that      valid      14997  simulated NVML · board  2026-01-01
+      does not care
 
       Watts and joules of whole boards
       Mean power, idle and by init; energy of a product; GFLOP a joule
@@ -501,7 +500,7 @@ fn the_newest_good_run_of_each_gpu_is_shown_by_its_ratio() {
     let all = printed(wattmul(&["report", "--all"], folder.path()).success());
     let ratios = all.split("Ratios of gaussian").nth(1).unwrap().split("\n\n").next().unwrap();
     assert_eq!(ratios.matches("  Simulated A100 PCIe, ").count(), 3, "{all}");
-    assert!(all.contains("  unverified-sensor\n"), "a verdict is not broken within a word: {all}");
+    assert!(all.contains("  unverified-sensor  "), "a verdict is not broken within a word: {all}");
     for why in ["- invalid: heat slowed the GPU", "- unverified-sensor: the energy counter stood still"] {
         assert_eq!(all.matches(why).count(), 1, "each reason once: {all}");
     }
@@ -546,16 +545,18 @@ fn cards_of_one_model_are_one_row_with_the_cards_inside() {
 
     gaussian against zeros · f32 10000²
       Ratios of gaussian to zeros, by GPU; GFLOP/s of gaussian
-      GPU                       energy  95 % interval          power   time  verdict
-                                 ratio                         ratio  ratio
-      Simulated V100             1.343  1.340 … 1.347          1.343  1.000  valid
-      Simulated A100 PCIe × 8    1.149  1.147 … 1.247 (cards)  1.149  1.000  valid
+      GPU                 energy  95 % interval          ratio  interval       power
+                           ratio                         above  above idle     ratio
+                                                          idle
+      Simulated V100       1.343  1.340 … 1.347          1.617  1.610 … 1.625  1.343
+      Simulated A100       1.149  1.147 … 1.247 (cards)  1.278                 1.149
+      PCIe × 8
 
-      GPU                         ratio  GFLOP/s  sensor                  run
-                                  above
-                                   idle
-      Simulated V100              1.617    12498  simulated NVML · board  2026-11-25
-      Simulated A100 PCIe × 8     1.278    14998  simulated NVML · board  8 cards
+      GPU                 time  verdict  GFLOP/s  sensor                  run
+                         ratio
+      Simulated V100     1.000  valid      12498  simulated NVML · board  2026-11-25
+      Simulated A100     1.000  valid      14998  simulated NVML · board  8 cards
+      PCIe × 8
 
       Cards of one model
       What stands above for a model with several cards is their median, and the

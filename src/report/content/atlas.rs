@@ -22,7 +22,7 @@ pub(super) fn section<'a>(runs: &[&'a Run], name: &str) -> Vec<Block<'a>> {
         Block::Paragraph(text![
             "Runs of three inits and more. With enough inits there is a law: watts by what a multiplier and an adder see of the \
              numbers. Each init is held against the law of all others. ",
-            code("wattmul predict"),
+            code("wattmul predict sparse:0.7 --on results"),
             " applies it to other numbers.",
         ]),
     ];
