@@ -6,7 +6,7 @@ use crate::gpu::kernel::Kernel;
 use crate::operands::{Dtype, Operands};
 use crate::power::INTERFACES;
 use crate::power::choice::SensorChoice;
-use crate::power::meter::MeterChoice;
+use crate::power::meter::{MeterChoice, choice};
 use crate::record::file;
 use crate::record::plan::Knob;
 use crate::run::{PlanOptions, Settings};
@@ -109,8 +109,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "SENSOR", default_value = "auto", help = power_help())]
     pub power: SensorChoice,
     /// A meter of your own beside the sensor, of the board alone or at the wall: a command whose lines are `watts` or
-    /// `seconds,watts` (one that ends is begun again, once a second), or a file that grows by such lines
-    #[arg(long, value_name = "board|wall:command:COMMAND|file:FILE", conflicts_with = "simulate")]
+    /// `seconds,watts` (one that ends is begun again, once a second), a file that grows by such lines, a smart plug that answers
+    /// JSON, or a meter of Linux's (power_meter)
+    #[arg(long, value_name = choice::FORM, conflicts_with = "simulate")]
     pub meter: Option<MeterChoice>,
     /// Where the record is saved [default: results; nowhere with --simulate]
     #[arg(long, value_name = "FOLDER")]
@@ -173,7 +174,7 @@ fn power_help() -> String {
     let names: Vec<&str> = INTERFACES.iter().map(|interface| interface.name).collect();
     format!(
         "Power sensor: auto (the adapter's own), none, {}; NAME:INDEX or NAME:PCI for one of several, as `wattmul devices` \
-         lists them",
+         lists them; meter:… for a meter of your own in its place, as --meter takes it",
         names.join(", ")
     )
 }

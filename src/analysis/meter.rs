@@ -6,6 +6,7 @@
 //! supply's efficiency, its fans and the rest of the machine too, and nothing in a run tells these apart.
 
 use super::{energy, stats};
+use crate::digits::round;
 use crate::record::{Calibration, Estimate, Lead, Meter, MeterDoubt, MeterSummary, Record, Scope, WindowPower};
 use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 
@@ -47,8 +48,8 @@ pub fn of(record: &Record, lead: Option<Lead>) -> Option<MeterSummary> {
     let meter = record.meter.as_ref()?;
     let times_s = times_s(meter);
     let period_s = stats::median(&times_s.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>());
-    let mut found = MeterSummary { period_s, ..MeterSummary::default() };
     let stretches = stretches(record, lead);
+    let mut found = MeterSummary { period_s, silent_s: silent_s(record, meter), ..MeterSummary::default() };
     if times_s.is_empty() {
         found.doubt = Some(MeterDoubt::Silent);
         return Some(found);
@@ -76,6 +77,16 @@ impl MeterSummary {
     pub(crate) fn of_sensor(&self, scope: Scope) -> Option<&Calibration> {
         self.calibration.as_ref().filter(|line| scope == Scope::Board && line.straight == Some(true))
     }
+}
+
+/// For how long it said nothing at most, from the run's beginning to the end of the last window or rest.
+fn silent_s(record: &Record, meter: &Meter) -> Option<f64> {
+    let last = record.windows.last().map(|window| window.start_s + window.duration_s);
+    let end_s = last.into_iter().chain(record.idle.hot.map(|rest| rest.start_s + rest.duration_s)).reduce(f64::max)?;
+    let first_s = *meter.t_s.first()?;
+    let heard_s = meter.t_s.iter().copied().take_while(|t_s| *t_s < end_s).chain([end_s.max(first_s)]);
+    let (_, most_s) = heard_s.fold((0.0, 0.0f64), |(before_s, most_s), t_s| (t_s, most_s.max(t_s - before_s)));
+    Some(round(most_s, 3))
 }
 
 /// When each row was, on the run's clock. The meter's own seconds, where it tells them, say how far apart figures are

@@ -14,7 +14,7 @@ use crate::power::choice::SensorChoice;
 use crate::power::{choice, hold, inventory};
 use crate::record::plan::Knob;
 use crate::record::text::printable;
-use crate::record::{AdapterInfo, AdapterType, Record, Trial, Units, file};
+use crate::record::{AdapterInfo, AdapterType, Record, Scope, Trial, Units, file};
 use crate::report::progress::Progress;
 use crate::report::wrap::notice;
 use crate::report::{content, terminal};
@@ -180,6 +180,13 @@ impl Bench {
             let name = interface.name;
             anyhow::bail!("--power {name}:{device} is one GPU's sensor: with --adapter all, say --power {name}");
         }
+        let of_power = if let SensorChoice::Meter(meter) = &args.power { Some(meter) } else { None };
+        let mut meters = args.meter.iter().chain(of_power);
+        if allowed.len() > 1 && meters.any(|meter| meter.scope == Scope::Board) {
+            anyhow::bail!(
+                "a meter of a board is one GPU's: with --adapter all, name one at the wall, or measure one GPU"
+            );
+        }
         let rows = each(&allowed, |index| infos[index].clone(), interrupt::stopped, |index| self.measure(args, index));
         save::lost()?;
         let text = summary(&rows);
@@ -302,7 +309,9 @@ fn simulated(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     let no_sensor = match args.power {
         SensorChoice::Auto => None,
         SensorChoice::None => Some("--power none"),
-        SensorChoice::Named(..) => anyhow::bail!("a simulated board has a sensor of its own: --power auto or none"),
+        SensorChoice::Named(..) | SensorChoice::Meter(_) => {
+            anyhow::bail!("a simulated board has a sensor of its own: --power auto or none")
+        }
     };
     let plan = simulated::plan(model, &args.plan)?;
     if let Some(folder) = args.folder() {

@@ -23,8 +23,11 @@ pub struct Meter {
     pub own_s: Vec<Option<f64>>,
     /// How often it was begun: once, and again each time its command ended or its file began anew.
     pub starts: u64,
-    /// Lines that were no figures.
+    /// Lines that were no figures, or times that it was asked for none.
     pub not_understood: u64,
+    /// Why it had none when it was last asked in vain; null where lines come by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
     /// Why nothing more came of it; null where it went on to the end.
     pub ended: Option<String>,
 }
@@ -37,6 +40,10 @@ pub enum MeterInterface {
     Command,
     /// The lines of a file that grows.
     File,
+    /// JSON over HTTP, asked for.
+    Http,
+    /// A file of the kernel's, asked for.
+    Hwmon,
 }
 
 impl Meter {
@@ -50,6 +57,7 @@ impl Meter {
             own_s: vec![],
             starts: 0,
             not_understood: 0,
+            last_failure: None,
             ended: None,
         }
     }

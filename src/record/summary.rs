@@ -50,6 +50,10 @@ pub struct Summary {
 pub struct MeterSummary {
     /// The median time between two of its rows.
     pub period_s: Option<f64>,
+    /// The longest time for which it said nothing, until the end of the last stretch that it might have seen. None where it said
+    /// nothing at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_s: Option<f64>,
     /// Why it is not believed. None where nothing speaks against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<MeterDoubt>,

@@ -66,6 +66,12 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
     };
     let source: Option<Source> = sensor.as_ref().map(|sensor| sensor.source().clone());
     let inits = plan.inits.len();
+    let watch: &dyn Fn(Event) = &|event| {
+        if let Some(said) = meter.as_ref().and_then(MeterThread::news) {
+            watch(Event::Notice(said));
+        }
+        watch(event);
+    };
 
     let mut protocol = Protocol::new(&plan, clock, sensor, stop, watch);
     let cold = protocol.idle()?;
@@ -91,8 +97,8 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
         Some(Halt::Gpu(error)) => Some(error.to_string()),
     };
 
-    let meter = meter.map(MeterThread::finish);
     let Finished { timing, trace, failed_reads, last_failure } = protocol.finish();
+    let meter = meter.map(MeterThread::finish);
     let idle = idle_power(&trace, [cold, opened, hot]);
     let windows = summary::with_power_of_trace(&windows, &trace, source.as_ref(), &idle);
     let mut record = Record {

@@ -1,7 +1,9 @@
 //! A meter beside the sensor: a process or a file that is listened to, whatever it does.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use wattmul::power::meter::{MeterChoice, MeterThread};
 use wattmul::record::Meter;
@@ -101,4 +103,96 @@ fn a_file_that_is_not_there_is_an_error_that_says_what_to_do() {
     let choice: MeterChoice = "board:file:/no/such/log.csv".parse().unwrap();
     let error = MeterThread::start(&choice, HostClock::start()).err().unwrap().to_string();
     assert!(error.contains("/no/such/log.csv") && error.contains("start its logger first"), "{error}");
+}
+
+/// What a plug answers, one after another, and then always the last.
+enum Answer {
+    Body(&'static str),
+    Status(&'static str),
+    /// So many seconds late: too late.
+    Late(u64),
+    /// It hangs up.
+    Nothing,
+    /// No HTTP.
+    Raw(&'static [u8]),
+}
+
+/// A plug on the loopback: where it is, and the first line of each request.
+fn plug(answers: Vec<Answer>) -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (sender, asked) = channel();
+    std::thread::spawn(move || {
+        let last = answers.len() - 1;
+        for (i, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 1024];
+            let count = stream.read(&mut request).unwrap_or(0);
+            let request = String::from_utf8_lossy(&request[..count]).lines().next().unwrap_or_default().to_owned();
+            if sender.send(request).is_err() {
+                return;
+            }
+            let whole = |status: &str, body: &str| {
+                format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+            };
+            let answer = match &answers[i.min(last)] {
+                Answer::Body(body) => whole("200 OK", body).into_bytes(),
+                Answer::Status(status) => whole(status, r#"{"apower":5}"#).into_bytes(),
+                Answer::Late(seconds) => {
+                    std::thread::sleep(Duration::from_secs(*seconds));
+                    whole("200 OK", r#"{"apower":6}"#).into_bytes()
+                }
+                Answer::Nothing => vec![],
+                Answer::Raw(bytes) => bytes.to_vec(),
+            };
+            let _ = stream.write_all(&answer); // who asked may have given up
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_plug_is_asked_for_its_watts_and_the_field_is_not_sent() {
+    let (address, asked) = plug(vec![Answer::Body(r#"{"id":0,"apower":63.5,"voltage":230.1}"#)]);
+    let meter = heard(listen(&format!("wall:http://{address}/rpc/Switch.GetStatus?id=0#apower")), 2);
+    assert_eq!(meter.power_w, [63.5, 63.5]);
+    assert_eq!((meter.starts, meter.not_understood, meter.last_failure, meter.ended), (1, 0, None, None));
+    assert_eq!(asked.recv().unwrap(), "GET /rpc/Switch.GetStatus?id=0 HTTP/1.1");
+    let (address, _asked) = plug(vec![Answer::Body(r#"{"StatusSNS":{"ENERGY":{"Power":64}}}"#)]);
+    let meter = heard(listen(&format!("wall:http://{address}/cm?cmnd=Status%208#StatusSNS.ENERGY.Power")), 1);
+    assert_eq!(meter.power_w, [64.0]);
+}
+
+/// Whatever it answers, it is asked again, and the record says how often it was in vain, and why at last.
+#[test]
+fn a_plug_that_answers_late_or_wrongly_is_asked_again() {
+    fn check(wrong: Answer, why: &str) {
+        let (address, _asked) = plug(vec![Answer::Body(r#"{"apower":60}"#), wrong, Answer::Body(r#"{"apower":61}"#)]);
+        let meter = heard(listen(&format!("wall:http://{address}/#apower")), 2);
+        assert_eq!(meter.power_w[..2], [60.0, 61.0], "{why}");
+        assert_eq!((meter.not_understood, meter.last_failure.as_deref(), meter.ended), (1, Some(why), None));
+    }
+    std::thread::scope(|scope| {
+        for (wrong, why) in [
+            (Answer::Late(3), "no answer within 2 s"),
+            (Answer::Status("500 Internal Server Error"), "it answered with HTTP's status 500"),
+            (Answer::Body("<html>rebooting</html>"), "its answer is no JSON"),
+            (Answer::Body(r#"{"apower":"off"}"#), "its answer has no watts in that field"),
+            (Answer::Body(r#"{"voltage":230.1}"#), "its answer has no watts in that field"),
+            (Answer::Raw(b"220 smtp.example.org ESMTP\r\n"), "its answer is no HTTP"),
+            (Answer::Nothing, "its answer is no HTTP"),
+        ] {
+            scope.spawn(move || check(wrong, why));
+        }
+    });
+}
+
+#[test]
+fn a_host_that_is_not_there_is_asked_until_it_is() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let meter = listen(&format!("wall:http://{address}/#apower"));
+    std::thread::sleep(Duration::from_millis(1500));
+    let meter = meter.finish();
+    assert!(meter.not_understood >= 1 && meter.power_w.is_empty(), "{meter:?}");
+    assert_eq!(meter.last_failure.as_deref(), Some("connection refused"));
 }

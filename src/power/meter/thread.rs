@@ -1,7 +1,11 @@
 //! Listens to a meter on a thread of its own. Whatever the meter does, the run goes on.
 
 use super::choice::{From, MeterChoice};
-use super::listener::Listener;
+use super::http;
+use super::hwmon::KernelMeter;
+use super::lines::Figure;
+use super::listener::{Latest, Listener};
+use crate::host::sysfs::SYS;
 use crate::protocol::{Clock, PowerError};
 use crate::record::Meter;
 use std::fs::File;
@@ -22,7 +26,10 @@ const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A meter that is listened to until this is finished or dropped.
-pub struct MeterThread(Arc<Shared>);
+pub struct MeterThread {
+    shared: Arc<Shared>,
+    clock: Box<dyn Clock + Send>,
+}
 
 struct Shared {
     listener: Mutex<Listener>,
@@ -30,61 +37,95 @@ struct Shared {
     stop: AtomicBool,
 }
 
+/// What a meter is listened to by, once it is known to be there.
+enum Source {
+    Command(String),
+    File(PathBuf, File),
+    Http(http::Endpoint),
+    Hwmon(KernelMeter),
+}
+
+impl Source {
+    fn open(from: &From) -> Result<Self, PowerError> {
+        Ok(match from {
+            From::Command(command) => Source::Command(command.clone()),
+            From::File(path) => {
+                let file = at_end(path).map_err(|error| PowerError::Absent {
+                    what: format!("the meter's file {} ({error})", path.display()),
+                    fix: "start its logger first, or name the file that it writes",
+                })?;
+                Source::File(path.clone(), file)
+            }
+            From::Http(endpoint) => Source::Http(endpoint.clone()),
+            From::Hwmon(name) => Source::Hwmon(KernelMeter::find(Path::new(SYS), name)?),
+        })
+    }
+}
+
 impl MeterThread {
     /// Starts listening. Of a file, what stands there already is not of this run.
     ///
-    /// # Errors The file cannot be read, or the operating system gives no thread. A command that cannot run is no
-    /// error: the record says so.
-    pub fn start(choice: &MeterChoice, clock: impl Clock + Send + 'static) -> Result<Self, PowerError> {
+    /// # Errors
+    /// The file cannot be read, or the operating system gives no thread. A command that cannot run, and a host that does not answer,
+    /// is no error: the record says so.
+    pub fn start(choice: &MeterChoice, clock: impl Clock + Clone + Send + 'static) -> Result<Self, PowerError> {
         let shared = Arc::new(Shared {
             listener: Mutex::new(Listener::new(choice.interface(), choice.scope)),
             child: Mutex::new(None),
             stop: AtomicBool::new(false),
         });
-        let (listening, from) = (shared.clone(), choice.from.clone());
-        let file = match &from {
-            From::File(path) => Some(at_end(path).map_err(|error| PowerError::Absent {
-                what: format!("the meter's file {} ({error})", path.display()),
-                fix: "start its logger first, or name the file that it writes",
-            })?),
-            From::Command(_) => None,
-        };
-        let body = move || match (from, file) {
-            (From::File(path), Some(file)) => listening.to_file(&path, file, &clock),
-            (From::Command(command), _) => listening.to_command(&command, &clock),
-            (From::File(_), None) => {}
+        let (listening, source, of_thread) = (shared.clone(), Source::open(&choice.from)?, clock.clone());
+        let body = move || match source {
+            Source::Command(command) => listening.to_command(&command, &of_thread),
+            Source::File(path, file) => listening.to_file(&path, file, &of_thread),
+            Source::Http(endpoint) => listening.to_answers(http::ASKED_EVERY, &of_thread, || endpoint.ask()),
+            Source::Hwmon(mut meter) => listening.to_answers(meter.interval, &of_thread, || meter.ask()),
         };
         let no_thread = |error: std::io::Error| PowerError::Failed {
             what: "listening to the meter".into(),
             why: error.to_string(),
-            fix: "end other programs, or leave out --meter",
+            fix: "end other programs, or leave out the meter",
         };
         std::thread::Builder::new().name("meter".into()).spawn(body).map_err(no_thread)?;
-        Ok(MeterThread(shared))
+        Ok(MeterThread { shared, clock: Box::new(clock) })
+    }
+
+    /// What is to be said of it during the run, once.
+    pub(crate) fn news(&self) -> Option<String> {
+        lock(&self.shared.listener).news(self.clock.now_s())
+    }
+
+    /// What it said last; where it says nothing any more, or nothing for so long, why, as far as is known.
+    pub(crate) fn latest(&self, no_older_s: f64) -> Result<Option<Latest>, String> {
+        let listener = lock(&self.shared.listener);
+        if listener.is_over() || listener.is_silent(self.clock.now_s(), no_older_s) {
+            return Err(listener.trouble().unwrap_or("it says nothing").to_owned());
+        }
+        Ok(listener.latest())
     }
 
     /// How many figures it has said so far.
     pub fn figures(&self) -> u64 {
-        lock(&self.0.listener).figures()
+        lock(&self.shared.listener).figures()
     }
 
     /// Will it say nothing any more?
     pub fn is_over(&self) -> bool {
-        lock(&self.0.listener).is_over()
+        lock(&self.shared.listener).is_over()
     }
 
     /// Ends listening: what was said.
     pub fn finish(self) -> Meter {
-        let mut listener = lock(&self.0.listener);
-        self.0.stop.store(true, Ordering::Relaxed);
+        let mut listener = lock(&self.shared.listener);
+        self.shared.stop.store(true, Ordering::Relaxed);
         listener.take()
     }
 }
 
 impl Drop for MeterThread {
     fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
-        lock(&self.0.child).as_mut().map(end);
+        self.shared.stop.store(true, Ordering::Relaxed);
+        lock(&self.shared.child).as_mut().map(end);
     }
 }
 
@@ -171,6 +212,23 @@ impl Shared {
                 file = new;
                 self.tell(Listener::begins);
             }
+        }
+    }
+
+    /// Asks so often, and takes what is answered to be of the middle of the asking.
+    fn to_answers(&self, every: Duration, clock: &dyn Clock, mut ask: impl FnMut() -> Result<Figure, String>) {
+        self.tell(Listener::begins);
+        let mut next = Instant::now();
+        while !self.stopped() {
+            let before_s = clock.now_s();
+            let answer = ask();
+            let time_s = f64::midpoint(before_s, clock.now_s());
+            if self.tell(|listener| listener.answered(time_s, answer)).is_none() {
+                return;
+            }
+            // After a slow answer the rhythm starts again, instead of catching up in a burst.
+            next = (next + every).max(Instant::now());
+            self.rest(next.saturating_duration_since(Instant::now()));
         }
     }
 

@@ -7,23 +7,40 @@ use crate::report::wrap::counted;
 /// Which meter it was, how it did, and what it found; nothing without one.
 pub(super) fn words(record: &Record) -> Vec<String> {
     let Some((meter, found)) = record.meter.as_ref().zip(record.summary.meter.as_ref()) else { return vec![] };
-    let Meter { interface, scope, starts, not_understood, ended, .. } = meter;
+    let Meter { interface, scope, starts, not_understood, last_failure, ended, .. } = meter;
     let at = if *scope == Scope::System { "at the wall" } else { "of the board" };
     let by = match interface {
         MeterInterface::Command => "by a command",
         MeterInterface::File => "by a file",
+        MeterInterface::Http => "by HTTP",
+        MeterInterface::Hwmon => "by the kernel's hwmon",
     };
     let mut words = vec![format!("{at}, {by}")];
     words.extend(found.period_s.map(|period_s| format!("every {}", units::time(period_s))));
     words.extend(found.delay_s.map(|delay_s| format!("{delay_s:.2} s late")));
     words.extend((*starts > 1).then(|| format!("begun {starts} times")));
     words.extend((*not_understood > 0).then(|| {
-        format!("{} not understood", counted(usize::try_from(*not_understood).unwrap_or(usize::MAX), "line"))
+        let times = usize::try_from(*not_understood).unwrap_or(usize::MAX);
+        match last_failure {
+            None => format!("{} not understood", counted(times, "line")),
+            Some(why) => format!("asked {} in vain: {why}", counted(times, "time")),
+        }
     }));
+    words.extend(
+        found
+            .silent_s
+            .filter(|&silent_s| is_gap(silent_s, found.period_s))
+            .map(|silent_s| format!("silent for up to {}", units::time(silent_s))),
+    );
     words.extend(ended.clone());
     words.extend(found.doubt.map(|doubt| doubt_in_words(doubt).to_owned()));
     words.extend(found.calibration.iter().map(|line| line_in_words(line, *scope)));
     words
+}
+
+/// Longer than a meter's figures are apart.
+fn is_gap(silent_s: f64, period_s: Option<f64>) -> bool {
+    silent_s > (3.0 * period_s.unwrap_or(0.0)).max(5.0)
 }
 
 fn doubt_in_words(doubt: MeterDoubt) -> &'static str {
