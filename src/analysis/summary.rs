@@ -56,7 +56,9 @@ pub fn of(record: &Record) -> Summary {
 
     let reference = record.plan.inits[0];
     let watts_of = |init: Init| inits.get(&init)?.power_w;
-    let band = record.source.as_ref().zip(watts_of(reference).filter(|_| lead.is_some()));
+    // A meter is what sensors are held against: what it is off by itself, only its own calibration knows.
+    let sensor = record.source.as_ref().filter(|source| !source.is_meter());
+    let band = sensor.zip(watts_of(reference).filter(|_| lead.is_some()));
     // What this board's own calibration leaves open is less than what is known of its family.
     let meter = meter::of(record, lead);
     let own =

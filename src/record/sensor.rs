@@ -158,6 +158,11 @@ impl Source {
         }
     }
 
+    /// Is it a meter of the user's own, and no sensor of the device's?
+    pub(crate) fn is_meter(&self) -> bool {
+        matches!(self.power, Some(PowerKind::LateMs(_)))
+    }
+
     /// Is there anything to measure by?
     pub(crate) fn gives_something(&self) -> bool {
         self.counter.is_some() || self.power.is_some()

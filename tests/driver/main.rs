@@ -13,6 +13,7 @@ mod heap;
 mod machine_code;
 mod matrix_units;
 mod memory;
+mod meter;
 mod nvml;
 mod own;
 #[cfg(unix)]

@@ -6,7 +6,7 @@ use crate::analysis::law::Law;
 use crate::analysis::year;
 use crate::analysis::year::GridIntensity;
 use crate::operands::{Init, Origin};
-use crate::record::{AdapterInfo, Idle, InitSummary, Plan, Record, Source, Status, TrueRatios};
+use crate::record::{AdapterInfo, Idle, InitSummary, Plan, Record, Scope, Source, Status, TrueRatios};
 use crate::report::page::{Block, Cell, Table, Text, estimated, figures, number, strong, text};
 use crate::report::units::or_na;
 use crate::report::wrap::counted;
@@ -83,6 +83,11 @@ pub fn summary<'a>(record: &Record, grid: Option<GridIntensity>) -> Vec<Block<'a
         let (low, high) = (units::figure(band.low), units::figure(band.high));
         let offset = format!("{:+.0} … {:+.0} W", offset.low, offset.high);
         facts.push(("sensor", format!("ratio of energy {low} … {high} if the sensor is off by {offset}").into()));
+    }
+    if record.scope() == Some(Scope::System) {
+        let whose =
+            "of the whole machine, at the wall: ratios are its; above idle, they are the device's and its supply's";
+        facts.push(("watts", whose.into()));
     }
     if record.meter.is_some() {
         facts.push(("meter", meter::words(record).join(", ").into()));
