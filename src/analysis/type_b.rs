@@ -89,6 +89,12 @@ pub fn calibration(source: &Source) -> Calibration {
     FAMILIES.iter().find(|(apis, devices, _)| is(apis, devices)).map_or(WIDEST, |family| family.2)
 }
 
+/// What a sensor's family is called; of one without a published calibration, after its library.
+pub(crate) fn family(source: &Source) -> String {
+    let family = calibration(source).family;
+    if family == WIDEST.family { source.api.clone() } else { family.into() }
+}
+
 /// The bands in which gain and offset lie in one run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Bands {

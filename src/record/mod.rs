@@ -1,5 +1,4 @@
 //! The record of a run: one JSON file.
-
 //!
 //! Plain types, one idea a file: [`verdict`], [`machine`], [`adapter`], [`sensor`], [`plan`],
 //! [`window`], [`summary`], [`trace`], [`meter`]. [`mod@file`] saves a record, [`read`] reads one that anybody may have written, and [`text`]

@@ -16,6 +16,7 @@ use wattmul::record::{
     Band, Calibration, KernelChoice, Meter, MeterDoubt, MeterInterface, MeterSummary, Record, Scope, Source, Summary,
     Truth,
 };
+use wattmul::report::{content, markdown};
 use wattmul::run::simulated::plan;
 use wattmul::run::{PlanOptions, Prepared, Setup, run};
 use wattmul::simulate::sensor::TickSampler;
@@ -210,6 +211,41 @@ fn a_meter_that_is_not_to_be_believed_is_told_by_its_figures() {
     assert_eq!(doubt(&silent), Some(MeterDoubt::Silent));
 }
 
+/// The middle of what a figure is a mean of lies half its averaging before it, on top of its delay.
+#[test]
+fn a_meters_delay_is_found_two_seconds_and_more() {
+    for (name, fake) in [("h100", BENCH), ("h100", PLUG), ("a100", PLUG), ("rtx4090", Fake { delay_s: 2.0, ..BENCH })] {
+        let truly_s = fake.delay_s + fake.average_s / 2.0;
+        for seed in 0..20 {
+            let found_s = found(&metered(&model(name), fake, seed, |watts| watts)).delay_s.unwrap();
+            assert!((found_s - truly_s).abs() <= fake.period_s / 2.0, "{name}, seed {seed}: {found_s} of {truly_s} s");
+        }
+    }
+}
+
+/// A meter that hangs for a while says so, and what it did not see is no part of its line.
+#[test]
+fn a_meter_that_stalled_is_believed_for_the_rest() {
+    let model = model("h100");
+    let whole = metered(&model, BENCH, 5, |watts| watts);
+    let mut stalled = whole.clone();
+    let (from_s, to_s) = (whole.windows[3].start_s, whole.windows[5].start_s + 0.5 * whole.windows[5].duration_s);
+    let meter = stalled.meter.as_mut().unwrap();
+    let heard: Vec<bool> = meter.t_s.iter().map(|t_s| !(from_s..to_s).contains(t_s)).collect();
+    let mut of = heard.iter();
+    meter.t_s.retain(|_| *of.next().unwrap());
+    let mut of = heard.iter();
+    meter.power_w.retain(|_| *of.next().unwrap());
+    let mut of = heard.iter();
+    meter.own_s.retain(|_| *of.next().unwrap());
+    stalled.summary = summary::of(&stalled);
+    assert!((line(&stalled).gain.estimate / model.sensor.gain - 1.0).abs() < 0.005, "{:?}", line(&stalled));
+    assert_eq!(line(&stalled).stretches, line(&whole).stretches - 3);
+    let silent_s = |record: &Record| found(record).silent_s.unwrap();
+    assert!((silent_s(&stalled) - (to_s - from_s)).abs() < 0.3, "{} s", silent_s(&stalled));
+    assert!(silent_s(&whole) < 2.0, "{} s", silent_s(&whole));
+}
+
 /// A meter that dies in the middle, and one whose logger starts again, its own clock with it.
 #[test]
 fn what_a_meter_said_before_it_died_or_began_anew_counts() {
@@ -238,6 +274,37 @@ fn what_a_meter_said_before_it_died_or_began_anew_counts() {
     logged.summary = summary::of(&logged);
     let (before, after) = (line(&whole), line(&logged));
     assert!((after.gain.estimate / before.gain.estimate - 1.0).abs() < 1e-3, "{after:?}, {before:?}");
+}
+
+/// A row for each board that was held against a meter, by family, in every format.
+#[test]
+fn the_report_shows_all_calibrations_by_family() {
+    let folder = tempfile::tempdir().unwrap();
+    for (i, name) in ["rtx4090", "a100", "h100"].into_iter().enumerate() {
+        let mut record = metered(&model(name), BENCH, 6, |watts| watts);
+        record.verdict = wattmul::analysis::validity::of(&record);
+        std::fs::write(folder.path().join(format!("{i}.json")), record.to_json()).unwrap();
+    }
+    let overview = wattmul::archive::overview(&[folder.path().to_owned()], true);
+    assert_eq!((overview.runs.len(), &overview.problems), (3, &vec![]));
+    assert!(
+        overview.runs.iter().all(|run| run.record.meter.as_ref().unwrap().t_s.is_empty()),
+        "rows stay in the files"
+    );
+    let mut page = vec![];
+    markdown::write(content::report(&overview, false), folder.path(), &mut page, &mut |_, _| Ok(())).unwrap();
+    let page = String::from_utf8(page).unwrap();
+    let section = page.split("### Sensors against meters").nth(1).unwrap();
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(2).take(3).collect();
+    // By family, whose names stand first.
+    for (row, (family, name)) in
+        rows.iter().zip([("NVML on AD10x", "rtx4090"), ("NVML on GA100", "a100"), ("simulated NVML", "h100")])
+    {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let gain: f64 = cells[3].split(' ').next().unwrap().parse().unwrap();
+        assert!(cells[0].ends_with(family) && cells[2] == "board", "{row}");
+        assert!((gain / model(name).sensor.gain - 1.0).abs() < 0.005, "{row}");
+    }
 }
 
 #[test]

@@ -52,16 +52,24 @@ fn doubt_in_words(doubt: MeterDoubt) -> &'static str {
 }
 
 fn line_in_words(line: &Calibration, scope: Scope) -> String {
-    let Calibration { gain, offset_w, straight, off_w, levels, .. } = line;
-    let within = |of: &Estimate, digits: usize| match (of.low, of.high) {
+    let Calibration { gain, offset_w, .. } = line;
+    let whose = if scope == Scope::System { "; the supply and the rest of the machine are in both" } else { "" };
+    format!("sensor = {} × meter + {} W, {}{whose}", within(gain, 4), within(offset_w, 2), straight(line))
+}
+
+/// "0.957 (0.955 … 0.959)"
+pub(super) fn within(of: &Estimate, digits: usize) -> String {
+    match (of.low, of.high) {
         (Some(low), Some(high)) => format!("{:.digits$} ({low:.digits$} … {high:.digits$})", of.estimate),
         _ => format!("{:.digits$}", of.estimate),
-    };
-    let holds = match straight {
+    }
+}
+
+/// Whether a straight line holds.
+pub(super) fn straight(Calibration { straight, off_w, levels, .. }: &Calibration) -> String {
+    match straight {
         None => format!("of {levels} levels, which are always on a line"),
         Some(true) => format!("a straight line of {levels} levels"),
         Some(false) => format!("no straight line: off by up to {:.1} W at one of {levels} levels", off_w.abs()),
-    };
-    let whose = if scope == Scope::System { "; the supply and the rest of the machine are in both" } else { "" };
-    format!("sensor = {} × meter + {} W, {holds}{whose}", within(gain, 4), within(offset_w, 2))
+    }
 }

@@ -69,15 +69,15 @@ fn reasons<'a>(record: &Record) -> Vec<Block<'a>> {
 
 /// The run's plot, from its file.
 fn timeline<'a>(run: &Run, id: &str) -> Block<'a> {
-    let mut record = match read::read(&run.path) {
+    let record = match read::read(&run.path) {
         Ok((record, _)) => record,
         Err(problem) => return Block::Paragraph(text!["Its trace cannot be shown: ", code(problem.to_string())]),
     };
-    let trace = std::mem::take(&mut record.trace);
-    if record != run.record {
+    let mut bare = record.clone();
+    bare.forget_rows();
+    if bare != run.record {
         return Block::paragraph("Its file has changed since it was read: its trace is not shown.");
     }
-    record.trace = trace;
     if record.source.is_some() && !timeline::has_something(&record) {
         return Block::paragraph("The sensor gave too little for a timeline.");
     }
