@@ -143,7 +143,9 @@ fn sensor(record: &Record, findings: &mut Findings) {
     if !windows.is_empty() && windows.iter().all(silent) && !frozen {
         let message = format!("{} gave no power and no energy{failed}", source.api);
         let fix = match source.is_meter() {
-            true => "see in a shell, or in a browser, that the meter speaks; without --power, the GPU's own sensor measures",
+            true => {
+                "see in a shell, or in a browser, that the meter speaks; without --power, the GPU's own sensor measures"
+            }
             false => "see that the vendor's own tool shows power; --power names another sensor",
         };
         findings.add(Status::TimingOnly, "sensor-silent", message, (None, None), fix);

@@ -5,6 +5,7 @@ use super::listener::Latest;
 use super::thread::MeterThread;
 use crate::power::reader::PowerReader;
 use crate::protocol::{Clock, PowerError, Reading};
+use crate::record::trace::IMPLAUSIBLE_W;
 use crate::record::{PowerKind, Scope, Source};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,9 @@ impl PowerReader for MeterReader {
         let latest = self.meter.latest(NO_OLDER_S).map_err(failed)?;
         let Latest { watts, .. } = latest.ok_or_else(|| failed("it has said nothing yet".into()))?;
         let milliwatts = (watts * 1000.0).round();
+        if watts > IMPLAUSIBLE_W {
+            return Err(failed("its figures are milliwatts by their size: divide them by 1000".into()));
+        }
         if milliwatts < 0.0 {
             return Err(failed("its watts are below 0: turn it round".into()));
         }
