@@ -295,7 +295,8 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
     }
     let measurement = Measurement::new(adapter, plan, args.kernel.0, &args.power, args.meter.as_ref())?;
     let plan = measurement.plan().clone();
-    let heading = content::heading(&adapter.info, &plan, measurement.source());
+    let beside = args.meter.as_ref().map(|meter| (meter.interface(), meter.scope));
+    let heading = content::heading(&adapter.info, &plan, measurement.source(), beside);
     save::show_heading(args, &(terminal::blocks(&heading) + &notices));
     let progress = Progress::new(&plan, measurement.source().ok());
     let tried = |trial: &Trial| progress.note(&format!("tried kernel {}", trial.kernel));
@@ -321,7 +322,7 @@ fn simulated(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     let simulation = Simulation::new(*model, plan.clone(), args.real_time);
     let source = simulation.source();
     let sensor = no_sensor.map_or(Ok(&source), Err);
-    save::show_heading(args, &terminal::blocks(&content::heading(&simulation.adapter(), &plan, sensor)));
+    save::show_heading(args, &terminal::blocks(&content::heading(&simulation.adapter(), &plan, sensor, None)));
     let progress = Progress::new(&plan, sensor.ok());
     let watch = |event| progress.event(&plan, event);
     let result = simulated::simulated(&simulation, truth, no_sensor, &interrupt::stopped, &watch);

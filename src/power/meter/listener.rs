@@ -138,6 +138,11 @@ impl Listener {
         self.meter.ended.is_some()
     }
 
+    /// Forgets its rows: no record will hold them.
+    pub fn forget(&mut self) {
+        (self.meter.t_s, self.meter.power_w, self.meter.own_s) = Default::default();
+    }
+
     /// Takes all that was said.
     pub fn take(&mut self) -> Meter {
         self.close();

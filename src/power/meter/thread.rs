@@ -95,9 +95,10 @@ impl MeterThread {
         lock(&self.shared.listener).news(self.clock.now_s())
     }
 
-    /// What it said last; where it says nothing any more, or nothing for so long, why, as far as is known.
+    /// What it said last, all before forgotten; where it says nothing any more, or nothing for so long, why, as far as is known.
     pub(crate) fn latest(&self, no_older_s: f64) -> Result<Option<Latest>, String> {
-        let listener = lock(&self.shared.listener);
+        let mut listener = lock(&self.shared.listener);
+        listener.forget();
         if listener.is_over() || listener.is_silent(self.clock.now_s(), no_older_s) {
             return Err(listener.trouble().unwrap_or("it says nothing").to_owned());
         }

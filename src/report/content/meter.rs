@@ -8,14 +8,7 @@ use crate::report::wrap::counted;
 pub(super) fn words(record: &Record) -> Vec<String> {
     let Some((meter, found)) = record.meter.as_ref().zip(record.summary.meter.as_ref()) else { return vec![] };
     let Meter { interface, scope, starts, not_understood, last_failure, ended, .. } = meter;
-    let at = if *scope == Scope::System { "at the wall" } else { "of the board" };
-    let by = match interface {
-        MeterInterface::Command => "by a command",
-        MeterInterface::File => "by a file",
-        MeterInterface::Http => "by HTTP",
-        MeterInterface::Hwmon => "by the kernel's hwmon",
-    };
-    let mut words = vec![format!("{at}, {by}")];
+    let mut words = vec![which(*interface, *scope)];
     words.extend(found.period_s.map(|period_s| format!("every {}", units::time(period_s))));
     words.extend(found.delay_s.map(|delay_s| format!("{delay_s:.2} s late")));
     words.extend((*starts > 1).then(|| format!("begun {starts} times")));
@@ -36,6 +29,18 @@ pub(super) fn words(record: &Record) -> Vec<String> {
     words.extend(found.doubt.map(|doubt| doubt_in_words(doubt).to_owned()));
     words.extend(found.calibration.iter().map(|line| line_in_words(line, *scope)));
     words
+}
+
+/// "at the wall, by a command"
+pub(super) fn which(interface: MeterInterface, scope: Scope) -> String {
+    let at = if scope == Scope::System { "at the wall" } else { "of the board" };
+    let by = match interface {
+        MeterInterface::Command => "by a command",
+        MeterInterface::File => "by a file",
+        MeterInterface::Http => "by HTTP",
+        MeterInterface::Hwmon => "by the kernel's hwmon",
+    };
+    format!("{at}, {by}")
 }
 
 /// Longer than a meter's figures are apart.
