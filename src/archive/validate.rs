@@ -412,12 +412,18 @@ fn inputs(record: &Record, depth: Depth, findings: &mut Findings) {
             let place = format!("inputs.{init}.scale_{name}");
             difference(&place, "is not the scale of these numbers", &expected_scale, &scale, findings);
         }
-        if let (Depth::Full, Some(activity)) = (depth, inputs.activity)
-            && !matches!(init, Init::Own(_))
-            && let Some(expected) = bits(plan.dtype, init, plan.seed, plan.size, record.kernel.order)
-        {
-            let place = format!("inputs.{init}.activity");
-            difference(&place, "is not that of these numbers", &expected, &activity, findings);
+        let orders = [
+            ("activity", inputs.activity, Some(record.kernel.order)),
+            ("activity_exchanged", inputs.activity_exchanged, record.kernel.order.exchanged()),
+        ];
+        for (name, activity, order) in orders {
+            if let (Depth::Full, Some(activity), Some(order)) = (depth, activity, order)
+                && !matches!(init, Init::Own(_))
+                && let Some(expected) = bits(plan.dtype, init, plan.seed, plan.size, order)
+            {
+                let place = format!("inputs.{init}.{name}");
+                difference(&place, "is not that of these numbers", &expected, &activity, findings);
+            }
         }
     }
 }

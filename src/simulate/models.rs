@@ -32,7 +32,8 @@ pub struct Model {
 }
 
 /// Where the watts of most boards go: about as least squares have the A100's in f32 (*inputs*). Others are made up.
-const CIRCUIT: Circuit = Circuit { ones: 0.25, operands: 0.3, sums: 0.35, changes: 0.05, signs: 0.05, hidden: 0.03 };
+const CIRCUIT: Circuit =
+    Circuit { ones: 0.25, operands: 0.3, sums: 0.35, changes: 0.05, signs: 0.05, hidden: 0.03, by_column: true };
 
 /// The A100, which the others vary.
 const GPU: GpuModel = GpuModel {
@@ -110,7 +111,15 @@ pub const MODELS: [Model; 14] = [
             room_c: 22.0,
             k_per_w: 0.055,
             chip_k_per_w: 0.01,
-            circuit: Circuit { ones: 0.1, operands: 0.25, sums: 0.25, changes: 0.15, signs: 0.25, hidden: 0.03 },
+            circuit: Circuit {
+                ones: 0.1,
+                operands: 0.25,
+                sums: 0.25,
+                changes: 0.15,
+                signs: 0.25,
+                hidden: 0.03,
+                by_column: true,
+            },
             ..GPU
         },
         sensor: SensorModel { period_s: 0.1, gain: 1.03, offset_w: 3.0, noise_w: 1.0, ..NVML },
@@ -133,7 +142,15 @@ pub const MODELS: [Model; 14] = [
             limit_w: 300.0,
             room_c: 24.0,
             k_per_w: 0.16,
-            circuit: Circuit { ones: 0.2, operands: 0.3, sums: 0.3, changes: 0.1, signs: 0.1, hidden: 0.05 },
+            circuit: Circuit {
+                ones: 0.2,
+                operands: 0.3,
+                sums: 0.3,
+                changes: 0.1,
+                signs: 0.1,
+                hidden: 0.05,
+                by_column: true,
+            },
             ..GPU
         },
         sensor: SensorModel {
@@ -167,7 +184,15 @@ pub const MODELS: [Model; 14] = [
             room_c: 22.0,
             k_per_w: 0.21,
             thermal_s: 52.0,
-            circuit: Circuit { ones: 0.1, operands: 0.3, sums: 0.2, changes: 0.2, signs: 0.2, hidden: 0.05 },
+            circuit: Circuit {
+                ones: 0.1,
+                operands: 0.3,
+                sums: 0.2,
+                changes: 0.2,
+                signs: 0.2,
+                hidden: 0.05,
+                by_column: true,
+            },
             ..GPU
         },
         sensor: SensorModel {
@@ -316,7 +341,15 @@ pub const MODELS: [Model; 14] = [
             gaussian_w: 180.0,
             limit_w: 300.0,
             k_per_w: 0.12,
-            circuit: Circuit { ones: 0.3, operands: 0.4, sums: 0.3, changes: 0.0, signs: 0.0, hidden: 0.02 },
+            circuit: Circuit {
+                ones: 0.3,
+                operands: 0.4,
+                sums: 0.3,
+                changes: 0.0,
+                signs: 0.0,
+                hidden: 0.02,
+                by_column: false,
+            },
             ..GPU
         },
         sensor: SensorModel {
@@ -410,7 +443,15 @@ pub const MODELS: [Model; 14] = [
             k_per_w: 2.0,
             thermal_s: 40.0,
             chip_k_per_w: 0.2,
-            circuit: Circuit { ones: 0.0, operands: 0.5, sums: 0.5, changes: 0.0, signs: 0.0, hidden: 0.01 },
+            circuit: Circuit {
+                ones: 0.0,
+                operands: 0.5,
+                sums: 0.5,
+                changes: 0.0,
+                signs: 0.0,
+                hidden: 0.01,
+                by_column: false,
+            },
             ..GPU
         },
         sensor: SensorModel {
