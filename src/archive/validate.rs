@@ -321,7 +321,8 @@ fn arithmetic(record: &Record, findings: &mut Findings) {
     let trace = &record.trace;
     for (name, idle) in idles(record) {
         if let Some(idle) = idle {
-            let again = energy::idle(trace, idle.start_s, idle.duration_s);
+            let mut again = energy::idle(trace, idle.start_s, idle.duration_s);
+            again.clock_mhz = again.clock_mhz.filter(|_| idle.clock_mhz.is_some());
             difference(&format!("idle.{name}"), "is not what the trace says", &again, &idle, findings);
         }
     }
