@@ -74,8 +74,8 @@ const UNIFORM: f64 = 0.288_675_134_594_812_9;
 
 /// A GPU whose clock falls under this share of what it was fell asleep.
 const ASLEEP: f64 = 0.5;
-/// Figures that a sensor must have shown before, so that they stand for a GPU that is awake.
-const AWAKE_UPDATES: u32 = 3;
+/// Figures that a sensor must have shown until then, the first of the sleep among them, so that they stand for a GPU that is awake.
+const AWAKE_UPDATES: u32 = 4;
 
 /// Power, clock and temperature from `start_s` on, without work, of a GPU in one state.
 ///

@@ -129,16 +129,16 @@ impl<'a> RealDevice<'a> {
         let buffers = Rc::new(Buffers::new(gpu, *dtype, *size, inits, *seed)?);
         let Tuned { matmul, trials } = tune::fastest(buffers.clone(), *seed, self.kernel, tried)?;
         let kernel = matmul.kernel();
-        let activity = |init, order| Activity::of(*dtype, init, *seed, *size, order);
         let inputs = |operands: &Operands| {
             let [origin_a, origin_b] = operands.init.origins(*size);
+            let (activity, activity_exchanged) = Activity::of_both(*dtype, operands.init, *seed, *size, kernel.order());
             Inputs {
                 digest_a: operands.uploaded_a.digest.clone(),
                 digest_b: operands.uploaded_b.digest.clone(),
                 scale_a: operands.uploaded_a.scale,
                 scale_b: operands.uploaded_b.scale,
-                activity: Some(activity(operands.init, kernel.order())),
-                activity_exchanged: kernel.order().exchanged().map(|order| activity(operands.init, order)),
+                activity: Some(activity),
+                activity_exchanged,
                 origin_a,
                 origin_b,
             }

@@ -129,7 +129,7 @@ mod tests {
     fn a_sum_that_has_overflowed_flips_no_more() {
         let of = |largest: f32| {
             let elements: Vec<f32> = (0..SIZE * SIZE).map(|i| largest / (1.0 + (i % 7) as f32)).collect();
-            multiply(&elements, &elements, SIZE)
+            multiply(&elements, &elements, SIZE, false)
         };
         let (small, large) = (of(1.0), of(3e38));
         assert!(small.sums > 1.0 && large.sums < 0.01, "{small:?} {large:?}");
