@@ -178,7 +178,7 @@ fn an_atlas_takes_turns_in_balanced_orders_and_is_computed_again_from_its_record
         assert_eq!(windows.iter().map(|window| window.init).collect::<Vec<_>>(), inits);
     }
     let text = record.to_json();
-    assert!(text.len() < 320_000, "{}", text.len());
+    assert!(text.len() < 340_000, "{}", text.len());
     let read: Record = serde_json::from_str(&text).unwrap();
     assert_eq!(read, record);
     assert_eq!((summary::of(&read), validity::of(&read)), (record.summary.clone(), record.verdict.clone()));
@@ -188,7 +188,7 @@ fn an_atlas_takes_turns_in_balanced_orders_and_is_computed_again_from_its_record
         let model: Model = format!("rtx3090,limit_w=1000,average_s=0.1,period_s={period_s}").parse().unwrap();
         let slow = run(&model, 3);
         assert_eq!(slow.verdict.judged, Some(Status::Valid), "{period_s}: {:?}", slow.verdict);
-        assert!(slow.to_json().len() < 320_000, "{period_s}: {}", slow.to_json().len());
+        assert!(slow.to_json().len() < 340_000, "{period_s}: {}", slow.to_json().len());
     }
     let capped = run(&"rtx3090".parse().unwrap(), 3);
     assert_eq!(Law::of(&capped).unwrap_err(), NoLaw::PowerCapped, "at the limit, bits cost time");
