@@ -3,6 +3,7 @@
 //! `cargo test --release atlas -- --nocapture` measures all and prints the tables of docs/INITS.md; a debug build takes a small
 //! sample of the same.
 
+use crate::common::CAPPED;
 use rayon::prelude::*;
 use std::fmt::Write;
 use wattmul::analysis::law::{Law, NoLaw};
@@ -121,7 +122,7 @@ fn truth_of_a_circuit_is_found_from_one_atlas() {
     );
     let (mut held_of_all, mut predicted_of_all, mut atlases, mut wrong) = (0.0, 0.0, 0.0, vec![]);
     // At its power limit, a board turns bits into time.
-    for model in MODELS.iter().filter(|model| model.name != "rtx3090") {
+    for model in MODELS.iter().filter(|model| !CAPPED.contains(&model.name)) {
         let outcomes: Vec<Outcome> = (1..=SEEDS).into_par_iter().map(|seed| outcome(model, seed)).collect();
         let seeds = outcomes.len() as f64;
         let mean = |of: &dyn Fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>() / seeds;
