@@ -132,7 +132,7 @@ pub const MODELS: [Model; 15] = [
     // warm in 20 s. Its law has the circuit's shares. Gain and offset are made up.
     Model {
         name: "h100-sxm",
-        title: "H100 SXM at its power limit",
+        title: "H100 SXM",
         vendor: "NVIDIA",
         gpu: GpuModel {
             flop_per_s: 43.7e12,
