@@ -534,7 +534,8 @@ fn computed(dtype: Dtype, matrix: Matrix) -> Option<(String, Option<f64>)> {
 /// The bits that switch with the operands of an init, in an order and in that with rows and columns exchanged. None if they are too large
 /// to be made for that.
 fn bits(dtype: Dtype, init: Init, seed: u64, size: usize, order: Order) -> Option<(Activity, Option<Activity>)> {
-    static COUNTED: Once<(Dtype, Init, u64, usize, Order), (Activity, Option<Activity>)> = Once::new();
+    type Key = (Dtype, Init, u64, usize, Order);
+    static COUNTED: Once<Key, (Activity, Option<Activity>)> = Once::new();
     let count = || COUNTED.get((dtype, init, seed, size, order), || Activity::of_both(dtype, init, seed, size, order));
     (size <= LARGEST_COMPUTED).then(count)
 }
