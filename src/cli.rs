@@ -6,7 +6,7 @@ use crate::gpu::kernel::Kernel;
 use crate::operands::{Dtype, Operands};
 use crate::power::INTERFACES;
 use crate::power::choice::SensorChoice;
-use crate::power::meter::{MeterChoice, choice};
+use crate::power::meter::MeterChoice;
 use crate::record::file;
 use crate::record::plan::Knob;
 use crate::run::{PlanOptions, Settings};
@@ -108,10 +108,10 @@ pub struct RunArgs {
     pub kernel: KernelOption,
     #[arg(long, value_name = "SENSOR", default_value = "auto", help = power_help())]
     pub power: SensorChoice,
-    /// A meter of your own beside the sensor, of the board alone or at the wall: a command whose lines are `watts` or
-    /// `seconds,watts` (one that ends is begun again, once a second), a file that grows by such lines, a smart plug that answers
-    /// JSON, or a meter of Linux's (power_meter)
-    #[arg(long, value_name = choice::FORM, conflicts_with = "simulate")]
+    /// A meter of your own beside the sensor, of the board alone or at the wall. SOURCE is command:COMMAND, whose lines are `watts` or
+    /// `seconds,watts` (one that ends is begun again, once a second); file:FILE, which grows by such lines; http://HOST/PATH#FIELD, a
+    /// smart plug that answers JSON; or hwmon, a meter of Linux's
+    #[arg(long, value_name = "board|wall:SOURCE", conflicts_with = "simulate")]
     pub meter: Option<MeterChoice>,
     /// Where the record is saved [default: results; nowhere with --simulate]
     #[arg(long, value_name = "FOLDER")]

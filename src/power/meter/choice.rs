@@ -37,9 +37,6 @@ impl MeterChoice {
     }
 }
 
-/// As the help has it.
-pub const FORM: &str = "board|wall:command:COMMAND|file:FILE|http://HOST/PATH#FIELD|hwmon[:NAME]";
-
 impl FromStr for MeterChoice {
     type Err = String;
 
