@@ -155,21 +155,28 @@ pub fn text(findings: &[Finding]) -> String {
 
 /// Loader and drivers: the adapters, and GPUs that no driver offers.
 fn drivers(adapters: &Result<Vec<AdapterInfo>, AdapterError>, sys: &Path) -> Vec<Finding> {
-    let infos: &[AdapterInfo] = match adapters {
-        Ok(infos) => infos,
-        Err(error) => return vec![bad("driver", error.to_string().replace('\n', "; "), "sh setup.sh")],
-    };
+    let infos: &[AdapterInfo] = adapters.as_deref().unwrap_or_default();
+    let seen: Vec<PciAddress> = infos.iter().filter_map(|info| info.pci_address).collect();
+    let unseen = unseen_gpus(sys, &seen);
+    let unseen = unseen.iter().map(|gpu| bad("driver", gpu.wrong(), gpu.fix.as_str()));
+    match adapters {
+        Ok(_) => {}
+        // What is missing of a GPU that is here says more than that there is no adapter.
+        Err(AdapterError::None { .. }) if unseen.len() > 0 => return unseen.collect(),
+        Err(error) => {
+            let (wrong, fix) = error.parts();
+            return [bad("driver", wrong, fix)].into_iter().chain(unseen).collect();
+        }
+    }
     let of_adapter = |info: &AdapterInfo| {
         let driver = info.driver.as_deref().unwrap_or("driver n/a (the backend does not tell)");
         good("driver", format!("{} · {} · {driver}", info.name, info.backend_title()))
     };
     let mut findings: Vec<Finding> = infos.iter().map(of_adapter).collect();
     if infos.iter().all(|info| info.kind == AdapterType::Software) {
-        let fix = "install your GPU vendor's driver; `vulkaninfo --summary` shows what the loader finds";
-        findings.push(bad("driver", "only software adapters: a run measures the CPU", fix));
+        findings.push(bad("driver", "only software adapters: a run measures the CPU", adapter::DRIVER_FIX));
     }
-    let seen: Vec<PciAddress> = infos.iter().filter_map(|info| info.pci_address).collect();
-    findings.extend(unseen_gpus(sys, &seen).iter().map(|gpu| bad("driver", gpu.wrong(), gpu.fix)));
+    findings.extend(unseen);
     findings
 }
 
@@ -343,6 +350,10 @@ mod tests {
         }
     }
 
+    fn no_adapter() -> AdapterError {
+        AdapterError::None { backend: "Vulkan".into(), missing: vec![] }
+    }
+
     fn source(address: &str) -> Source {
         Source {
             api_version: Some("12.570".into()),
@@ -358,17 +369,23 @@ mod tests {
     #[test]
     fn a_machine_without_a_driver_is_told_how_to_get_one() {
         let nothing = Path::new("/nonexistent");
-        let findings = drivers(&Err(AdapterError::None("Vulkan".into(), String::new())), nothing);
-        assert_eq!((findings[0].state, findings[0].fix.as_deref()), (State::Bad, Some("sh setup.sh")));
+        let findings = drivers(&Err(no_adapter()), nothing);
+        assert_eq!((findings[0].state, findings[0].fix.as_deref()), (State::Bad, Some(adapter::DRIVER_FIX)));
+        let findings = drivers(&Err(AdapterError::NoLoader("libvulkan.so.1")), nothing);
+        assert_eq!(findings[0].text, "no Vulkan loader here (libvulkan.so.1 does not load)");
         let software = drivers(&Ok(vec![info(AdapterType::Software, "Mesa", None)]), nothing);
         assert_eq!(software.iter().map(|finding| finding.state).collect::<Vec<_>>(), [State::Good, State::Bad]);
         let hidden = tree(&[
-            ("bus/pci/devices/0000:05:00.0/class", "0x030200"),
-            ("bus/pci/devices/0000:05:00.0/vendor", "0x10de"),
+            ("sys/bus/pci/devices/0000:05:00.0/class", "0x030200"),
+            ("sys/bus/pci/devices/0000:05:00.0/vendor", "0x10de"),
         ]);
-        let findings = drivers(&Ok(vec![info(AdapterType::Discrete, "AMD", Some("0000:01:00.0"))]), hidden.path());
-        assert_eq!(findings[1].text, "NVIDIA GPU at 0000:05:00.0 is not offered by Vulkan");
-        assert!(findings[1].fix.as_ref().unwrap().contains("libnvidia-gl"));
+        let sys = hidden.path().join("sys");
+        let findings = drivers(&Ok(vec![info(AdapterType::Discrete, "AMD", Some("0000:01:00.0"))]), &sys);
+        let says = "NVIDIA GPU at 0000:05:00.0 is not offered by Vulkan: NVIDIA's kernel driver is not loaded";
+        assert_eq!(findings[1].text, says);
+        assert!(findings[1].fix.as_ref().unwrap().contains("sudo modprobe nvidia"));
+        let alone = drivers(&Err(no_adapter()), &sys);
+        assert_eq!((alone.len(), alone[0].text.as_str()), (1, says), "what is missing, and no advice besides");
     }
 
     #[test]
