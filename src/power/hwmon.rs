@@ -7,6 +7,7 @@ use super::gpu_metrics::GpuMetrics;
 use super::intel_gt::Graphics;
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
 use crate::host::finding::{Finding, note};
+use crate::host::memory::Memory;
 use crate::host::sysfs::{NumberFile, SYS, entries, pci_address, pci_device, read_number, read_text};
 use crate::host::visible::ListedGpu;
 use crate::host::{intel, sysfs};
@@ -28,6 +29,7 @@ pub static INTERFACE: Interface = Interface {
     },
     examine: || sleeping(Path::new(SYS)),
     counts: Some(("Intel", intels)),
+    memory: |address| memory(Path::new(SYS), address),
     restore_limit: Some(|source, watts| restore_limit(Path::new(SYS), source, watts)),
     ..Interface::new("hwmon", || readers(Path::new(SYS)))
 };
@@ -38,6 +40,20 @@ fn intels() -> Result<Vec<ListedGpu>, String> {
         gpus if gpus.is_empty() => Err("no GPU of Intel's may be opened".into()),
         gpus => Ok(gpus),
     }
+}
+
+/// amdgpu's files (Documentation/gpu/amdgpu/driver-misc.rst of the kernel). A GPU in a processor has a small part of the machine's
+/// memory as its own, and borrows the rest (GTT); Intel's drivers have no such files.
+fn memory(sys: &Path, address: PciAddress) -> Option<Memory> {
+    let device = sys.join("bus/pci/devices").join(address.to_string());
+    let bytes = |name: &str| u64::try_from(read_number(&device.join(name))?).ok();
+    let of = |kind: &str| Some((bytes(&format!("mem_info_{kind}_total"))?, bytes(&format!("mem_info_{kind}_used"))));
+    let (own, own_used) = of("vram")?;
+    let shares = scope_at(sys, address) == Some(Scope::Package);
+    let (borrowed, borrowed_used) = of("gtt").filter(|_| shares).unwrap_or((0, Some(0)));
+    let used = own_used.zip(borrowed_used).map(|(own, borrowed)| own + borrowed);
+    let total_bytes = own + borrowed;
+    Some(Memory { total_bytes, free_bytes: used.map(|used| total_bytes.saturating_sub(used)) })
 }
 
 /// Through the kernel's own file, which asks for no vendor's tool.

@@ -7,6 +7,7 @@ use super::guard::{Change, Guard, Post};
 use super::hold::Hold;
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
 use crate::host::finding::{Finding, bad, display_finding, note};
+use crate::host::memory::Memory;
 use crate::host::visible::ListedGpu;
 use crate::protocol::{PowerError, Reading};
 use crate::record::{Counter, Limiter, Limiters, PciAddress, PowerKind, Scope, Source};
@@ -90,12 +91,18 @@ fn failure(what: &str, error: NvmlError) -> PowerError {
 pub static INTERFACE: Interface = Interface {
     serves: |adapter| Serves::when(adapter.vendor == VENDOR),
     examine: || states().unwrap_or_default().iter().flat_map(examine).collect(),
+    memory,
     restore_limit: Some(|_, watts| format!("sudo nvidia-smi --power-limit={watts:.0}")),
     counts: Some((VENDOR, || gpus().map_err(|error| error.to_string()))),
     ..Interface::new("nvml", readers)
 };
 
 const VENDOR: &str = "NVIDIA";
+
+fn memory(address: PciAddress) -> Option<Memory> {
+    let info = library().ok()?.device_by_pci_bus_id(address.to_string()).ok()?.memory_info().ok()?;
+    Some(Memory { total_bytes: info.total, free_bytes: Some(info.free) }).filter(|memory| memory.total_bytes > 0)
+}
 
 /// A reader for every GPU that the driver shows.
 ///
