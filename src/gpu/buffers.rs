@@ -67,7 +67,7 @@ impl Shape {
     /// The largest n whose run with so many inits takes no more than these bytes. 0 where none does.
     pub(crate) fn largest_in(bytes: u64, dtype: Dtype, units: Units, inits: usize) -> usize {
         let fits = |size: usize| Shape::new(dtype, units, size).bytes(inits) <= bytes;
-        let (mut fit, mut too_large) = (0, 1 << 16); // no binding holds as much
+        let (mut fit, mut too_large) = (0, 1 << 20); // no device holds as much
         while too_large - fit > 1 {
             let size = (fit + too_large) / 2;
             if fits(size) { fit = size } else { too_large = size }

@@ -28,7 +28,3 @@ impl Words {
 /// Put before a command that the administrator alone may run.
 pub(crate) const AS_ROOT: &str =
     Words { linux: "sudo ", macos: "sudo ", windows: "in a console of the administrator: " }.here();
-
-/// Whom to be, to change a setting of a device.
-pub(crate) const RUN_AS_ROOT: &str =
-    Words { linux: "run as root", macos: "run as root", windows: "run in a console of the administrator" }.here();

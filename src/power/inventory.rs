@@ -19,6 +19,6 @@ pub fn gpus_of(vendor: &str) -> Result<Vec<ListedGpu>, String> {
 /// The memory of an adapter, as its vendor's library or driver tells; None where neither does.
 pub fn memory_of(adapter: &AdapterInfo) -> Option<Memory> {
     let address = adapter.pci_address?;
-    let serving = INTERFACES.iter().filter(|interface| (interface.serves)(adapter) == Serves::Yes);
+    let serving = INTERFACES.iter().filter(|interface| interface.serves(adapter) == Serves::Yes);
     serving.into_iter().find_map(|interface| (interface.memory)(address))
 }

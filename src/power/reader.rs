@@ -154,6 +154,8 @@ pub struct Interface {
     pub restore_limit: Option<fn(&Source, f64) -> String>,
     /// A vendor, and its GPUs in the order in which its runtime counts them: schedulers name GPUs by these numbers.
     pub counts: Option<(&'static str, Counts)>,
+    /// Is it one of this operating system?
+    pub here: bool,
 }
 
 /// How an interface can serve an adapter.
@@ -187,7 +189,25 @@ impl Interface {
             memory: |_| None,
             restore_limit: None,
             counts: None,
+            here: true,
         }
+    }
+
+    /// The same of an interface that Linux alone has: elsewhere it serves nothing, and says so where it is named.
+    pub const fn on_linux(name: &'static str, readers: fn() -> Readers) -> Self {
+        const ELSEWHERE: fn() -> Readers = || {
+            Err(PowerError::Absent {
+                what: "this interface to sensors".into(),
+                fix: "Linux alone has it; `wattmul devices` lists the sensors that are here",
+            })
+        };
+        let here = cfg!(target_os = "linux");
+        Interface { here, ..Interface::new(name, if here { readers } else { ELSEWHERE }) }
+    }
+
+    /// How it can serve an adapter on this system.
+    pub fn serves(&self, adapter: &AdapterInfo) -> Serves {
+        if self.here { (self.serves)(adapter) } else { Serves::No }
     }
 }
 
