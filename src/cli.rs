@@ -296,6 +296,9 @@ pub struct ValidateArgs {
     /// Records, or folders of them
     #[arg(value_name = "PATH", default_value = "results")]
     pub paths: Vec<PathBuf>,
+    /// Check all but the matrices: to make large ones again takes a second for each init
+    #[arg(long)]
+    pub quick: bool,
     /// Print the JSON schema of a record instead
     #[arg(long)]
     pub schema: bool,

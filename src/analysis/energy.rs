@@ -72,20 +72,55 @@ pub fn window_power(trace: &Trace, usual_s: Option<f64>, start_s: f64, end_s: f6
 /// Standard deviation of what is alike likely within a step of 1: 1/√12.
 const UNIFORM: f64 = 0.288_675_134_594_812_9;
 
-/// Power and temperature from `start_s` on, without work.
+/// A GPU whose clock falls under this share of what it was fell asleep.
+const ASLEEP: f64 = 0.5;
+/// Figures that a sensor must have shown until then, the first of the sleep among them, so that they stand for a GPU that is awake.
+const AWAKE_UPDATES: u32 = 4;
+
+/// Power, clock and temperature from `start_s` on, without work, of a GPU in one state.
 ///
 /// At idle the power figures lead: counters are known to stand still or to fall there.
 pub fn idle(trace: &Trace, start_s: f64, duration_s: f64) -> Idle {
+    let (from_s, to_s) = in_one_state(trace, start_s, duration_s);
+    let power = window_power(trace, None, from_s, to_s);
+    Idle {
+        start_s,
+        duration_s,
+        power_w: power.polled.or(power.counter),
+        counter_w: power.counter,
+        temperature_c: trace.mean(from_s, to_s, |row| row.temperature_c),
+        clock_mhz: trace.mean(from_s, to_s, |row| row.clock_mhz).map(|clock_mhz| round(clock_mhz, 1)),
+    }
+}
+
+/// From when to when a GPU that rests stays what it was at first: awake, at the clock of its work. An H100 falls asleep two seconds after
+/// it, from 1980 to 345 MHz and from 123 to 71 W, and no mean of the two is the idle power of anything. One that falls at once, before
+/// the sensor has seen it awake, is measured asleep.
+fn in_one_state(trace: &Trace, start_s: f64, duration_s: f64) -> (f64, f64) {
     let end_s = start_s + duration_s;
-    let power = window_power(trace, None, start_s, end_s);
-    let temperature_c = trace.mean(start_s, end_s, |row| row.temperature_c);
-    Idle { start_s, duration_s, power_w: power.polled.or(power.counter), counter_w: power.counter, temperature_c }
+    let mut highest_mhz: f64 = 0.0;
+    let falls = trace.rows_within(start_s, end_s).find(|row| {
+        let clock_mhz = row.clock_mhz.unwrap_or(highest_mhz);
+        highest_mhz = highest_mhz.max(clock_mhz);
+        clock_mhz < ASLEEP * highest_mhz
+    });
+    match falls.map(|row| row.t_s) {
+        Some(falls_s) if window_power(trace, None, start_s, falls_s).polled_updates >= AWAKE_UPDATES => {
+            (start_s, falls_s)
+        }
+        Some(falls_s) => (falls_s, end_s),
+        None => (start_s, end_s),
+    }
+}
+
+fn at_rest(trace: &Trace, idle: Idle) -> WindowPower {
+    let (from_s, to_s) = in_one_state(trace, idle.start_s, idle.duration_s);
+    window_power(trace, None, from_s, to_s)
 }
 
 /// Standard uncertainty of the idle power that counts, in watts, by the scatter of its figures; 0 where it comes from a counter.
 pub(crate) fn idle_u(trace: &Trace, idle: &IdlePower) -> f64 {
-    let rest = idle.hot.or(idle.open).or(idle.cold);
-    let power = rest.map(|rest| window_power(trace, None, rest.start_s, rest.start_s + rest.duration_s));
+    let power = idle.hot.or(idle.open).or(idle.cold).map(|rest| at_rest(trace, rest));
     power.filter(|power| power.polled.is_some()).and_then(|power| power.polled_u).unwrap_or(0.0)
 }
 
@@ -136,8 +171,7 @@ pub(crate) fn most_w(source: Option<&Source>, trace: &Trace) -> f64 {
 pub fn belief(windows: &[Window], trace: &Trace, source: Option<&Source>, idle: &IdlePower) -> Belief {
     let powers: Vec<WindowPower> = windows.iter().map(|window| window.power_w).collect();
     let rests = || [idle.hot, idle.open, idle.cold].into_iter().flatten();
-    let resting: Vec<WindowPower> =
-        rests().map(|rest| window_power(trace, None, rest.start_s, rest.start_s + rest.duration_s)).collect();
+    let resting: Vec<WindowPower> = rests().map(|rest| at_rest(trace, rest)).collect();
     let most_w = most_w(source, trace);
     let least = |way: Lead| resting.iter().filter_map(|rest| rest.watts(Some(way))).min_by(f64::total_cmp);
     let alone = |way: Lead| {

@@ -1,11 +1,14 @@
 //! The law of a card: watts by what its multipliers and adders see, and what it says of numbers that the card never multiplied.
 //!
 //! P = offset + Σ weight · count. Which counts depends on the type and on how many inits there are, never on what fits best.
+//!
+//! One thing is chosen by fit, for nothing else tells it: whether the compiler kept to the shader's order of multiplication or exchanged
+//! rows and columns. The choice is paid for: what is said of an init comes from the order that all others choose without it.
 
 use super::regression::Regression;
 use super::stats;
-use crate::operands::{Activity, Count, Dtype, Init};
-use crate::record::{Estimate, Flag, Record, Window};
+use crate::operands::{Activity, Count, Dtype, Init, Order};
+use crate::record::{Estimate, Flag, Inputs, Record, Window};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -26,6 +29,10 @@ pub struct Point {
 pub struct Law {
     /// What the watts are fitted to.
     pub counts: &'static [Count],
+    /// The order of multiplication in which the bits were counted: the kernel's own, or that with rows and columns exchanged.
+    pub order: Order,
+    /// What the other order would explain. None where the record has no counts in it.
+    pub explained_otherwise: Option<f64>,
     /// Watts of a product whatever the numbers are.
     pub offset_w: Estimate,
     /// Watts for each of a count, in the order of the counts. None is below 0.
@@ -127,6 +134,37 @@ fn row(counts: &[Count], activity: &Activity) -> Vec<f64> {
     counts.iter().map(|&count| activity.of_count(count).mean).collect()
 }
 
+/// The watts fitted to what was counted in one order.
+struct Reading {
+    order: Order,
+    rows: Vec<Vec<f64>>,
+    regression: Regression,
+}
+
+impl Reading {
+    /// None where an init was not counted in that order, or where its counts do not tell watts apart.
+    fn of(
+        order: Order,
+        counts: &[Count],
+        inits: &[(Init, &Inputs, f64)],
+        watts: &[f64],
+        activity: fn(&Inputs) -> Option<Activity>,
+    ) -> Option<Self> {
+        let rows: Vec<Vec<f64>> =
+            inits.iter().map(|(_, inputs, _)| Some(row(counts, &activity(inputs)?))).collect::<Option<_>>()?;
+        let regression = Regression::of(&rows, watts)?;
+        Some(Reading { order, rows, regression })
+    }
+
+    /// By how much such predictions miss, of all inits but one, which takes no part in it.
+    fn error_without(&self, init: usize, watts: &[f64]) -> f64 {
+        let others = |i: &usize| *i != init;
+        let rows: Vec<Vec<f64>> = (0..watts.len()).filter(others).map(|i| self.rows[i].clone()).collect();
+        let watts: Vec<f64> = (0..watts.len()).filter(others).map(|i| watts[i]).collect();
+        Regression::of(&rows, &watts).map_or(f64::INFINITY, |regression| regression.error)
+    }
+}
+
 impl Law {
     /// Fits a record's watts.
     ///
@@ -140,34 +178,55 @@ impl Law {
             return Err(NoLaw::NoPower);
         }
         let powers_w = powers_w(record);
-        let counted = |&init: &Init| {
-            let activity = record.inputs.get(&init)?.activity?;
-            Some((init, activity, *powers_w.get(&init)?))
-        };
-        let counted: Vec<(Init, Activity, f64)> = record.plan.inits.iter().filter_map(counted).collect();
+        let counted = |&init: &Init| Some((init, record.inputs.get(&init)?, *powers_w.get(&init)?));
+        let counted: Vec<(Init, &Inputs, f64)> =
+            record.plan.inits.iter().filter_map(counted).filter(|(_, inputs, _)| inputs.activity.is_some()).collect();
         if counted.len() < LEAST_INITS {
             return Err(NoLaw::FewInits(counted.len()));
         }
         let counts = counts(record.plan.dtype, counted.len());
-        let rows: Vec<Vec<f64>> = counted.iter().map(|(_, activity, _)| row(counts, activity)).collect();
         let watts: Vec<f64> = counted.iter().map(|of| of.2).collect();
-        let regression = Regression::of(&rows, &watts).ok_or(NoLaw::Alike)?;
+        let own = record.kernel.order;
+        let mut readings: Vec<Reading> = vec![];
+        readings.extend(Reading::of(own, counts, &counted, &watts, |inputs| inputs.activity));
+        if let Some(order) = own.exchanged() {
+            readings.extend(Reading::of(order, counts, &counted, &watts, |inputs| inputs.activity_exchanged));
+        }
+        // The order that explains more, and what each init is predicted as by that which the others choose.
+        readings.sort_by(|a, b| a.regression.error.total_cmp(&b.regression.error));
+        let left_out: Vec<f64> = (0..counted.len())
+            .map(|init| {
+                let chosen = match &readings[..] {
+                    [_, _] => readings
+                        .iter()
+                        .min_by(|a, b| a.error_without(init, &watts).total_cmp(&b.error_without(init, &watts))),
+                    _ => readings.first(),
+                };
+                chosen.map_or(f64::NAN, |reading| reading.regression.left_out[init])
+            })
+            .collect();
+        let explained_otherwise = readings.get(1).and_then(|reading| reading.regression.explained);
+        let Some(Reading { order, rows, regression }) = readings.into_iter().next() else { return Err(NoLaw::Alike) };
+        let regression = regression.judged_by(left_out, &watts);
+
         let inits: Vec<Init> = counted.iter().map(|of| of.0).collect();
         let dearest = || (0..inits.len()).max_by(|&i, &j| watts[i].total_cmp(&watts[j]));
         let example = inits.iter().position(|&init| init == Init::Gaussian).or_else(dearest).unwrap_or(0);
-        let point = |(i, (init, _, power_w)): (usize, (Init, Activity, f64))| Point {
+        let point = |(i, &init): (usize, &Init)| Point {
             init,
-            power_w,
+            power_w: watts[i],
             predicted_w: regression.left_out[i],
             off: regression.off.contains(&i),
         };
         Ok(Law {
             counts,
+            order,
+            explained_otherwise,
             offset_w: regression.offset,
             weights_w: regression.coefficients.clone(),
             explained: regression.explained,
             error_w: regression.error,
-            points: counted.into_iter().enumerate().map(point).collect(),
+            points: inits.iter().enumerate().map(point).collect(),
             costs_w: regression
                 .coefficients
                 .iter()

@@ -179,9 +179,12 @@ pub fn arrange(mut runs: Vec<Run>, all: bool, problems: Vec<Problem>) -> Overvie
         group.rows.sort_by(|a, b| by_ratio(a, b, &runs));
         if simulated { &mut overview.simulated } else { &mut overview.measured }.push(group);
     }
-    // What most have measured stands first.
+    // What most have measured stands first, and what has joules before what has none.
     for groups in [&mut overview.measured, &mut overview.simulated] {
-        groups.sort_by_key(|group| (std::cmp::Reverse(group.rows.len()), std::cmp::Reverse(group.comparable.size)));
+        groups.sort_by_key(|group| {
+            let without_joules = group.rows.iter().all(|row| row.ratios.energy.is_none());
+            (without_joules, std::cmp::Reverse(group.rows.len()), std::cmp::Reverse(group.comparable.size))
+        });
     }
     overview.runs = runs;
     overview

@@ -205,6 +205,13 @@ impl Regression {
         Some(regression)
     }
 
+    /// Judged by other predictions of the points than its own: those of a procedure that chose among regressions.
+    pub(super) fn judged_by(self, left_out: Vec<f64>, y: &[f64]) -> Self {
+        let missed = y.iter().zip(&left_out).map(|(y, left_out)| (y - left_out).powi(2)).sum::<f64>();
+        let (error, explained) = ((missed / self.points).sqrt(), explained(y, &left_out));
+        Regression { error, explained, left_out, ..self }
+    }
+
     /// y at x, and the 95 % interval of a new point there: as wide as points that were left out were missed, and wider where x lies
     /// farther out than they did.
     pub fn predict(&self, x: &[f64]) -> Estimate {

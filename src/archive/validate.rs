@@ -27,12 +27,13 @@ const LARGEST_COMPUTED: usize = 16_384;
 const MOST_PROBLEMS: usize = 1000;
 
 /// How much is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
     /// Enough to lay a record next to others, ten thousand of them in seconds: digests of the usual sizes are looked up.
     Quick,
-    /// Everything: the text's form is compared with the schema's, and matrices up to n = 16384 are made again for their
-    /// digests, once for each size and seed.
+    /// The text's form too, and the file's name.
+    Form,
+    /// Everything: matrices up to n = 16384 are made again for their digests and their bits, once for each size and seed.
     Full,
 }
 
@@ -50,10 +51,10 @@ pub struct Validation {
 }
 
 /// Validates files, and all records in folders.
-pub fn of(paths: &[PathBuf]) -> Validation {
+pub fn of(paths: &[PathBuf], depth: Depth) -> Validation {
     let (files, mut problems) = read::files(paths);
     let checked: Vec<_> =
-        files.par_iter().map(|path| read(path, Depth::Full).map(|good| (good.digest, has_own(&good.record)))).collect();
+        files.par_iter().map(|path| read(path, depth).map(|good| (good.digest, has_own(&good.record)))).collect();
     let mut originals = Originals::default();
     let (mut good, mut own) = (0, 0);
     for (path, outcome) in files.iter().zip(checked) {
@@ -82,7 +83,7 @@ pub struct Good {
     pub renamed: bool,
 }
 
-/// Reads a record and looks whether it is what it says. What it is called matters to [`Depth::Full`] alone: people call a file as
+/// Reads a record and looks whether it is what it says. What it is called matters to [`Depth::Form`] and deeper: people call a file as
 /// they like.
 ///
 /// # Errors
@@ -123,7 +124,7 @@ pub fn problems(path: &Path, record: &Record, bytes: &[u8], depth: Depth) -> Vec
         arithmetic(record, &mut findings);
         inputs(record, depth, &mut findings);
     }
-    if depth == Depth::Full {
+    if depth >= Depth::Form {
         form(record, bytes, &mut findings);
         if let Some(expected) = proper_name(path, record, bytes) {
             let found = path.file_name().unwrap_or_default().to_string_lossy();
@@ -321,7 +322,8 @@ fn arithmetic(record: &Record, findings: &mut Findings) {
     let trace = &record.trace;
     for (name, idle) in idles(record) {
         if let Some(idle) = idle {
-            let again = energy::idle(trace, idle.start_s, idle.duration_s);
+            let mut again = energy::idle(trace, idle.start_s, idle.duration_s);
+            again.clock_mhz = again.clock_mhz.filter(|_| idle.clock_mhz.is_some());
             difference(&format!("idle.{name}"), "is not what the trace says", &again, &idle, findings);
         }
     }
@@ -412,12 +414,24 @@ fn inputs(record: &Record, depth: Depth, findings: &mut Findings) {
             let place = format!("inputs.{init}.scale_{name}");
             difference(&place, "is not the scale of these numbers", &expected_scale, &scale, findings);
         }
-        if let (Depth::Full, Some(activity)) = (depth, inputs.activity)
+        if depth == Depth::Full
             && !matches!(init, Init::Own(_))
-            && let Some(expected) = bits(plan.dtype, init, plan.seed, plan.size, record.kernel.order)
+            && let Some((activity, exchanged)) = inputs
+                .activity
+                .or(inputs.activity_exchanged)
+                .and_then(|_| bits(plan.dtype, init, plan.seed, plan.size, record.kernel.order))
         {
-            let place = format!("inputs.{init}.activity");
-            difference(&place, "is not that of these numbers", &expected, &activity, findings);
+            let counted = [
+                ("activity", inputs.activity, Some(activity)),
+                ("activity_exchanged", inputs.activity_exchanged, exchanged),
+            ];
+            for (name, found, expected) in counted {
+                // Older records have not counted all.
+                if found.is_some() {
+                    let place = format!("inputs.{init}.{name}");
+                    difference(&place, "is not that of these numbers", &expected, &found, findings);
+                }
+            }
         }
     }
 }
@@ -498,10 +512,11 @@ fn computed(dtype: Dtype, matrix: Matrix) -> Option<(String, Option<f64>)> {
     (matrix.size <= LARGEST_COMPUTED).then(|| MADE.get((dtype, matrix), || dtype.digest(&matrix)))
 }
 
-/// The bits that switch with the operands of an init. None if they are too large to be made for that.
-fn bits(dtype: Dtype, init: Init, seed: u64, size: usize, order: Order) -> Option<Activity> {
-    static COUNTED: Once<(Dtype, Init, u64, usize, Order), Activity> = Once::new();
-    let count = || COUNTED.get((dtype, init, seed, size, order), || Activity::of(dtype, init, seed, size, order));
+/// The bits that switch with the operands of an init, in an order and in that with rows and columns exchanged. None if they are too large
+/// to be made for that.
+fn bits(dtype: Dtype, init: Init, seed: u64, size: usize, order: Order) -> Option<(Activity, Option<Activity>)> {
+    static COUNTED: Once<(Dtype, Init, u64, usize, Order), (Activity, Option<Activity>)> = Once::new();
+    let count = || COUNTED.get((dtype, init, seed, size, order), || Activity::of_both(dtype, init, seed, size, order));
     (size <= LARGEST_COMPUTED).then(count)
 }
 

@@ -36,7 +36,7 @@ pub fn predict(args: &PredictArgs) -> anyhow::Result<ExitCode> {
             }
         };
         let record = &run.record;
-        let predictions = operands.iter().map(|&init| (init, predict::of(record, &law, &activity(record, init))));
+        let predictions = operands.iter().map(|&init| (init, predict::of(record, &law, &activity(record, &law, init))));
         write!(output, "{}", terminal::blocks(&content::by_law(record, &law, &predictions.collect::<Vec<_>>())))?;
         predicted += 1;
     }
@@ -68,11 +68,11 @@ fn law(run: &Run, args: &PredictArgs) -> Result<Law, String> {
     Law::of(&run.record).map_err(|why| format!("has no law: {why}"))
 }
 
-/// What the operands do on that card: at the record's size, with its seed, in the order of its kernel.
-fn activity(record: &Record, init: Init) -> Activity {
+/// What the operands do on that card: at the record's size, with its seed, in the order of its law.
+fn activity(record: &Record, law: &Law, init: Init) -> Activity {
     let plan = &record.plan;
     match record.truth {
-        Some(_) => simulate::activity(init),
-        None => Activity::of(plan.dtype, init, plan.seed, plan.size, record.kernel.order),
+        Some(_) => simulate::activity(init, law.order),
+        None => Activity::of(plan.dtype, init, plan.seed, plan.size, law.order),
     }
 }

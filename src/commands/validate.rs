@@ -1,7 +1,7 @@
 //! `wattmul validate`: can records be what they say?
 
 use crate::archive;
-use crate::archive::validate;
+use crate::archive::validate::{self, Depth};
 use crate::cli::ValidateArgs;
 use crate::record::Record;
 use crate::report::terminal;
@@ -18,7 +18,7 @@ pub fn validate(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         write!(output, "{}", Record::schema())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let validation = validate::of(&args.paths);
+    let validation = validate::of(&args.paths, if args.quick { Depth::Form } else { Depth::Full });
     if validation.files == 0 && validation.problems.is_empty() {
         anyhow::bail!(archive::no_records(&args.paths));
     }

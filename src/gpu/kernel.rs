@@ -263,11 +263,20 @@ impl Kernel {
         }
     }
 
-    /// The order in which a thread multiplies: what the loops of the algorithms say. Nobody tells in which order a matrix unit does;
-    /// for it, this is row by row and column by column.
+    /// The order in which a thread multiplies: what the loops of the algorithms say, and compilers need not keep to. Nobody tells in
+    /// which order a matrix unit does; for it, this is row by row and column by column.
     pub fn order(&self) -> Order {
         let (rows, columns) = (self.thread_m, self.thread_n);
-        let plain = Order { rows, rows_together: 1, row_step: 1, columns, four_step: 4, rows_inside: false, depth: 1 };
+        let plain = Order {
+            rows,
+            rows_together: 1,
+            row_step: 1,
+            columns,
+            four_step: 4,
+            rows_inside: false,
+            depth: 1,
+            transposed: false,
+        };
         match self.algorithm {
             Algorithm::Tiled { tile_m, tile_n, .. } => Order {
                 rows_together: 4,

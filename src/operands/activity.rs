@@ -81,10 +81,33 @@ impl Activity {
 
     /// Counts in a sample of threads, each all along k, on all cores. Every row of B is made once more, and of A those of the sample.
     pub fn of(dtype: Dtype, init: Init, seed: u64, size: usize, order: Order) -> Self {
-        with_element!(dtype, T => Activity::of_type::<T>(init, seed, size, order))
+        with_element!(dtype, T => Sample::<T>::of(init, seed, size, order).count(order))
     }
 
-    fn of_type<T: Element>(init: Init, seed: u64, size: usize, order: Order) -> Self {
+    /// The same in that order, and in that with rows and columns exchanged, where there is one.
+    pub fn of_both(dtype: Dtype, init: Init, seed: u64, size: usize, order: Order) -> (Self, Option<Self>) {
+        with_element!(dtype, T => {
+            let sample = Sample::<T>::of(init, seed, size, order);
+            (sample.count(order), order.exchanged().map(|exchanged| sample.count(exchanged)))
+        })
+    }
+}
+
+/// What some threads multiply.
+struct Sample<T> {
+    size: usize,
+    threads: Vec<Operands<T>>,
+}
+
+struct Operands<T> {
+    /// A thread's rows of A, each along k.
+    rows: Vec<Vec<T>>,
+    /// Its columns of B, side by side for each k.
+    columns: Vec<T>,
+}
+
+impl<T: Element> Sample<T> {
+    fn of(init: Init, seed: u64, size: usize, order: Order) -> Self {
         let matrix = |operand| Matrix { init, operand, seed, size };
         let (a, b) = (matrix(Operand::A), matrix(Operand::B));
         let (scale_a, scale_b) = (T::scale(&a), T::scale(&b));
@@ -103,19 +126,25 @@ impl Activity {
                 out.iter_mut().zip(&all_columns).for_each(|(out, &column)| *out = row[column]);
             },
         );
-        let counted = threads.par_iter().enumerate().map(|(number, thread)| {
-            let of_a: Vec<Vec<T>> = rows
-                .iter()
-                .map(|row| {
-                    let mut elements = vec![T::zeroed(); size];
-                    T::row(&a, scale_a, (thread.0 + row) % size, &mut elements);
-                    elements
-                })
-                .collect();
-            let first = number * columns.len();
-            walk(order, size, |row, k| of_a[row][k], |k, column| of_b[k * all_columns.len() + first + column])
+        let operands = threads.par_iter().enumerate().map(|(number, thread)| {
+            let row = |row: &usize| {
+                let mut elements = vec![T::zeroed(); size];
+                T::row(&a, scale_a, (thread.0 + row) % size, &mut elements);
+                elements
+            };
+            let own = number * columns.len()..(number + 1) * columns.len();
+            let columns = of_b.chunks(all_columns.len()).flat_map(|of_k| of_k[own.clone()].iter().copied());
+            Operands { rows: rows.iter().map(row).collect(), columns: columns.collect() }
         });
-        let counted: Vec<[f64; 6]> = counted.collect();
+        Sample { size, threads: operands.collect() }
+    }
+
+    fn count(&self, order: Order) -> Activity {
+        let columns = order.columns as usize;
+        let of_thread = |Operands { rows, columns: of_b }: &Operands<T>| {
+            walk(order, self.size, |row, k| rows[row][k], |k, column| of_b[k * columns + column])
+        };
+        let counted: Vec<[f64; 6]> = self.threads.par_iter().map(of_thread).collect();
         let [ones, operand_flips, sum_flips, changes, sign_flips, sum_ones] =
             std::array::from_fn(|count| mean(counted.iter().map(|thread| thread[count])));
         Activity { ones, operand_flips, sum_flips, changes, sign_flips, sum_ones }

@@ -81,9 +81,12 @@ pub struct Inputs {
     pub scale_a: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_b: Option<f64>,
-    /// Older records have none.
+    /// In the kernel's order. Older records have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<Activity>,
+    /// In that order with rows and columns exchanged, as some compilers do. Older records have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity_exchanged: Option<Activity>,
     /// Where A's numbers are from, of an init that is named after a file's; its name follows from both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin_a: Option<Origin>,

@@ -83,7 +83,7 @@ pub enum CounterFault {
     Frozen,
 }
 
-/// Mean power and temperature of a device that does nothing.
+/// Mean power, temperature and clock of a device that does nothing: of one that falls asleep meanwhile, before it does.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Idle {
@@ -95,6 +95,9 @@ pub struct Idle {
     #[serde(default)]
     pub counter_w: Option<f64>,
     pub temperature_c: Option<f64>,
+    /// Older records have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_mhz: Option<f64>,
 }
 
 /// What a way to measure power shows that cannot be.

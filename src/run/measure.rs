@@ -131,12 +131,14 @@ impl<'a> RealDevice<'a> {
         let kernel = matmul.kernel();
         let inputs = |operands: &Operands| {
             let [origin_a, origin_b] = operands.init.origins(*size);
+            let (activity, activity_exchanged) = Activity::of_both(*dtype, operands.init, *seed, *size, kernel.order());
             Inputs {
                 digest_a: operands.uploaded_a.digest.clone(),
                 digest_b: operands.uploaded_b.digest.clone(),
                 scale_a: operands.uploaded_a.scale,
                 scale_b: operands.uploaded_b.scale,
-                activity: Some(Activity::of(*dtype, operands.init, *seed, *size, kernel.order())),
+                activity: Some(activity),
+                activity_exchanged,
                 origin_a,
                 origin_b,
             }

@@ -42,7 +42,7 @@ pub struct PlanOptions {
     /// or of more than two inits, 4 with both --atlas and --quick]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub rounds: Option<u32>,
-    /// Length of a window [default: 3.5, 2.5 with --atlas, 10 for other runs of more than two inits, or more for a slow
+    /// Length of a window [default: 3.5, 2 with --atlas, 10 for other runs of more than two inits, or more for a slow
     /// sensor; 2 with --quick]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub window: Option<f64>,
@@ -205,7 +205,7 @@ const SOFTWARE_SIZE: usize = 1024;
 const PRECISION: f64 = 0.3;
 /// Rounds of a first look, or of more than two inits.
 const FEW_ROUNDS: u32 = 6;
-/// Of a first look at an atlas: it takes 4 minutes then, and without --quick, of windows of 2.5 s and a warm-up of 2 minutes at most,
+/// Of a first look at an atlas: it takes 4 minutes then, and without --quick, of windows of 2 s and a warm-up of 2 minutes at most,
 /// 10 minutes where the sensor is not slow.
 const QUICK_ATLAS_ROUNDS: u32 = 4;
 /// Seconds that rounds may last, and that each init may have of them, if that is more.
@@ -270,7 +270,7 @@ pub fn plan(options: &PlanOptions, software: bool, largest: usize, adapter: &str
     // What the command line leaves open: a window, and its settling time. A first look at many inits is short too.
     let usual_s = match (quick, inits.len()) {
         (false, ..=2) => (3.5, 1.5),
-        (false, _) if options.atlas => (2.5, 1.5),
+        (false, _) if options.atlas => (2.0, 1.5),
         (false, _) => (10.0, 3.0),
         (true, ..=2) => (2.0, 1.0),
         (true, _) => (2.0, 0.5),

@@ -24,6 +24,8 @@ pub struct Circuit {
     /// What none of these is: each init costs so much more or less, as a standard deviation of shares. Each seed is a chip of its own.
     /// Of zeros and Gaussian numbers it is 0: their watts are published.
     pub hidden: f64,
+    /// Does its compiler exchange rows and columns, as NVIDIA's does?
+    pub by_column: bool,
 }
 
 /// As often as each part of the circuit does something, a multiply-add.
@@ -39,7 +41,7 @@ pub(super) struct Switching {
 impl Circuit {
     /// What an init costs above zeros, as a share of what Gaussian numbers do.
     pub fn share(&self, init: Init, seed: u64) -> f64 {
-        let (of, gaussian) = (of_init(init), of_init(Init::Gaussian));
+        let (of, gaussian) = (of_init(init, self.by_column), of_init(Init::Gaussian, self.by_column));
         let hidden = if matches!(init, Init::Zeros | Init::Gaussian) { 0.0 } else { self.hidden * chip(init, seed) };
         self.ones * of.ones / gaussian.ones
             + self.operands * of.operands / gaussian.operands
@@ -61,10 +63,10 @@ fn chip(init: Init, seed: u64) -> f64 {
 const SIZE: usize = 256;
 
 /// Of an init, found out once a program.
-fn of_init(init: Init) -> Switching {
-    static KNOWN: Mutex<BTreeMap<Init, Switching>> = Mutex::new(BTreeMap::new());
+fn of_init(init: Init, by_column: bool) -> Switching {
+    static KNOWN: Mutex<BTreeMap<(Init, bool), Switching>> = Mutex::new(BTreeMap::new());
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = known().get(&init).copied();
+    let found = known().get(&(init, by_column)).copied();
     found.unwrap_or_else(|| {
         // Not under the lock: a thread that makes rows with others may be given a task that waits for it.
         let elements = |operand| {
@@ -72,8 +74,8 @@ fn of_init(init: Init) -> Switching {
             Matrix { init, operand, seed: 0, size: SIZE }.rows(0, SIZE, &mut elements);
             elements
         };
-        let switching = multiply(&elements(Operand::A), &elements(Operand::B), SIZE);
-        *known().entry(init).or_insert(switching)
+        let switching = multiply(&elements(Operand::A), &elements(Operand::B), SIZE, by_column);
+        *known().entry((init, by_column)).or_insert(switching)
     })
 }
 
@@ -82,30 +84,30 @@ const THREADS: usize = 16;
 const TILE: usize = 128;
 const WATCHED: [(usize, usize); 4] = [(0, 0), (0, 5), (TILE, 10), (TILE, 15)]; // where their tile begins, and which they are
 
-fn multiply(a: &[f32], b: &[f32], size: usize) -> Switching {
+fn multiply(a: &[f32], b: &[f32], size: usize, by_column: bool) -> Switching {
     let mut counted = Switching::default();
     let mut steps = 0.0;
     for ((top, y), (left, x)) in WATCHED.into_iter().flat_map(|y| WATCHED.map(|x| (y, x))) {
         let mut sums = [[0.0f32; 8]; 8];
         let mut wires: Option<[u32; 3]> = None;
         for k in 0..size {
-            for (row, of_row) in sums.iter_mut().enumerate() {
-                for (column, sum) in of_row.iter_mut().enumerate() {
-                    let of_a = a[(top + y + THREADS * row) * size + k];
-                    let of_b = b[k * size + left + 4 * (x + THREADS * (column / 4)) + column % 4];
-                    *sum = (f64::from(of_a) * f64::from(of_b) + f64::from(*sum)) as f32;
-                    let now = [of_a, of_b, *sum].map(f32::to_bits);
-                    let flips = wires.map(|last| [0, 1, 2].map(|i| f64::from((now[i] ^ last[i]).count_ones())));
-                    if let (Some(flips), Some(last)) = (flips, wires) {
-                        counted.operands += flips[0] + flips[1];
-                        counted.sums += flips[2];
-                        counted.changes += f64::from(u8::from(flips[0] + flips[1] > 0.0));
-                        counted.signs += f64::from((now[0] ^ now[1] ^ last[0] ^ last[1]) >> 31);
-                    }
-                    counted.ones += f64::from(now[0].count_ones() + now[1].count_ones());
-                    wires = Some(now);
-                    steps += 1.0;
+            for step in 0..64 {
+                let (row, column) = if by_column { (step % 8, step / 8) } else { (step / 8, step % 8) };
+                let of_a = a[(top + y + THREADS * row) * size + k];
+                let of_b = b[k * size + left + 4 * (x + THREADS * (column / 4)) + column % 4];
+                let sum = &mut sums[row][column];
+                *sum = (f64::from(of_a) * f64::from(of_b) + f64::from(*sum)) as f32;
+                let now = [of_a, of_b, *sum].map(f32::to_bits);
+                let flips = wires.map(|last| [0, 1, 2].map(|i| f64::from((now[i] ^ last[i]).count_ones())));
+                if let (Some(flips), Some(last)) = (flips, wires) {
+                    counted.operands += flips[0] + flips[1];
+                    counted.sums += flips[2];
+                    counted.changes += f64::from(u8::from(flips[0] + flips[1] > 0.0));
+                    counted.signs += f64::from((now[0] ^ now[1] ^ last[0] ^ last[1]) >> 31);
                 }
+                counted.ones += f64::from(now[0].count_ones() + now[1].count_ones());
+                wires = Some(now);
+                steps += 1.0;
             }
         }
     }
@@ -127,7 +129,7 @@ mod tests {
     fn a_sum_that_has_overflowed_flips_no_more() {
         let of = |largest: f32| {
             let elements: Vec<f32> = (0..SIZE * SIZE).map(|i| largest / (1.0 + (i % 7) as f32)).collect();
-            multiply(&elements, &elements, SIZE)
+            multiply(&elements, &elements, SIZE, false)
         };
         let (small, large) = (of(1.0), of(3e38));
         assert!(small.sums > 1.0 && large.sums < 0.01, "{small:?} {large:?}");
@@ -136,7 +138,8 @@ mod tests {
 
     #[test]
     fn zeros_cost_nothing_and_gaussian_numbers_what_is_published() {
-        let circuit = Circuit { ones: 0.2, operands: 0.3, sums: 0.3, changes: 0.1, signs: 0.1, hidden: 0.1 };
+        let circuit =
+            Circuit { ones: 0.2, operands: 0.3, sums: 0.3, changes: 0.1, signs: 0.1, hidden: 0.1, by_column: true };
         for seed in [0, 1] {
             assert_eq!(circuit.share(Init::Zeros, seed), 0.0);
             assert!((circuit.share(Init::Gaussian, seed) - 1.0).abs() < 1e-12);

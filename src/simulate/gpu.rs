@@ -26,6 +26,9 @@ pub struct GpuModel {
     pub leak_w_per_k: f64,
     /// What an open device draws more, at work or not.
     pub open_w: f64,
+    /// For so long after work the clock stays up, and so many watts more are drawn at it. Then the device falls asleep.
+    pub awake_s: f64,
+    pub awake_w: f64,
     /// α·k·f of products of zeros at full clock.
     pub zeros_w: f64,
     /// The same of Gaussian numbers.
@@ -325,7 +328,9 @@ impl SimulatedGpu {
             limiters = limiters.with(Limiter::Thermal);
         }
         let leak_w_per_k = model.leak_w_per_k;
-        let cold_w = model.static_w + if self.opened { model.open_w } else { 0.0 };
+        let is_awake = load_w.is_some() || second || self.rested_s < model.awake_s;
+        let cold_w =
+            model.static_w + if self.opened { model.open_w } else { 0.0 } + if is_awake { model.awake_w } else { 0.0 };
         let static_w = cold_w + leak_w_per_k * (self.warmth_k[0] + self.warmth_k[1]);
         if static_w + full_w * speed > model.limit_w {
             speed = ((model.limit_w - static_w) / full_w).clamp(0.1, speed);
@@ -351,7 +356,7 @@ impl SimulatedGpu {
             phase: self.phase,
             phase_cos: (TAU * self.phase).cos(),
             products_per_s,
-            clock_mhz: if full_w > 0.0 { model.clock_mhz * speed } else { model.idle_clock_mhz },
+            clock_mhz: if is_awake { model.clock_mhz * speed } else { model.idle_clock_mhz },
             limiters,
         };
 

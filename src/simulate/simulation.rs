@@ -118,7 +118,8 @@ impl Simulation {
                 digest_b: String::new(),
                 scale_a: None,
                 scale_b: None,
-                activity: Some(activity(init)),
+                activity: Some(activity(init, Order::default())),
+                activity_exchanged: Order::default().exchanged().map(|order| activity(init, order)),
                 origin_a,
                 origin_b,
             }
@@ -130,14 +131,15 @@ impl Simulation {
 /// n of the matrices whose bits a simulated board multiplies: enough for the mean, and quickly counted.
 const ACTIVITY_SIZE: usize = 256;
 
-/// What is counted of an init on a simulated board, once a program.
-pub fn activity(init: Init) -> Activity {
-    static KNOWN: Mutex<BTreeMap<Init, Activity>> = Mutex::new(BTreeMap::new());
+/// What is counted of an init on a simulated board, in the kernel's order or that with rows and columns exchanged, once a program.
+pub fn activity(init: Init, order: Order) -> Activity {
+    static KNOWN: Mutex<BTreeMap<(Init, bool), Activity>> = Mutex::new(BTreeMap::new());
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = known().get(&init).copied();
+    let key = (init, order.transposed);
+    let found = known().get(&key).copied();
     found.unwrap_or_else(|| {
         // Not under the lock: a thread that counts with others may be given a task that waits for it.
-        let counted = Activity::of(Dtype::F32, init, 0, ACTIVITY_SIZE, Order::default());
-        *known().entry(init).or_insert(counted)
+        let counted = Activity::of(Dtype::F32, init, 0, ACTIVITY_SIZE, order);
+        *known().entry(key).or_insert(counted)
     })
 }

@@ -52,6 +52,7 @@ fn measured(name: &str, mut record: Record) -> Record {
                 scale_a: None,
                 scale_b: None,
                 activity: None,
+                activity_exchanged: None,
                 origin_a: None,
                 origin_b: None,
             },

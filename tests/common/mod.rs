@@ -13,6 +13,9 @@ use wattmul::protocol::{Clock, Sampler, Workload};
 use wattmul::record::{AdapterInfo, AdapterType, KernelChoice, Plan, Record};
 use wattmul::run::{PlanOptions, Prepared, RunError, Setup};
 
+/// Simulated boards whose power limit holds the clock down.
+pub const CAPPED: [&str; 2] = ["rtx3090", "h100-sxm"];
+
 /// Options of a run of so many rounds, of windows of so many seconds, and with as little besides as there can be.
 pub const fn run_of(rounds: &'static str, window_s: &'static str) -> [&'static str; 12] {
     let (size, settling, warm_up) = (["--size", "128"], ["--settling", "0.1"], ["--warm-up", "0.3"]);

@@ -9,8 +9,16 @@ use wattmul::operands::matrix::{Matrix, Operand};
 /// Every step of every thread of a small product, with numbers for wires: the same means as those of a sample, within six of its errors.
 #[test]
 fn bits_are_counted_as_they_are() {
-    let direct =
-        Order { rows: 8, rows_together: 1, row_step: 1, columns: 16, four_step: 4, rows_inside: false, depth: 4 };
+    let direct = Order {
+        rows: 8,
+        rows_together: 1,
+        row_step: 1,
+        columns: 16,
+        four_step: 4,
+        rows_inside: false,
+        depth: 4,
+        transposed: false,
+    };
     for (init, size, order) in [
         (Init::Gaussian, 128, Order::default()),
         (Init::Sorted, 128, Order::default()),
@@ -79,8 +87,16 @@ fn bits_are_counted_as_they_are() {
 /// One thread makes the whole of a product of 8 × 8: what it does is counted to the last bit.
 #[test]
 fn a_product_of_one_thread_is_counted_to_the_last_bit() {
-    let order =
-        Order { rows: 8, rows_together: 1, row_step: 1, columns: 8, four_step: 4, rows_inside: false, depth: 1 };
+    let order = Order {
+        rows: 8,
+        rows_together: 1,
+        row_step: 1,
+        columns: 8,
+        four_step: 4,
+        rows_inside: false,
+        depth: 1,
+        transposed: false,
+    };
     for dtype in Dtype::ALL {
         let of = |init| Activity::of(dtype, init, 0, 8, order);
         let zeros = of(Init::Zeros);
@@ -155,4 +171,29 @@ fn an_order_that_no_kernel_has_is_not_sound() {
     ] {
         assert!(!order.is_sound(), "{order:?}");
     }
+}
+
+#[test]
+fn rows_and_columns_are_exchanged_in_every_order() {
+    for (rows_inside, depth, (rows, columns)) in [true, false].into_iter().flat_map(|inside| {
+        [1, 4].into_iter().flat_map(move |depth| [(8, 16), (16, 8), (4, 4)].map(|part| (inside, depth, part)))
+    }) {
+        let order = Order { rows, columns, rows_inside, depth, ..Order::default() };
+        let turned = Order { rows: columns, columns: rows, ..order };
+        let exchanged = order.exchanged().unwrap();
+        let steps: Vec<_> = turned.steps().map(|(row, column, word)| (column, row, word)).collect();
+        assert_eq!(exchanged.steps().collect::<Vec<_>>(), steps, "{order:?}");
+        assert_eq!(exchanged.exchanged(), Some(order));
+    }
+    // Rows that do not go by four cannot take the columns' place.
+    assert_eq!(Order { rows: 6, ..Order::default() }.exchanged(), None);
+}
+
+/// A part of C in which an element of B stays while rows of A go by: A's elements flip where its rows differ, not where B's columns do.
+#[test]
+fn the_exchanged_order_sees_the_other_operand() {
+    let flips = |init, order| Activity::of(Dtype::F32, init, 0, 256, order).operand_flips.mean;
+    let (order, exchanged) = (Order::default(), Order::default().exchanged().unwrap());
+    assert!(flips(Init::EqualRows, order) > 2.0 * flips(Init::EqualColumns, order));
+    assert!(flips(Init::EqualColumns, exchanged) > 2.0 * flips(Init::EqualRows, exchanged));
 }

@@ -3,6 +3,7 @@
 //! `cargo test --release atlas -- --nocapture` measures all and prints the tables of docs/INITS.md; a debug build takes a small
 //! sample of the same.
 
+use crate::common::CAPPED;
 use rayon::prelude::*;
 use std::fmt::Write;
 use wattmul::analysis::law::{Law, NoLaw};
@@ -59,8 +60,8 @@ fn truth_w(model: &Model, seed: u64) -> (f64, f64) {
 
 /// Watts for each of a count, where Gaussian numbers draw so many more than zeros.
 fn weights_w(model: &Model, law: &Law, difference_w: f64) -> Vec<f64> {
-    let weight =
-        |&count: &Count| own(&model.gpu.circuit, count) * difference_w / activity(Init::Gaussian).of_count(count).mean;
+    let gaussian = activity(Init::Gaussian, law.order);
+    let weight = |&count: &Count| own(&model.gpu.circuit, count) * difference_w / gaussian.of_count(count).mean;
     law.counts.iter().map(weight).collect()
 }
 
@@ -81,6 +82,8 @@ struct Outcome {
     /// As it says.
     error_w: f64,
     explained: f64,
+    /// Does it find out whether the board's compiler exchanges rows and columns? Where nothing costs anything, there is nothing to find.
+    order_found: bool,
     /// Why a good run is not called valid.
     alarm: Option<String>,
 }
@@ -93,7 +96,7 @@ fn outcome(model: &Model, seed: u64) -> Outcome {
     let (mut predicted, mut missed_w2) = (0, 0.0);
     for init in OTHERS.map(|text| text.parse::<Init>().unwrap()) {
         let truth_w = zeros_w + model.gpu.circuit.share(init, seed) * difference_w;
-        let prediction = law.predict(&activity(init));
+        let prediction = law.predict(&activity(init, law.order));
         predicted += usize::from(holds(prediction, truth_w));
         missed_w2 += (prediction.estimate - truth_w).powi(2) / OTHERS.len() as f64;
     }
@@ -105,6 +108,7 @@ fn outcome(model: &Model, seed: u64) -> Outcome {
         missed_w2,
         error_w: law.error_w,
         explained: law.explained.unwrap(),
+        order_found: law.order.transposed == model.gpu.circuit.by_column || difference_w == 0.0,
         alarm: (record.verdict.judged != Some(Status::Valid)).then(|| format!("{seed}: {:?}", record.verdict.reasons)),
     }
 }
@@ -118,7 +122,7 @@ fn truth_of_a_circuit_is_found_from_one_atlas() {
     );
     let (mut held_of_all, mut predicted_of_all, mut atlases, mut wrong) = (0.0, 0.0, 0.0, vec![]);
     // At its power limit, a board turns bits into time.
-    for model in MODELS.iter().filter(|model| model.name != "rtx3090") {
+    for model in MODELS.iter().filter(|model| !CAPPED.contains(&model.name)) {
         let outcomes: Vec<Outcome> = (1..=SEEDS).into_par_iter().map(|seed| outcome(model, seed)).collect();
         let seeds = outcomes.len() as f64;
         let mean = |of: &dyn Fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>() / seeds;
@@ -149,6 +153,7 @@ fn truth_of_a_circuit_is_found_from_one_atlas() {
                 wrong.push(format!("{name}: {what}"));
             }
         };
+        check(outcomes.iter().all(|outcome| outcome.order_found), "its order of multiplication is not found");
         check(held >= HELD, "its intervals hold too few weights");
         check(predicted >= HELD, "its intervals hold too few other numbers");
         check(cfg!(debug_assertions) || (0.4..=1.25).contains(&(is_w / says_w)), "it is not as far off as it says");
@@ -174,7 +179,7 @@ fn an_atlas_takes_turns_in_balanced_orders_and_is_computed_again_from_its_record
         assert_eq!(windows.iter().map(|window| window.init).collect::<Vec<_>>(), inits);
     }
     let text = record.to_json();
-    assert!(text.len() < 320_000, "{}", text.len());
+    assert!(text.len() < 340_000, "{}", text.len());
     let read: Record = serde_json::from_str(&text).unwrap();
     assert_eq!(read, record);
     assert_eq!((summary::of(&read), validity::of(&read)), (record.summary.clone(), record.verdict.clone()));
@@ -184,7 +189,7 @@ fn an_atlas_takes_turns_in_balanced_orders_and_is_computed_again_from_its_record
         let model: Model = format!("rtx3090,limit_w=1000,average_s=0.1,period_s={period_s}").parse().unwrap();
         let slow = run(&model, 3);
         assert_eq!(slow.verdict.judged, Some(Status::Valid), "{period_s}: {:?}", slow.verdict);
-        assert!(slow.to_json().len() < 320_000, "{period_s}: {}", slow.to_json().len());
+        assert!(slow.to_json().len() < 340_000, "{period_s}: {}", slow.to_json().len());
     }
     let capped = run(&"rtx3090".parse().unwrap(), 3);
     assert_eq!(Law::of(&capped).unwrap_err(), NoLaw::PowerCapped, "at the limit, bits cost time");

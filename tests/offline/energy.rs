@@ -191,3 +191,25 @@ fn the_period_is_measured() {
     let (counter, polled) = update_periods(&trace(0.02, |t| Some(t.sin()), Some));
     assert!((counter.unwrap() - 0.02).abs() < 1e-9 && (polled.unwrap() - 0.02).abs() < 1e-9);
 }
+
+#[test]
+fn idle_is_that_of_a_gpu_awake_or_asleep_and_no_mean_of_both() {
+    // An H100 two seconds after its work: (seconds at 1980 MHz, of 3) → watts and clock of idle.
+    for (awake_s, watts, clock_mhz) in
+        [(3.0, 123.5, 1980.0), (0.9, 123.5, 1980.0), (0.2, 71.0, 345.0), (0.0, 71.0, 345.0)]
+    {
+        let is_awake = |t: f64| t < awake_s;
+        let mut trace = trace(0.1, |t| Some(if is_awake(t) { 123.5 } else { 71.0 } + 1e-3 * t.sin()), |_| None);
+        trace.clock_mhz = trace.t_s.iter().map(|&t| Some(if is_awake(t) { 1980.0 } else { 345.0 })).collect();
+        let idle = idle(&trace, 0.0, 3.0);
+        assert!((idle.power_w.unwrap() - watts).abs() < 0.1, "{awake_s}: {idle:?}");
+        assert_eq!(idle.clock_mhz, Some(clock_mhz), "{awake_s}");
+        assert_eq!((idle.start_s, idle.duration_s), (0.0, 3.0));
+    }
+    // A clock that wanders without falling asleep is of one state, and one that nothing shows too.
+    let mut wandering = trace(0.1, |t| Some(20.0 + t), |_| None);
+    let unseen = idle(&wandering, 0.0, 3.0);
+    wandering.clock_mhz = wandering.t_s.iter().map(|&t| Some(300.0 + 100.0 * t.sin())).collect();
+    assert_eq!(idle(&wandering, 0.0, 3.0).power_w, unseen.power_w);
+    assert_eq!(unseen.clock_mhz, None);
+}

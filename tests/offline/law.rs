@@ -5,7 +5,7 @@ use std::fmt::Write;
 use wattmul::analysis::law::{Law, NoLaw, counts};
 use wattmul::analysis::regression::{Fit, Regression, explained, non_negative};
 use wattmul::operands::{Count, Dtype, Init};
-use wattmul::record::{Flag, Record};
+use wattmul::record::{Flag, Inputs, Record, read};
 use wattmul::run::{PlanOptions, simulated};
 
 /// Numbers from −1 to 1 without any pattern.
@@ -170,6 +170,49 @@ fn a_record_without_a_law_says_why() {
     assert_eq!(why(&|record| record.inputs.clear()), NoLaw::FewInits(0));
     let zeros = record.inputs[&Init::Zeros].clone();
     assert_eq!(why(&|record| record.inputs.values_mut().for_each(|inputs| *inputs = zeros.clone())), NoLaw::Alike);
+}
+
+/// The atlases of an H100 and an H200 in results/: NVIDIA's compiler exchanged rows and columns of the plain kernel, and of the matrix
+/// units one order is the better one too.
+#[test]
+fn real_gpus_have_a_law_and_an_order_of_their_own() {
+    let results = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+    let law = |name: &str| {
+        let (files, _) = read::files(std::slice::from_ref(&results));
+        let file = files.iter().find(|file| file.to_string_lossy().contains(name)).unwrap();
+        Law::of(&read::read(file).unwrap().0).unwrap()
+    };
+    for (name, transposed, otherwise) in
+        [("h100-80gb-hbm3-vulkan-f32-n8192", true, 0.69), ("h200-vulkan-f16-matrix-n8192", false, 0.67)]
+    {
+        let law = law(name);
+        assert_eq!(law.order.transposed, transposed, "{name}");
+        assert!(law.explained.unwrap() > 0.94, "{name}: {:?}", law.explained);
+        assert!((law.explained_otherwise.unwrap() - otherwise).abs() < 0.01, "{name}: {:?}", law.explained_otherwise);
+        assert!(law.points.iter().filter(|point| point.off).count() <= 1, "{name}");
+    }
+}
+
+/// Where two orders explain alike, each init is told by that which the others prefer, and the price of the choice is in what the law
+/// says of itself: it never says to be better than either order is alone.
+#[test]
+fn the_choice_of_the_order_is_paid_for() {
+    let record = atlas();
+    let chosen = Law::of(&record).unwrap();
+    let alone = |keep: fn(&mut Inputs)| {
+        let mut record = record.clone();
+        record.inputs.values_mut().for_each(keep);
+        Law::of(&record).unwrap()
+    };
+    let own = alone(|inputs| inputs.activity_exchanged = None);
+    let exchanged = alone(|inputs| inputs.activity = inputs.activity_exchanged.take());
+    assert!(own.explained_otherwise.is_none() && !own.order.transposed);
+    assert!(chosen.order.transposed && chosen.error_w >= exchanged.error_w && exchanged.error_w < own.error_w);
+    assert_eq!(chosen.explained_otherwise, own.explained);
+    // Of two readings of the same, neither is the other's better.
+    let mut twice = record.clone();
+    twice.inputs.values_mut().for_each(|inputs| inputs.activity_exchanged = inputs.activity);
+    assert_eq!(Law::of(&twice).unwrap().error_w, own.error_w);
 }
 
 /// Sweeps of inputs on a real A100, by others (arXiv 2409.18324), with what multipliers and adders see in the same inputs: a sweep is

@@ -25,7 +25,7 @@ fn predicted(on: &Path, more: &[&str]) -> (i32, String) {
 fn other_numbers_have_watts_joules_and_ratios_with_intervals() {
     let atlas = record(PlanOptions { atlas: true, ..PlanOptions::default() });
     let law = Law::of(&atlas).unwrap();
-    let prediction = predict::of(&atlas, &law, &activity("sparse:0.7".parse().unwrap())).unwrap();
+    let prediction = predict::of(&atlas, &law, &activity("sparse:0.7".parse().unwrap(), law.order)).unwrap();
     let of = |init: Init| atlas.summary.inits[&init];
     let (zeros_w, gaussian_w) = (of(Init::Zeros).power_w.unwrap(), of(Init::Gaussian).power_w.unwrap());
     assert!((zeros_w..gaussian_w).contains(&prediction.power_w.estimate), "{prediction:?}");

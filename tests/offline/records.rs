@@ -58,7 +58,8 @@ fn good_records_pass_and_what_is_committed_is_good() {
     }
     wattmul(&["validate"], folder.path()).success().stdout("8 records: 8 good, 0 not\n");
     let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
-    wattmul(&["validate"], &results).success().stdout(contains(" 0 not").and(contains("0 records").not()));
+    // Of real GPUs there are forty large matrices, which a debug build makes in minutes.
+    wattmul(&["validate", "--quick"], &results).success().stdout(contains(" 0 not").and(contains("0 records").not()));
 }
 
 /// The name of a file holds a digest of what is in it, so that no change passes while the name stays.

@@ -50,7 +50,7 @@ fn truth_of_the_clock_is_found_from_one_sweep() {
         let rigid = Model { gpu: wattmul::simulate::gpu::GpuModel { leak_w_per_k: 0.0, ..model.gpu }, ..model };
         let gpu = rigid.gpu;
         let known = [
-            shown(gpu.static_w + gpu.open_w) + model.sensor.offset_w,
+            shown(gpu.static_w + gpu.open_w + gpu.awake_w) + model.sensor.offset_w,
             shown(gpu.zeros_w) / gpu.clock_mhz,
             shown(gpu.gaussian_w) / gpu.clock_mhz,
         ];

@@ -3,6 +3,7 @@
 //! `cargo test --release truth -- --nocapture` measures all and prints the table of docs/PROTOCOL.md; a debug build takes a
 //! small sample of the same.
 
+use crate::common::CAPPED;
 use rayon::prelude::*;
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -16,7 +17,7 @@ use wattmul::simulate::sensor::CounterModel;
 use wattmul::simulate::{Fault, MODELS, Model, Simulation};
 
 /// All together: a sample that is too small for shares in a debug build.
-const EXPERIMENTS: u64 = if cfg!(debug_assertions) { 28 } else { 2002 };
+const EXPERIMENTS: u64 = if cfg!(debug_assertions) { 30 } else { 2010 };
 const SEEDS_PER_FAULT: u64 = if cfg!(debug_assertions) { 4 } else { 200 };
 const NAIVE_SEEDS: u64 = if cfg!(debug_assertions) { 2 } else { 200 };
 
@@ -135,7 +136,7 @@ fn truth_is_found_by_every_sensor_without_a_fault() {
             let (model, expected) = (&MODELS[which], &EXPECTED[which]);
             let record = run(model, 1 + i / MODELS.len() as u64, &expected.truth);
             assert_eq!(record.verdict.status, Status::Simulated);
-            assert_eq!(record.verdict.flags.contains(&Flag::PowerCapped), model.name == "rtx3090");
+            assert_eq!(record.verdict.flags.contains(&Flag::PowerCapped), CAPPED.contains(&model.name));
             (which, outcome(&record, expected))
         })
         .collect();
@@ -357,7 +358,7 @@ fn due(fault: Fault, model: &Model) -> Option<(Status, Option<&'static str>)> {
         Fault::FallOnIdle => counts.then_some((Status::UnverifiedSensor, Some("counter-stepped-back"))),
         Fault::Wrap => counts.then_some((Status::Valid, None)),
         Fault::DroppedReads | Fault::NotANumber => Some((Status::Valid, None)),
-        Fault::CapFlag => (model.name != "rtx3090").then_some((Status::Valid, None)),
+        Fault::CapFlag => (!CAPPED.contains(&model.name)).then_some((Status::Valid, None)),
         Fault::PermissionLost => Some((Status::Invalid, Some("sensor-lost"))),
         Fault::Thermal => Some((Status::Invalid, Some("thermal-slowdown"))),
         Fault::SecondProcess => Some((Status::Invalid, Some("disturbed"))),
@@ -382,7 +383,7 @@ fn truth_is_not_claimed_where_a_fault_spoils_it() {
                 let (status, code) = due(fault, &model).unwrap();
                 let record = run(&model, 1 + seed, &EXPECTED[which].truth);
                 let verdict = &record.verdict;
-                let capped = verdict.flags.contains(&Flag::PowerCapped) == (model.name == "rtx3090");
+                let capped = verdict.flags.contains(&Flag::PowerCapped) == (CAPPED.contains(&model.name));
                 let reasons = verdict.reasons.iter().filter(|reason| reason.code != "power-capped").count();
                 let right =
                     verdict.judgement() == status && code.map_or(reasons == 0 && capped, |code| verdict.has(code));

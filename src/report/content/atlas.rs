@@ -40,7 +40,8 @@ pub(super) fn section<'a>(runs: &[&'a Run], name: &str) -> Vec<Block<'a>> {
             blocks.extend(figures_of(law, record, &id));
         }
         blocks.push(Block::Table(table(record, law.as_ref().ok(), &id)));
-        blocks.extend(counts(record, &id).map(Block::Table));
+        let exchanged = law.is_ok_and(|law| law.order.transposed);
+        blocks.extend(counts(record, exchanged, &id).map(Block::Table));
     }
     blocks
 }
@@ -97,14 +98,15 @@ pub(super) fn table(record: &Record, law: Option<&Law>, id: &str) -> Table {
 }
 
 /// What was counted, where something was.
-fn counts(record: &Record, id: &str) -> Option<Table> {
+fn counts(record: &Record, exchanged: bool, id: &str) -> Option<Table> {
     let row = |&init: &Init| -> Option<Vec<Cell>> {
-        let activity = record.inputs.get(&init)?.activity?;
+        let inputs = record.inputs.get(&init)?;
+        let activity = if exchanged { inputs.activity_exchanged } else { inputs.activity }?;
         let cell = |count| number(Some(activity.of_count(count).mean), |mean| format!("{mean:.2}"));
         Some([Cell::from(init.to_string())].into_iter().chain(Count::ALL.map(cell)).collect())
     };
     let rows: Vec<Vec<Cell>> = record.plan.inits.iter().filter_map(row).collect();
-    let caption = "What multipliers and adders see, a multiply-add, in the order in which the kernel multiplies";
+    let caption = "What multipliers and adders see, a multiply-add, in the order of the law";
     let heads = ["init"].into_iter().chain(Count::ALL.map(Count::name));
     (!rows.is_empty()).then(|| Table::new(format!("{id}-counts"), caption, heads, rows))
 }
@@ -114,6 +116,7 @@ pub(super) fn facts(law: &Result<Law, NoLaw>) -> Vec<(&'static str, String)> {
     match law {
         Ok(law) => {
             let mut facts = vec![("law", explained(law)), (COSTS, costs(law))];
+            facts.extend(order(law).map(|words| ("order", words)));
             facts.extend(off(law).map(|words| ("off the law", words)));
             facts
         }
@@ -132,6 +135,16 @@ pub fn explained(law: &Law) -> String {
     };
     let off = units::power(law.error_w);
     format!("predicts an init from the {} others: {share}, off by {off} (root mean square)", law.points.len() - 1)
+}
+
+/// "rows and columns exchanged by the compiler; by the shader's order the law would explain 69 %". None where only one was counted.
+fn order(law: &Law) -> Option<String> {
+    let otherwise = law.explained_otherwise.map(|share| format!("{:.0} %", 100.0 * share.max(0.0)))?;
+    Some(if law.order.transposed {
+        format!("rows and columns exchanged by the compiler; in the shader's order the law would explain {otherwise}")
+    } else {
+        format!("as in the shader; with rows and columns exchanged the law would explain {otherwise}")
+    })
 }
 
 /// "82.00 W whatever the numbers (80.00 W … 84.00 W); of gaussian: ones of the operands 23.00 W (…); …"

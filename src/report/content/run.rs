@@ -92,8 +92,13 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
     let failed = Some(record.run.failed_reads as usize).filter(|&failed| failed > 0);
     let idle = |name: &str, idle: Option<Idle>| {
         let idle = idle?;
-        let degrees = idle.temperature_c.map(|degrees| format!(" at {degrees:.0} °C")).unwrap_or_default();
-        Some(format!("{name} {}{degrees}", units::power(idle.power_w?)))
+        let state = [
+            idle.temperature_c.map(|degrees| format!("{degrees:.0} °C")),
+            idle.clock_mhz.map(|clock_mhz| format!("{clock_mhz:.0} MHz")),
+        ];
+        let state = state.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+        let at = if state.is_empty() { "" } else { " at " };
+        Some(format!("{name} {}{at}{state}", units::power(idle.power_w?)))
     };
     let sensor = match source {
         None => vec![Some(format!("none: {}", or_na(record.run.no_sensor.clone())))],
