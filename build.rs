@@ -14,7 +14,7 @@ fn main() {
     let rustc = std::env::var("RUSTC").ok().and_then(|rustc| output(&rustc, &["--version"]));
     println!("cargo::rustc-env=WATTMUL_RUSTC={}", rustc.unwrap_or_default());
 
-    let made = INTERFACES.iter().map(bind).fold(true, |all, one| all && one);
+    let made = INTERFACES.map(|interface| bind(&interface)).iter().all(|&made| made);
     println!("cargo::rustc-env=WATTMUL_BINDINGS={}", if made { "made" } else { "committed" });
 
     println!("cargo::rerun-if-changed=build.rs");
