@@ -5,6 +5,7 @@
 //! idled, when the same card's hwmon stayed right. What it shows is passed on as it is, and a run names a counter that falls.
 
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
+use crate::host::system::{NEVER, Words};
 use crate::protocol::{PowerError, Reading};
 use crate::record::{AdapterType, Counter, LimitKind, Limiter, Limiters, PciAddress, Scope, Source};
 use bindings::{
@@ -23,12 +24,21 @@ pub mod bindings {
     include!(concat!(env!("OUT_DIR"), "/level_zero.rs"));
 }
 
-const LOADER: &str = if cfg!(windows) { "ze_loader.dll" } else { "libze_loader.so.1" };
-const DRIVER: &str = if cfg!(windows) {
-    "install Intel's graphics driver anew"
-} else {
-    "install Intel's Level Zero driver (libze-intel-gpu1, or intel-level-zero-gpu); hwmon reads most cards without it"
-};
+const LOADER: &str = Words { linux: "libze_loader.so.1", windows: "ze_loader.dll", ..NEVER }.here();
+const DRIVER: &str = Words {
+    linux: "install Intel's Level Zero driver (libze-intel-gpu1, or intel-level-zero-gpu); hwmon reads most cards without it",
+    windows: "install Intel's graphics driver anew",
+    ..NEVER
+}
+.here();
+const INSTALL: &str = Words {
+    linux: "install its loader (Debian: apt install libze1) and Intel's driver for it; hwmon reads most cards without it",
+    windows: "install Intel's graphics driver, which brings it",
+    ..NEVER
+}
+.here();
+const RIGHTS: &str =
+    Words { linux: "run as root, or join the render group", windows: "run as administrator", ..NEVER }.here();
 const READING: &str = "reading energy through Level Zero";
 
 /// By this variable programs that know no zesInit ask the driver for its sensors. It must stand before the driver is opened.
@@ -67,14 +77,7 @@ fn open() -> Result<LevelZero, PowerError> {
     // kind under this name has none of the symbols, and none is required.
     #[expect(unsafe_code, reason = "a library is opened")]
     let opened = unsafe { LevelZero::new(LOADER) };
-    opened.map_err(|_| PowerError::Absent {
-        what: format!("Level Zero ({LOADER})"),
-        fix: if cfg!(windows) {
-            "install Intel's graphics driver, which brings it"
-        } else {
-            "install its loader (Debian: apt install libze1) and Intel's driver for it; hwmon reads most cards without it"
-        },
-    })
+    opened.map_err(|_| PowerError::Absent { what: format!("Level Zero ({LOADER})"), fix: INSTALL })
 }
 
 /// Can the loader be opened here?
@@ -144,10 +147,7 @@ fn failure(what: &str, status: ze_result_t) -> PowerError {
         bindings::ZE_RESULT_ERROR_UNINITIALIZED | bindings::ZE_RESULT_ERROR_DEPENDENCY_UNAVAILABLE => {
             PowerError::Absent { what: format!("a GPU with a Level Zero driver ({what} found none)"), fix: DRIVER }
         }
-        bindings::ZE_RESULT_ERROR_INSUFFICIENT_PERMISSIONS => PowerError::NoPermission {
-            what,
-            fix: if cfg!(windows) { "run as administrator" } else { "run as root, or join the render group" },
-        },
+        bindings::ZE_RESULT_ERROR_INSUFFICIENT_PERMISSIONS => PowerError::NoPermission { what, fix: RIGHTS },
         bindings::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE | bindings::ZE_RESULT_ERROR_UNSUPPORTED_VERSION => {
             PowerError::Unsupported { what, fix: "update Intel's driver; some integrated GPUs never give it" }
         }
