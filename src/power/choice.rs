@@ -255,7 +255,7 @@ mod tests {
             let serving = INTERFACES.iter().filter(|interface| interface.serves(adapter) != Serves::No);
             serving.map(|interface| interface.name).collect()
         };
-        assert_eq!(interfaces(&integrated), ["hwmon", "rapl"]);
+        assert_eq!(interfaces(&integrated), ["hwmon", "level-zero", "rapl"]);
         assert_eq!(interfaces(&card), ["rocm-smi", "hwmon"]);
         assert_eq!(interfaces(&software), ["rapl"]);
         assert_eq!(interfaces(&apple), ["apple"]);

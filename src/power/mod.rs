@@ -32,6 +32,7 @@ interfaces! {
     nvml,
     rocm_smi,
     hwmon,
+    level_zero,
     jetson,
     apple,
     rapl,

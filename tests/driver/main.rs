@@ -10,6 +10,7 @@ mod allocator;
 mod contributing;
 mod faults;
 mod heap;
+mod level_zero;
 mod machine_code;
 mod matrix_units;
 mod memory;
