@@ -1,4 +1,4 @@
-//! Tells the program which commit and compiler made it (both stand in every record), and makes the bindings to ROCm SMI.
+//! Tells the program which commit and compiler made it (both stand in every record), and makes the bindings to AMD's libraries.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ fn main() {
     let rustc = std::env::var("RUSTC").ok().and_then(|rustc| output(&rustc, &["--version"]));
     println!("cargo::rustc-env=WATTMUL_RUSTC={}", rustc.unwrap_or_default());
 
-    let made = bind_rocm_smi();
+    let made = [ROCM_SMI, AMD_SMI].map(|library| library.bind()) == [true; 2];
     println!("cargo::rustc-env=WATTMUL_BINDINGS={}", if made { "made" } else { "committed" });
 
     println!("cargo::rerun-if-changed=build.rs");
@@ -31,48 +31,65 @@ fn output(command: &str, arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8(output.stdout).ok()?.lines().next().unwrap_or_default().trim().to_owned())
 }
 
-const HEADER: &str = "vendor/rocm_smi/rocm_smi.h";
-const COMMITTED: &str = "vendor/rocm_smi/bindings.rs";
-
-/// Puts the bindings where the program includes them from: fresh ones, or those that are committed where there is no
-/// libclang, or where the program will not run on Linux, the only system that has the library. Were they made fresh?
-fn bind_rocm_smi() -> bool {
-    let target = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()).join("rocm_smi.rs");
-    let linux = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
-    // bindgen panics where it finds no libclang, so that it is looked for first.
-    let bindings = if linux && clang_sys::load().is_ok() { bindings() } else { None };
-    let made = bindings.is_some_and(|bindings| std::fs::write(&target, bindings).is_ok());
-    if !made && let Err(error) = std::fs::copy(COMMITTED, &target) {
-        println!("cargo::error=cannot copy {COMMITTED} to {}: {error}", target.display());
-    }
-    made
+/// A library that is opened at run time, with a header of our own in `vendor/NAME/NAME.h`.
+struct Library {
+    name: &'static str,
+    /// What its symbols begin with; their macros do in capitals.
+    prefix: &'static str,
+    /// The table of its functions.
+    table: &'static str,
 }
 
-fn bindings() -> Option<String> {
-    let bindings = bindgen::Builder::default()
-        .header(HEADER)
-        .allowlist_function("rsmi_.*")
-        .allowlist_type("rsmi_.*")
-        .allowlist_var("RSMI_.*")
-        // A table that is loaded at run time, in which a symbol may lack: releases have different ones.
-        .dynamic_library_name("RocmSmi")
-        .dynamic_link_require_all(false)
-        .wrap_unsafe_ops(true)
-        .derive_copy(true)
-        .derive_debug(false)
-        .derive_default(false)
-        // Layouts are compared with those of the vendor's header in tests/driver/rocm_smi.rs.
-        .layout_tests(false)
-        // The same text wherever it is made: the committed file is compared with it.
-        .formatter(bindgen::Formatter::Prettyplease)
-        .rust_target(bindgen::RustTarget::stable(85, 0).ok()?)
-        .rust_edition(bindgen::RustEdition::Edition2024)
-        .generate();
-    match bindings {
-        Ok(bindings) => Some(bindings.to_string()),
-        Err(error) => {
-            println!("cargo::warning=bindgen: {error}; {COMMITTED} is used instead");
-            None
+const ROCM_SMI: Library = Library { name: "rocm_smi", prefix: "rsmi_", table: "RocmSmi" };
+const AMD_SMI: Library = Library { name: "amd_smi", prefix: "amdsmi_", table: "AmdSmi" };
+
+impl Library {
+    /// Puts the bindings where the program includes them from: fresh ones, or those that are committed where there is no
+    /// libclang, or where the program will not run on Linux, the only system that has the library. Were they made fresh?
+    fn bind(&self) -> bool {
+        let target = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()).join(format!("{}.rs", self.name));
+        let linux = std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
+        // bindgen panics where it finds no libclang, so that it is looked for first.
+        let bindings = if linux && clang_sys::load().is_ok() { self.bindings() } else { None };
+        let made = bindings.is_some_and(|bindings| std::fs::write(&target, bindings).is_ok());
+        let committed = self.committed();
+        if !made && let Err(error) = std::fs::copy(&committed, &target) {
+            println!("cargo::error=cannot copy {committed} to {}: {error}", target.display());
+        }
+        made
+    }
+
+    fn committed(&self) -> String {
+        format!("vendor/{}/bindings.rs", self.name)
+    }
+
+    fn bindings(&self) -> Option<String> {
+        let Library { name, prefix, table } = self;
+        let bindings = bindgen::Builder::default()
+            .header(format!("vendor/{name}/{name}.h"))
+            .allowlist_function(format!("{prefix}.*"))
+            .allowlist_type(format!("{prefix}.*"))
+            .allowlist_var(format!("{}.*", prefix.to_uppercase()))
+            // A table that is loaded at run time, in which a symbol may lack: releases have different ones.
+            .dynamic_library_name(*table)
+            .dynamic_link_require_all(false)
+            .wrap_unsafe_ops(true)
+            .derive_copy(true)
+            .derive_debug(false)
+            .derive_default(false)
+            // ROCm SMI's layouts are compared with those of the vendor's header in tests/driver/rocm_smi.rs.
+            .layout_tests(false)
+            // The same text wherever it is made: the committed file is compared with it.
+            .formatter(bindgen::Formatter::Prettyplease)
+            .rust_target(bindgen::RustTarget::stable(85, 0).ok()?)
+            .rust_edition(bindgen::RustEdition::Edition2024)
+            .generate();
+        match bindings {
+            Ok(bindings) => Some(bindings.to_string()),
+            Err(error) => {
+                println!("cargo::warning=bindgen: {error}; {} is used instead", self.committed());
+                None
+            }
         }
     }
 }

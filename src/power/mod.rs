@@ -29,6 +29,7 @@ macro_rules! interfaces {
 interfaces! {
     nvml,
     rocm_smi,
+    amd_smi,
     hwmon,
     jetson,
     apple,
