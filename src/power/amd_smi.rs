@@ -16,8 +16,8 @@ use bindings::{
 };
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Made by bindgen from vendor/amd_smi/amd_smi.h.
 #[expect(unsafe_code, reason = "calls of a C library")]
@@ -145,14 +145,15 @@ struct Gives {
     clock: bool,
 }
 
-/// Where the one thread of this process that calls the library takes its questions.
+/// Where the one thread of this process that calls the library takes its questions. Tried once: a second try would be a second
+/// thread.
 fn asked() -> Result<&'static SyncSender<Question>, PowerError> {
-    static ASKED: OnceLock<SyncSender<Question>> = OnceLock::new();
-    static OPENING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(asked) = ASKED.get() {
-        return Ok(asked);
-    }
+    static ASKED: OnceLock<Result<SyncSender<Question>, PowerError>> = OnceLock::new();
+    ASKED.get_or_init(start).as_ref().map_err(Clone::clone)
+}
+
+/// Starts that thread, which lasts as long as the program.
+fn start() -> Result<SyncSender<Question>, PowerError> {
     let (asked, questions) = sync_channel(64);
     let (opened, outcome) = sync_channel(1);
     let thread = std::thread::Builder::new().name("amd-smi".into()).spawn(move || match Library::open() {
@@ -169,8 +170,7 @@ fn asked() -> Result<&'static SyncSender<Question>, PowerError> {
         why: error.to_string(),
         fix: "end other programs",
     })?;
-    outcome.recv().map_err(|_| thread_ended())??;
-    Ok(ASKED.get_or_init(|| asked))
+    outcome.recv().map_err(|_| thread_ended())?.map(|()| asked)
 }
 
 fn described(asked: &SyncSender<Question>) -> Result<Vec<Described>, PowerError> {
@@ -218,7 +218,7 @@ fn failure(what: &str, status: amdsmi_status_t) -> PowerError {
 
 /// The library, opened. Its handles are pointers, which keeps it on the thread that opened it.
 struct Library {
-    smi: AmdSmi,
+    smi: &'static AmdSmi,
     version: String,
     gpus: Vec<amdsmi_processor_handle>,
 }
@@ -323,7 +323,8 @@ struct Energy {
 impl Library {
     /// On the thread that calls it from then on.
     fn open() -> Result<Self, PowerError> {
-        let smi = load()?;
+        // Never unloaded, not even when it is refused: what a library leaves with a thread would be called at the thread's end.
+        let smi: &AmdSmi = Box::leak(Box::new(load()?));
         // Without a GPU of AMD's the library would complain on standard error, past any reporting of ours.
         if !rocm_smi::has_gpu(Path::new(SYS)) {
             return Err(PowerError::Absent {
@@ -334,13 +335,13 @@ impl Library {
         // SAFETY: the function is that of the header, and takes flags by value.
         call(&smi.amdsmi_init, |init| unsafe { init(u64::from(bindings::AMDSMI_INIT_AMD_GPUS)) })
             .map_err(|status| failure("starting AMD SMI", status))?;
-        let version = version(&smi).and_then(|version| understood(&version));
+        let version = version(smi).and_then(|version| understood(&version));
         if version.is_err() {
             // SAFETY: the function is that of the header, and nothing is called after it.
             let _ = call(&smi.amdsmi_shut_down, |end| unsafe { end() });
         }
         let version = version?;
-        let gpus = gpus(&smi).map_err(|status| failure("counting GPUs through AMD SMI", status))?;
+        let gpus = gpus(smi).map_err(|status| failure("counting GPUs through AMD SMI", status))?;
         Ok(Library { smi, version, gpus })
     }
 
