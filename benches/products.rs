@@ -43,7 +43,7 @@ fn product<const SIZE: usize>(bencher: Bencher, name: &str) {
         Ok(compiled) => compiled,
         Err(why) => return println!("skipped: {name} {why}"),
     };
-    let band = compiled.band(&buffers, 0..buffers.shape.mn);
+    let band = compiled.band(&buffers, 0..buffers.shape.mn, 0..buffers.shape.mn);
     // As many as make one submission long enough that its own cost does not count.
     let products = |count| buffers.gpu.finish(compiled.submit(&buffers, &band, 0, count, None)).unwrap();
     products(1); // some drivers compile only now

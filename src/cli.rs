@@ -214,6 +214,9 @@ pub struct DoctorArgs {
     /// Interface to the GPUs
     #[arg(long, value_enum, default_value = "auto")]
     pub backend: Backend,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

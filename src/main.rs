@@ -9,7 +9,7 @@ use wattmul::cli::{Cli, Command};
 use wattmul::commands::{compare, devices, doctor, guard, kernel, predict, report, run, shell, validate};
 use wattmul::gpu::adapter;
 use wattmul::host::interrupt;
-use wattmul::record::text::printable;
+use wattmul::record::text::printable_lines;
 use wattmul::run::PlanError;
 use wattmul::say;
 
@@ -53,7 +53,7 @@ fn in_words(error: &anyhow::Error) -> String {
         Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
             "standard output is full: free its disk, or write to another one".into()
         }
-        _ => printable(&format!("{error:#}")),
+        _ => printable_lines(&format!("{error:#}")),
     }
 }
 

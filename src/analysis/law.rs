@@ -6,7 +6,7 @@
 //! rows and columns. The choice is paid for: what is said of an init comes from the order that all others choose without it.
 
 use super::regression::Regression;
-use super::stats;
+use super::{heat, stats};
 use crate::operands::{Activity, Count, Dtype, Init, Order};
 use crate::record::{Estimate, Flag, Inputs, Record, Window};
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,7 +105,7 @@ fn powers_w(record: &Record) -> BTreeMap<Init, f64> {
     let lead = record.summary.sensor.lead;
     let since_s = record.windows.first().map_or(0.0, |window| window.start_s);
     let point = |window: &Window| {
-        let middle_s = window.start_s + window.duration_s / 2.0 - since_s;
+        let middle_s = heat::middle_s(window) - since_s;
         Some((window.init, (-middle_s / SETTLES_S).exp(), window.power_w.watts(lead)?))
     };
     let points: Vec<(Init, f64, f64)> = record.windows.iter().filter_map(point).collect();

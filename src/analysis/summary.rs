@@ -62,7 +62,7 @@ pub fn of(record: &Record) -> Summary {
         let step_w = record.trace.power_step_w.filter(|_| lead == Some(Lead::Polled)).unwrap_or(0.0);
         type_b::rounding_w(step_w, of_init(init).filter_map(|window| window.power_w.polled_u))
     };
-    let rounds = by_round(windows);
+    let rounds = heat::by_round(windows);
     let idle = heat.as_ref().zip(idle_w).filter(|_| record.idle.hot.is_some()).and_then(|(heat, idle_w)| {
         let end_s = windows.last().map(|window| window.start_s + window.duration_s)?;
         heat.idle(idle_w, &of_init(reference).collect::<Vec<_>>(), lead, end_s)
@@ -136,14 +136,11 @@ pub(crate) fn is_precise(plan: &Plan, windows: &[Window], lead: Option<Lead>) ->
     if !warm || !heat::shows_drift(plan, windows, lead, heat.as_ref()) {
         return false;
     }
-    let rounds = by_round(windows);
-    let cost = |window: &Window| {
-        let product_s = window.duration_s / window.products;
-        if lead.is_none() { Some(product_s) } else { Some(window.power_w.watts(lead)? * product_s) }
-    };
+    let rounds = heat::by_round(windows);
     plan.inits[1..].iter().all(|&init| {
         let of_init = windows.iter().filter(|window| window.init == init);
-        let found = ratio(plan, &pairs(&rounds, of_init, plan.inits[0]), heat.as_ref(), &cost);
+        let found =
+            ratio(plan, &pairs(&rounds, of_init, plan.inits[0]), heat.as_ref(), &|window| heat::cost(window, lead));
         let half_width = found.and_then(|found| Some((found.high? - found.low?) / 2.0 / found.estimate));
         half_width.is_some_and(|half_width| half_width <= precision)
     })
@@ -153,18 +150,12 @@ pub(crate) fn is_precise(plan: &Plan, windows: &[Window], lead: Option<Lead>) ->
 /// heat is a covariate, what that does.
 pub(crate) fn freedom(record: &Record, init: Init) -> f64 {
     let of_init = record.windows.iter().filter(|window| window.init == init);
-    let pairs = pairs(&by_round(&record.windows), of_init, record.plan.inits[0]);
+    let pairs = pairs(&heat::by_round(&record.windows), of_init, record.plan.inits[0]);
     freedom_of(&pairs, record.summary.warming.is_some())
 }
 
 fn freedom_of(pairs: &[Pair], warms: bool) -> f64 {
     pairs.len() as f64 - if warms || heat::carried_k(pairs).is_some() { 3.0 } else { 2.0 }
-}
-
-fn by_round(windows: &[Window]) -> BTreeMap<u32, Vec<&Window>> {
-    let mut rounds: BTreeMap<u32, Vec<&Window>> = BTreeMap::new();
-    windows.iter().for_each(|window| rounds.entry(window.round).or_default().push(window));
-    rounds
 }
 
 /// Each window with that of the reference in its round.

@@ -512,10 +512,12 @@ fn computed(dtype: Dtype, matrix: Matrix) -> Option<(String, Option<f64>)> {
     (matrix.size <= LARGEST_COMPUTED).then(|| MADE.get((dtype, matrix), || dtype.digest(&matrix)))
 }
 
+type Counted = (Activity, Option<Activity>);
+
 /// The bits that switch with the operands of an init, in an order and in that with rows and columns exchanged. None if they are too large
 /// to be made for that.
-fn bits(dtype: Dtype, init: Init, seed: u64, size: usize, order: Order) -> Option<(Activity, Option<Activity>)> {
-    static COUNTED: Once<(Dtype, Init, u64, usize, Order), (Activity, Option<Activity>)> = Once::new();
+fn bits(dtype: Dtype, init: Init, seed: u64, size: usize, order: Order) -> Option<Counted> {
+    static COUNTED: Once<(Dtype, Init, u64, usize, Order), Counted> = Once::new();
     let count = || COUNTED.get((dtype, init, seed, size, order), || Activity::of_both(dtype, init, seed, size, order));
     (size <= LARGEST_COMPUTED).then(count)
 }

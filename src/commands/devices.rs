@@ -145,7 +145,8 @@ impl Devices {
             };
         }
         if let Err(error) = &self.adapters {
-            text += &wrapped(&printable(&error.to_string().replace('\n', "; ")), "     ", "     ");
+            let told = error.to_string();
+            text += &told.lines().map(|line| wrapped(&printable(line), "     ", "     ")).collect::<String>();
         }
         text += "sensors\n";
         for sensor in &self.sensors {
@@ -158,7 +159,10 @@ impl Devices {
             text += &notice(&error.to_string());
         }
         text += &self.refusals.iter().map(|error| notice(&error.to_string())).collect::<String>();
-        text + &unseen(self.infos().iter())
+        match self.adapters {
+            Err(AdapterError::None { .. }) => text, // which has told of them
+            _ => text + &unseen(self.infos().iter()),
+        }
     }
 
     /// For programs.

@@ -5,9 +5,10 @@
 use crate::cli::DoctorArgs;
 use crate::gpu::adapter;
 use crate::gpu::adapter::{AdapterError, Backend};
-use crate::host::finding::{Finding, State, bad, display_finding, good, note};
-use crate::host::sysfs;
-use crate::host::sysfs::{SYS, entries, read_number, read_text};
+use crate::host::finding::{Finding, State, bad, good, note};
+use crate::host::probes;
+use crate::host::sysfs::SYS;
+use crate::host::system::Words;
 use crate::host::unseen::unseen_gpus;
 use crate::power::INTERFACES;
 use crate::power::reader::{Interface, PowerReader, Serves};
@@ -15,9 +16,8 @@ use crate::protocol::PowerError;
 use crate::record::text::printable;
 use crate::record::{AdapterInfo, AdapterType, PciAddress, Source};
 use crate::report::wrap::wrapped;
-use std::io;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What a script learns of things to fix: the number with which a run ends that is not valid.
@@ -29,7 +29,8 @@ const THINGS_TO_FIX: u8 = 3;
 /// Standard output is closed.
 pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let findings = merged(examine(args.backend));
-    write!(std::io::stdout().lock(), "{}", text(&findings))?;
+    let shown = if args.json { json(&findings) } else { text(&findings) };
+    write!(std::io::stdout().lock(), "{shown}")?;
     let bad = findings.iter().any(|finding| finding.state == State::Bad);
     Ok(if bad { ExitCode::from(THINGS_TO_FIX) } else { ExitCode::SUCCESS })
 }
@@ -66,10 +67,11 @@ pub(crate) fn examine(backend: Backend) -> Vec<Finding> {
     findings.extend(infos.iter().map(|info| sensor(info, &sources)));
     findings.extend(first_of_each(&sources).filter_map(|(interface, source)| power_limit(interface, source)));
     findings.extend(INTERFACES.iter().flat_map(|interface| (interface.examine)()));
-    findings.extend(displays(sys));
-    findings.extend(render_nodes(Path::new("/dev")));
-    findings.extend(root(Path::new("/proc")));
-    findings.extend(battery(sys));
+    findings.extend(probes::displays(sys));
+    findings.extend(probes::render_nodes(Path::new("/dev"), Path::new("/etc/group")));
+    findings.extend(probes::root(Path::new("/proc")));
+    findings.extend(probes::battery(sys));
+    findings.extend(probes::sleeping(sys));
     findings
 }
 
@@ -153,23 +155,37 @@ pub fn text(findings: &[Finding]) -> String {
     }
 }
 
+/// For programs: every finding, and how many are to be fixed.
+fn json(findings: &[Finding]) -> String {
+    let to_fix = findings.iter().filter(|finding| finding.state == State::Bad).count();
+    let json = serde_json::json!({ "findings": findings, "to_fix": to_fix });
+    format!("{json:#}\n")
+}
+
 /// Loader and drivers: the adapters, and GPUs that no driver offers.
 fn drivers(adapters: &Result<Vec<AdapterInfo>, AdapterError>, sys: &Path) -> Vec<Finding> {
-    let infos: &[AdapterInfo] = match adapters {
-        Ok(infos) => infos,
-        Err(error) => return vec![bad("driver", error.to_string().replace('\n', "; "), "sh setup.sh")],
-    };
+    let infos: &[AdapterInfo] = adapters.as_deref().unwrap_or_default();
+    let seen: Vec<PciAddress> = infos.iter().filter_map(|info| info.pci_address).collect();
+    let unseen = unseen_gpus(sys, &seen);
+    let unseen = unseen.iter().map(|gpu| bad("driver", gpu.wrong(), gpu.fix.as_str()));
+    match adapters {
+        Ok(_) => {}
+        // What is missing of a GPU that is here says more than that there is no adapter.
+        Err(AdapterError::None { .. }) if unseen.len() > 0 => return unseen.collect(),
+        Err(error) => {
+            let (wrong, fix) = error.parts();
+            return [bad("driver", wrong, fix)].into_iter().chain(unseen).collect();
+        }
+    }
     let of_adapter = |info: &AdapterInfo| {
         let driver = info.driver.as_deref().unwrap_or("driver n/a (the backend does not tell)");
         good("driver", format!("{} · {} · {driver}", info.name, info.backend_title()))
     };
     let mut findings: Vec<Finding> = infos.iter().map(of_adapter).collect();
     if infos.iter().all(|info| info.kind == AdapterType::Software) {
-        let fix = "install your GPU vendor's driver; `vulkaninfo --summary` shows what the loader finds";
-        findings.push(bad("driver", "only software adapters: a run measures the CPU", fix));
+        findings.push(bad("driver", "only software adapters: a run measures the CPU", adapter::DRIVER_FIX));
     }
-    let seen: Vec<PciAddress> = infos.iter().filter_map(|info| info.pci_address).collect();
-    findings.extend(unseen_gpus(sys, &seen).iter().map(|gpu| bad("driver", gpu.wrong(), gpu.fix)));
+    findings.extend(unseen);
     findings
 }
 
@@ -196,7 +212,7 @@ fn availability(
     outcome: &Result<Vec<Source>, PowerError>,
     unmeasured: &[AdapterInfo],
 ) -> Option<Finding> {
-    let wanted = unmeasured.iter().any(|info| (interface.serves)(info) == Serves::Yes);
+    let wanted = unmeasured.iter().any(|info| interface.serves(info) == Serves::Yes);
     match outcome {
         Ok(sources) => {
             let version = sources.iter().find_map(|source| source.api_version.clone());
@@ -244,11 +260,13 @@ fn sensor(info: &AdapterInfo, sources: &[(&Interface, Source)]) -> Finding {
         }
         Some((interface, source)) if source.pci_address.is_some_and(|own| source.shared_with == [own]) => {
             let text = format!("{} measures all slices of {} together", interface.name, info.name);
-            note(
-                "sensor",
-                text,
-                "keep the other slices idle, or undivide the GPU: sudo nvidia-smi --multi-instance-gpu=0",
-            )
+            const UNDIVIDED: &str = Words {
+                linux: "keep the other slices idle, or undivide the GPU: sudo nvidia-smi --multi-instance-gpu=0",
+                windows: "keep the other slices idle",
+                macos: "keep the other slices idle",
+            }
+            .here();
+            note("sensor", text, UNDIVIDED)
         }
         Some((interface, source)) => {
             let others: Vec<String> = source.shared_with.iter().map(PciAddress::to_string).collect();
@@ -265,66 +283,11 @@ fn sensor(info: &AdapterInfo, sources: &[(&Interface, Source)]) -> Finding {
 fn power_limit(interface: &Interface, source: &Source) -> Option<Finding> {
     let (limit, usual) = (source.power_limit_w?, source.default_power_limit_w?);
     if (limit / usual - 1.0).abs() < 0.001 {
-        return None;
+        return Some(good("limit", format!("{} may draw its {usual:.0} W", source.device)));
     }
     let text =
         format!("{} is limited to {limit:.0} W, {:.0} % of its {usual:.0} W", source.device, 100.0 * limit / usual);
     Some(note("limit", text, interface.restore_limit?(source, usual)))
-}
-
-/// Connectors of graphics cards, such as card0-HDMI-A-1.
-fn displays(sys: &Path) -> Vec<Finding> {
-    let connected = |path: &PathBuf| read_text(&path.join("status")).is_some_and(|status| status == "connected");
-    let connectors = entries(&sys.join("class/drm")).into_iter().filter(connected);
-    let mut names: Vec<String> = connectors
-        .map(|path| match sysfs::pci_address(&path) {
-            Some(address) => format!("the GPU at {address}"),
-            None => "a GPU".into(),
-        })
-        .collect();
-    names.sort();
-    names.dedup();
-    names.iter().map(|name| display_finding(name)).collect()
-}
-
-/// Device files through which Mesa's drivers and ROCm reach a GPU.
-fn render_nodes(dev: &Path) -> Option<Finding> {
-    let is_node = |path: &PathBuf| sysfs::name(path).is_some_and(|name| name.starts_with("renderD"));
-    let refused = |path: PathBuf| {
-        let opened = std::fs::File::options().read(true).write(true).open(&path);
-        opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied).then_some(path)
-    };
-    let path = entries(&dev.join("dri")).into_iter().filter(is_node).find_map(refused)?;
-    let fix = "sudo usermod --append --groups render,video $USER, then log in again";
-    Some(bad("rights", format!("{} may not be opened", path.display()), fix))
-}
-
-/// Only root may lock a clock.
-fn root(proc: &Path) -> Option<Finding> {
-    let status = read_text(&proc.join("self/status"))?;
-    let effective = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().nth(1)?;
-    (effective != "0").then(|| {
-        note(
-            "rights",
-            "--lock-clock needs root with most drivers",
-            "sudo wattmul --lock-clock MHZ (nothing else needs it)",
-        )
-    })
-}
-
-/// On battery a laptop slows its GPU down.
-fn battery(sys: &Path) -> Option<Finding> {
-    let supplies = entries(&sys.join("class/power_supply"));
-    let is = |path: &Path, kind: &str| read_text(&path.join("type")).is_some_and(|text| text == kind);
-    let discharging = supplies.iter().any(|path| {
-        is(path, "Battery")
-            // The battery of a mouse says "Device" here.
-            && read_text(&path.join("scope")).is_none_or(|scope| scope != "Device")
-            && read_text(&path.join("status")).is_some_and(|status| status == "Discharging")
-    });
-    let plugged = supplies.iter().any(|path| is(path, "Mains") && read_number(&path.join("online")) == Some(1));
-    (discharging && !plugged)
-        .then(|| bad("battery", "this machine runs on its battery, and slows its GPU down", "plug in its power supply"))
 }
 
 #[cfg(all(test, unix))] // sysfs names hold colons
@@ -351,6 +314,10 @@ mod tests {
         }
     }
 
+    fn no_adapter() -> AdapterError {
+        AdapterError::None { backend: "Vulkan".into(), missing: vec![] }
+    }
+
     fn source(address: &str) -> Source {
         Source {
             api_version: Some("12.570".into()),
@@ -366,17 +333,23 @@ mod tests {
     #[test]
     fn a_machine_without_a_driver_is_told_how_to_get_one() {
         let nothing = Path::new("/nonexistent");
-        let findings = drivers(&Err(AdapterError::None("Vulkan".into(), String::new())), nothing);
-        assert_eq!((findings[0].state, findings[0].fix.as_deref()), (State::Bad, Some("sh setup.sh")));
+        let findings = drivers(&Err(no_adapter()), nothing);
+        assert_eq!((findings[0].state, findings[0].fix.as_deref()), (State::Bad, Some(adapter::DRIVER_FIX)));
+        let findings = drivers(&Err(AdapterError::NoLoader("libvulkan.so.1")), nothing);
+        assert_eq!(findings[0].text, "no Vulkan loader here (libvulkan.so.1 does not load)");
         let software = drivers(&Ok(vec![info(AdapterType::Software, "Mesa", None)]), nothing);
         assert_eq!(software.iter().map(|finding| finding.state).collect::<Vec<_>>(), [State::Good, State::Bad]);
         let hidden = tree(&[
-            ("bus/pci/devices/0000:05:00.0/class", "0x030200"),
-            ("bus/pci/devices/0000:05:00.0/vendor", "0x10de"),
+            ("sys/bus/pci/devices/0000:05:00.0/class", "0x030200"),
+            ("sys/bus/pci/devices/0000:05:00.0/vendor", "0x10de"),
         ]);
-        let findings = drivers(&Ok(vec![info(AdapterType::Discrete, "AMD", Some("0000:01:00.0"))]), hidden.path());
-        assert_eq!(findings[1].text, "NVIDIA GPU at 0000:05:00.0 is not offered by Vulkan");
-        assert!(findings[1].fix.as_ref().unwrap().contains("libnvidia-gl"));
+        let sys = hidden.path().join("sys");
+        let findings = drivers(&Ok(vec![info(AdapterType::Discrete, "AMD", Some("0000:01:00.0"))]), &sys);
+        let says = "NVIDIA GPU at 0000:05:00.0 is not offered by Vulkan: NVIDIA's kernel driver is not loaded";
+        assert_eq!(findings[1].text, says);
+        assert!(findings[1].fix.as_ref().unwrap().contains("sudo modprobe nvidia"));
+        let alone = drivers(&Err(no_adapter()), &sys);
+        assert_eq!((alone.len(), alone[0].text.as_str()), (1, says), "what is missing, and no advice besides");
     }
 
     #[test]
@@ -418,51 +391,9 @@ mod tests {
         assert_eq!(finding.text, "RTX is limited to 230 W, 62 % of its 370 W");
         assert_eq!(finding.fix.as_deref(), Some("sudo nvidia-smi --power-limit=370"));
         let usual = Source { power_limit_w: Some(370.0), ..source("0000:01:00.0") };
-        assert_eq!(power_limit(&nvml::INTERFACE, &usual), None);
+        let whole = power_limit(&nvml::INTERFACE, &usual).unwrap();
+        assert_eq!((whole.state, whole.text.as_str()), (State::Good, "RTX may draw its 370 W"));
         assert_eq!(power_limit(&nvml::INTERFACE, &Source { default_power_limit_w: None, ..usual }), None);
-    }
-
-    #[test]
-    fn displays_and_batteries_are_found_in_sysfs() {
-        let idle = tree(&[
-            ("class/drm/card0-DP-1/status", "disconnected\n"),
-            ("class/power_supply/AC/type", "Mains\n"),
-            ("class/power_supply/AC/online", "1\n"),
-            ("class/power_supply/BAT0/type", "Battery\n"),
-            ("class/power_supply/BAT0/status", "Discharging\n"),
-        ]);
-        assert_eq!((displays(idle.path()), battery(idle.path())), (vec![], None));
-        let busy = tree(&[
-            ("class/drm/card0-DP-1/status", "connected\n"),
-            ("class/drm/card0-HDMI-A-1/status", "connected\n"),
-            ("class/power_supply/AC/type", "Mains\n"),
-            ("class/power_supply/AC/online", "0\n"),
-            ("class/power_supply/BAT0/type", "Battery\n"),
-            ("class/power_supply/BAT0/status", "Discharging\n"),
-        ]);
-        assert_eq!(displays(busy.path()).len(), 1, "a card is named once");
-        assert_eq!(battery(busy.path()).unwrap().fix.as_deref(), Some("plug in its power supply"));
-        let mouse = tree(&[
-            ("class/power_supply/mouse/type", "Battery\n"),
-            ("class/power_supply/mouse/scope", "Device\n"),
-            ("class/power_supply/mouse/status", "Discharging\n"),
-        ]);
-        assert_eq!(battery(mouse.path()), None);
-        let nothing = Path::new("/nonexistent");
-        assert_eq!(
-            (displays(nothing), battery(nothing), render_nodes(nothing), root(nothing)),
-            (vec![], None, None, None)
-        );
-    }
-
-    #[test]
-    fn rights_are_looked_at() {
-        let user = tree(&[("self/status", "Name:\twattmul\nUid:\t1000\t1000\t1000\t1000\n")]);
-        assert!(root(user.path()).unwrap().text.contains("--lock-clock"));
-        let superuser = tree(&[("self/status", "Uid:\t1000\t0\t0\t0\n")]);
-        assert_eq!(root(superuser.path()), None);
-        let dev = tree(&[("dri/renderD128", ""), ("dri/card0", "")]);
-        assert_eq!(render_nodes(dev.path()), None);
     }
 
     #[test]
@@ -522,5 +453,14 @@ mod tests {
           1 thing to fix
         ");
         assert!(text(&[]).contains("nothing stands in the way"));
+        let told: serde_json::Value = serde_json::from_str(&json(&findings)).unwrap();
+        let expected = serde_json::json!({
+            "findings": [
+                { "state": "good", "subject": "driver", "text": "it works", "fix": null },
+                { "state": "bad", "subject": "battery", "text": "it is empty", "fix": "plug in" },
+            ],
+            "to_fix": 1,
+        });
+        assert_eq!(told, expected);
     }
 }

@@ -8,7 +8,6 @@ use crate::cli::PredictArgs;
 use crate::operands::{Activity, Init, Operands};
 use crate::record::Record;
 use crate::report::{content, terminal};
-use crate::run::PlanError;
 use crate::simulate;
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,8 +23,7 @@ pub fn predict(args: &PredictArgs) -> anyhow::Result<ExitCode> {
     if overview.runs.is_empty() && overview.problems.is_empty() {
         anyhow::bail!(archive::no_records(std::slice::from_ref(&args.on)));
     }
-    let operands: Vec<Init> =
-        args.operands.iter().map(Operands::read).collect::<Result<_, _>>().map_err(PlanError::from)?;
+    let operands: Vec<Init> = args.operands.iter().map(Operands::read).collect::<Result<_, _>>()?;
     let (mut predicted, mut refused) = (0, vec![]);
     for run in &overview.runs {
         let law = match law(run, args) {
@@ -37,7 +35,9 @@ pub fn predict(args: &PredictArgs) -> anyhow::Result<ExitCode> {
         };
         let record = &run.record;
         let predictions = operands.iter().map(|&init| (init, predict::of(record, &law, &activity(record, &law, init))));
-        write!(output, "{}", terminal::blocks(&content::by_law(record, &law, &predictions.collect::<Vec<_>>())))?;
+        let between = if predicted > 0 { "\n" } else { "" };
+        let blocks = content::by_law(record, &law, &predictions.collect::<Vec<_>>());
+        write!(output, "{between}{}", terminal::blocks(&blocks))?;
         predicted += 1;
     }
     // Of a folder, most runs are of two inits, and none of them was asked about.

@@ -13,12 +13,13 @@ use crate::host::{interrupt, slurm, unseen, visible};
 use crate::power::choice::SensorChoice;
 use crate::power::{choice, hold, inventory};
 use crate::record::plan::Knob;
-use crate::record::text::printable;
+use crate::record::text::{printable, printable_lines};
 use crate::record::{AdapterInfo, AdapterType, Record, Trial, Units, file};
 use crate::report::progress::Progress;
 use crate::report::wrap::notice;
 use crate::report::{content, terminal};
 use crate::run::measure::Measurement;
+use crate::run::plan::largest;
 use crate::run::{PlanError, earlier, plan, settings, simulated};
 use crate::say;
 use crate::simulate::{Model, Simulation};
@@ -231,7 +232,8 @@ fn each(
         }
         let row = Row { adapter: info(index), outcome: measure(index) };
         if let Err(error) = &row.outcome {
-            say::line(format_args!("wattmul: {}: {}", printable(&row.adapter.name), printable(&format!("{error:#}"))));
+            let (name, why) = (printable(&row.adapter.name), printable_lines(&format!("{error:#}")));
+            say::line(format_args!("wattmul: {name}: {why}"));
         }
         rows.push(row);
     }
@@ -250,7 +252,9 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
     if !has.contains(&dtype) {
         return Err(PlanError::NoDtype { dtype, adapter: adapter.info.name.clone(), has }.into());
     }
-    let largest = Shape::largest(&adapter.limits(), dtype);
+    let bound = Shape::largest(&adapter.limits(), dtype);
+    let memory = inventory::memory_of(&adapter.info).or_else(|| adapter.memory());
+    let largest = largest(&args.plan, bound, memory, &adapter.info.name)?;
     let plan = plan(&args.plan, software, largest, &adapter.info.name)?;
     if plan.units == Units::Matrix && !Kernel::exists_for(adapter.matrix_units().as_ref()) {
         return Err(PlanError::NoMatrixUnits { adapter: adapter.info.name.clone() }.into());

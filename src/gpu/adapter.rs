@@ -1,11 +1,14 @@
 //! Adapters: which there are, which one is meant, and how its device is opened.
 
 use super::matrix_units::MatrixUnits;
+use crate::host::memory::{self, Memory};
 use crate::host::sysfs::SYS;
+use crate::host::system::Words;
 use crate::host::unseen::unseen_gpus;
 use crate::operands::Dtype;
 use crate::protocol::GpuError;
 use crate::record::pci::vendor_name;
+use crate::record::text::printable;
 use crate::record::{AdapterInfo, AdapterType, PciAddress, Units};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -62,18 +65,50 @@ pub struct Adapter {
 pub enum AdapterError {
     #[error("{0} does not exist on this operating system: leave out --backend, or choose {1}")]
     NoSuchBackend(String, &'static str),
-    #[error(
-        "no Vulkan loader here ({0} does not load): install your GPU vendor's driver, or run `sh setup.sh` (Debian: apt install libvulkan1 mesa-vulkan-drivers)"
-    )]
+    #[error("no Vulkan loader here ({0} does not load): {LOADER_FIX}")]
     NoLoader(&'static str),
-    #[error(
-        "{0} offers no adapter: install your GPU vendor's driver (or `sh setup.sh` for Mesa's); `vulkaninfo --summary` shows what the loader finds{1}"
-    )]
-    None(String, String),
+    /// With a line for each GPU of which it is known why it is not offered.
+    #[error("{backend} offers no adapter{}", reasons(.missing))]
+    None { backend: String, missing: Vec<String> },
     #[error("no adapter is called '{wanted}': choose an index, a part of the name or a PCI address from\n{list}")]
     Unknown { wanted: String, list: String },
     #[error("'{wanted}' fits {count} adapters: choose one by its index or PCI address from\n{list}")]
     Ambiguous { wanted: String, count: usize, list: String },
+}
+
+const LOADER_FIX: &str = Words {
+    linux: "install it, and your GPU vendor's driver or Mesa's (Debian, Ubuntu: apt install libvulkan1 mesa-vulkan-drivers; \
+            Fedora: dnf install vulkan-loader mesa-vulkan-drivers; wattmul's source has setup.sh, which does it)",
+    macos: "leave out --backend: macOS has Metal",
+    windows: "install the driver of your GPU's vendor, which brings it",
+}
+.here();
+
+/// How an adapter is had where it is not known what is missing.
+pub(crate) const DRIVER_FIX: &str = Words {
+    linux: "install your GPU vendor's driver, or Mesa's (Debian, Ubuntu: apt install mesa-vulkan-drivers; Fedora: dnf install \
+            mesa-vulkan-drivers); `vulkaninfo --summary` shows what the loader finds",
+    macos: "Metal is a part of macOS: virtual machines may have none",
+    windows: "install the driver of your GPU's vendor",
+}
+.here();
+
+fn reasons(lines: &[String]) -> String {
+    if lines.is_empty() { format!(": {DRIVER_FIX}") } else { format!("\n{}", lines.join("\n")) }
+}
+
+impl AdapterError {
+    /// What is wrong, and what fixes it.
+    pub(crate) fn parts(&self) -> (String, &'static str) {
+        match self {
+            AdapterError::None { backend, .. } => (format!("{backend} offers no adapter"), DRIVER_FIX),
+            AdapterError::NoLoader(name) => (format!("no Vulkan loader here ({name} does not load)"), LOADER_FIX),
+            AdapterError::NoSuchBackend(..) => (self.to_string(), "wattmul doctor, without --backend"),
+            AdapterError::Unknown { .. } | AdapterError::Ambiguous { .. } => {
+                (self.to_string().replace('\n', "; "), "wattmul devices")
+            }
+        }
+    }
 }
 
 /// Keeps Mesa's device-select layer out of the loader. It would ask a display server, which servers and containers do not
@@ -103,9 +138,9 @@ pub fn list(backend: Backend) -> Result<Vec<Adapter>, AdapterError> {
         if backends == wgpu::Backends::VULKAN && !loads(VULKAN_LOADER) {
             return Err(AdapterError::NoLoader(VULKAN_LOADER));
         }
-        let unseen = unseen_gpus(Path::new(SYS), &[]).into_iter().map(|gpu| format!("\n{gpu}"));
-        let hidden = hidden(backend).into_iter().map(|info| format!("\n{}: {SHOW_NONCONFORMANT}", is_hidden(&info)));
-        return Err(AdapterError::None(title.into(), hidden.chain(unseen).collect()));
+        let unseen = unseen_gpus(Path::new(SYS), &[]).into_iter().map(|gpu| gpu.to_string());
+        let hidden = hidden(backend).into_iter().map(|info| format!("{}: {SHOW_NONCONFORMANT}", is_hidden(&info)));
+        return Err(AdapterError::None { backend: title.into(), missing: hidden.chain(unseen).collect() });
     }
     Ok(adapters)
 }
@@ -194,7 +229,7 @@ pub fn choose<'a>(infos: impl Iterator<Item = &'a AdapterInfo> + Clone, wanted: 
     let list = || {
         let line = |(i, info): (usize, &AdapterInfo)| {
             let address = info.pci_address.map(|a| format!("  {a}")).unwrap_or_default();
-            format!("  {i}  {}{address}", info.name)
+            format!("  {i}  {}{address}", printable(&info.name))
         };
         infos.clone().enumerate().map(line).collect::<Vec<_>>().join("\n")
     };
@@ -231,6 +266,43 @@ impl Adapter {
     /// The limits of storage buffers, workgroups and so on.
     pub fn limits(&self) -> wgpu::Limits {
         self.wgpu.limits()
+    }
+
+    /// The memory that matrices would lie in, as the backend tells: of all that is the device's, or the machine's where the device
+    /// has none of its own. None for DirectX, and for a GPU of its own memory behind Metal.
+    pub fn memory(&self) -> Option<Memory> {
+        let machine = || memory::of_this_machine();
+        match self.info.kind {
+            AdapterType::Software => Some(machine()),
+            AdapterType::Integrated => {
+                let (machine, heaps) = (machine(), self.heaps_bytes());
+                let total_bytes = heaps.map_or(machine.total_bytes, |heaps| heaps.min(machine.total_bytes));
+                Some(Memory { total_bytes, free_bytes: machine.free_bytes.map(|free| free.min(total_bytes)) })
+            }
+            AdapterType::Discrete | AdapterType::Virtual | AdapterType::Other => {
+                self.heaps_bytes().map(|total_bytes| Memory { total_bytes, free_bytes: None })
+            }
+        }
+    }
+
+    /// Vulkan's heaps of the device's own memory.
+    #[cfg(not(target_os = "macos"))]
+    #[expect(unsafe_code, reason = "wgpu does not hand on how much memory there is")]
+    fn heaps_bytes(&self) -> Option<u64> {
+        const DEVICE_LOCAL: u32 = 1; // VK_MEMORY_HEAP_DEVICE_LOCAL_BIT
+        // SAFETY: the adapter is asked, while it is held, and not changed; its instance outlives it.
+        let heaps = unsafe {
+            let adapter = self.wgpu.as_hal::<wgpu::hal::api::Vulkan>()?;
+            let instance = adapter.shared_instance().raw_instance();
+            instance.get_physical_device_memory_properties(adapter.raw_physical_device())
+        };
+        let local = heaps.memory_heaps_as_slice().iter().filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0);
+        Some(local.map(|heap| heap.size).sum()).filter(|&bytes: &u64| bytes > 0)
+    }
+
+    #[cfg(target_os = "macos")]
+    fn heaps_bytes(&self) -> Option<u64> {
+        None
     }
 
     /// The types of elements that the adapter can multiply.

@@ -8,10 +8,16 @@ use crate::operands::{Dtype, Element, Init, Matrix, Operand, dtype};
 use crate::protocol::GpuError;
 use crate::record::Units;
 use rayon::prelude::*;
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
+use std::sync::Once;
 use std::time::Duration;
 
 /// The longest that one piece of work may take before the device counts as hung. Drivers give up earlier.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a run takes besides its matrices: the driver's own, and chunks on their way in and out.
+const RESERVE_BYTES: u64 = 256 << 20;
 
 /// Sizes of the padded matrices: A is m × k words, B is k × n words, C is m × n elements, all row-major. A word is what the
 /// device multiplies at once: an element, or four i8 that follow each other along k, in A as in B. For matrix units, [`SLICE`]
@@ -55,6 +61,23 @@ impl Shape {
         (elements.isqrt() as usize) / PAD_MN * PAD_MN
     }
 
+    /// Bytes that a run with so many inits takes of a device: A and B of each, C, and what goes in and out.
+    pub(crate) fn bytes(&self, inits: usize) -> u64 {
+        let operands = (self.mn * self.a_row_bytes() + self.k * self.b_row_bytes()) as u64;
+        self.c_bytes() + operands * inits as u64 + RESERVE_BYTES
+    }
+
+    /// The largest n whose run with so many inits takes no more than these bytes. 0 where none does.
+    pub(crate) fn largest_in(bytes: u64, dtype: Dtype, units: Units, inits: usize) -> usize {
+        let fits = |size: usize| Shape::new(dtype, units, size).bytes(inits) <= bytes;
+        let (mut fit, mut too_large) = (0, 1 << 20); // no device holds as much
+        while too_large - fit > 1 {
+            let size = (fit + too_large) / 2;
+            if fits(size) { fit = size } else { too_large = size }
+        }
+        fit
+    }
+
     /// Bytes of a row of A.
     pub(crate) fn a_row_bytes(&self) -> usize {
         self.k * self.dtype.word_bytes()
@@ -63,6 +86,14 @@ impl Shape {
     /// Bytes of a row of B, of words.
     pub(crate) fn b_row_bytes(&self) -> usize {
         self.mn * self.dtype.word_bytes()
+    }
+
+    /// Bytes between a column of B and the next one: of one word, or of a slice of them.
+    pub(crate) fn b_column_bytes(&self) -> usize {
+        match self.units {
+            Units::Simt => self.dtype.word_bytes(),
+            Units::Matrix => SLICE * self.dtype.word_bytes(),
+        }
     }
 
     /// Bytes of a row of C.
@@ -273,7 +304,7 @@ impl Gpu {
     /// The device was lost, hangs, or raised an error at any time.
     pub fn finish(&self, submission: wgpu::SubmissionIndex) -> Result<(), GpuError> {
         let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(PATIENCE) };
-        let waited = self.device.poll(wait);
+        let Ok(waited) = quietly(|| self.device.poll(wait)) else { return Err(GpuError::Undone) };
         self.check()?;
         match waited {
             Ok(_) => Ok(()),
@@ -303,6 +334,27 @@ impl Gpu {
     }
 }
 
+/// Runs what may panic, without a word on standard error. wgpu does where a driver says that nothing is left to do and has not done
+/// what it was given ("should never be hit", wgpu-core 30), as a driver without hardware does.
+fn quietly<T>(run: impl FnOnce() -> T) -> std::thread::Result<T> {
+    thread_local! {
+        static QUIET: Cell<bool> = const { Cell::new(false) };
+    }
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                usual(panic);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(run));
+    QUIET.set(false);
+    outcome
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,6 +380,26 @@ mod tests {
         }
         let largest = Shape::largest(&limits, Dtype::I8) as i64;
         assert!(128 * 128 * largest < -i64::from(i32::MIN), "no sum of i8 products is what C is poisoned with");
+    }
+
+    #[test]
+    fn the_largest_size_in_a_memory_takes_no_more_than_it() {
+        for (dtype, units) in
+            Dtype::ALL.map(|dtype| (dtype, Units::Simt)).into_iter().chain([(Dtype::F16, Units::Matrix)])
+        {
+            for (gigabytes, inits) in [(1, 2), (8, 2), (80, 2), (80, 20), (24, 40)] {
+                let bytes = gigabytes * 1_000_000_000;
+                let largest = Shape::largest_in(bytes, dtype, units, inits);
+                let needs = |size| Shape::new(dtype, units, size).bytes(inits);
+                assert!(
+                    largest > 0 && needs(largest) <= bytes && needs(largest + 1) > bytes,
+                    "{dtype} {gigabytes} {inits}"
+                );
+            }
+        }
+        // An atlas of 8192 in f32: twenty pairs and C are 41 matrices of 268 MB.
+        assert_eq!(Shape::new(Dtype::F32, Units::Simt, 8192).bytes(20) - RESERVE_BYTES, 41 * 8192 * 8192 * 4);
+        assert_eq!(Shape::largest_in(100 << 20, Dtype::F32, Units::Simt, 2), 0, "less than what a driver takes");
     }
 
     #[test]

@@ -290,10 +290,26 @@ impl Kernel {
         }
     }
 
-    /// Workgroups along x and y for that many rows and columns of C, padded sizes.
-    pub(crate) fn workgroups(&self, rows: usize, columns: usize) -> (u32, u32) {
+    /// Workgroups along x and y for that many rows and the first columns of `all`, padded sizes. Fewer than all columns can be had
+    /// of [`PAD_MN`] rows alone: tiles are numbered down the columns of a few rows of tiles (`tile_of` in the shaders), so that
+    /// those of the first columns are the first.
+    pub(crate) fn workgroups(&self, rows: usize, columns: usize, all: usize) -> (u32, u32) {
         let (tile_m, tile_n) = self.tile();
-        (columns as u32 / tile_n, rows as u32 / tile_m)
+        let (x, y) = (columns as u32 / tile_n, rows as u32 / tile_m);
+        match self.algorithm {
+            Algorithm::Tiled { .. } | Algorithm::Matrix { .. } if columns < all => (x * y, 1),
+            _ => (x, y),
+        }
+    }
+
+    /// How long its text becomes once its loops are written out, in multiply-adds: what a compiler's time grows with.
+    pub(crate) fn unrolled(&self) -> u32 {
+        let depth = match self.algorithm {
+            Algorithm::Tiled { tile_k, .. } => tile_k,
+            Algorithm::Direct { .. } => 4,
+            Algorithm::Matrix { tile_k, edge, .. } => tile_k / (edge * edge),
+        };
+        self.thread_m * self.thread_n * depth.max(1)
     }
 
     /// Is the kernel worth a trial on such an adapter? To a CPU workgroup memory is memory like any other: tiled
@@ -384,6 +400,13 @@ mod tests {
             assert_eq!(Kernel::named(&kernel.to_string()), Ok(*kernel));
             assert!(MATRIX_KERNELS[..i].iter().all(|other| other.to_string() != kernel.to_string()), "{kernel}");
         }
+        let grouped = |kernel: &Kernel| match kernel.algorithm {
+            Algorithm::Tiled { tile_m, group, .. } | Algorithm::Matrix { tile_m, group, .. } => {
+                PAD_MN as u32 / tile_m <= group
+            }
+            Algorithm::Direct { .. } => true,
+        };
+        assert!(KERNELS.iter().chain(MATRIX_KERNELS).all(grouped), "PAD_MN rows are walked down their columns");
         assert!(Kernel::named("8x8").unwrap_err().contains(&KERNELS[0].to_string()));
     }
 

@@ -10,6 +10,8 @@ use crate::protocol::{DeviceSpan, GpuError, LONGEST_SUBMISSION_S, MOST_REPEATS, 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::mpsc;
+use std::time::Duration;
 use wgpu::util::DeviceExt;
 
 /// Rows of C that are compared with the verified product after each window.
@@ -23,10 +25,35 @@ pub struct Compiled {
     layout: wgpu::BindGroupLayout,
 }
 
-/// Some rows of C, and the bind groups (one an init) that show the kernel those rows of A and C alone.
+/// Some rows and columns of C, and the bind groups (one an init) that show the kernel no others.
 pub struct Band {
     pub(super) rows: Range<usize>,
+    pub(super) columns: Range<usize>,
     groups: Vec<wgpu::BindGroup>,
+}
+
+impl Band {
+    /// The part of C that it is, of n × n padded.
+    pub(super) fn share(&self, mn: usize) -> f64 {
+        self.rows.len() as f64 / mn as f64 * (self.columns.len() as f64 / mn as f64)
+    }
+}
+
+/// Rows and columns of the submissions of a product of n × n padded that takes so many seconds: bands of rows, equal but for the
+/// last, and where a band of the fewest rows is still too long, parts of its columns.
+pub(super) fn cut(mn: usize, product_s: f64) -> Vec<(Range<usize>, Range<usize>)> {
+    // Of what takes `time_s` as a whole, so many that each takes about SUBMISSION_S.
+    let parts = |time_s: f64| -> usize {
+        if time_s <= LONGEST_SUBMISSION_S {
+            return mn;
+        }
+        let count = (time_s / SUBMISSION_S).ceil().min(mn as f64) as usize;
+        mn.div_ceil(count).next_multiple_of(PAD_MN).min(mn)
+    };
+    let rows = parts(product_s);
+    let columns = if rows == PAD_MN { parts(product_s * rows as f64 / mn as f64) } else { mn };
+    let ranges = |length: usize| (0..mn).step_by(length).map(move |first| first..(first + length).min(mn));
+    ranges(rows).flat_map(|rows| ranges(columns).map(move |columns| (rows.clone(), columns))).collect()
 }
 
 impl Compiled {
@@ -53,8 +80,36 @@ impl Compiled {
         })
     }
 
-    /// What binds the kernel to some rows of C: multiples of [`PAD_MN`].
-    pub fn band(&self, buffers: &Buffers, rows: Range<usize>) -> Band {
+    /// As [`Compiled::new`], but for no longer than that; None for a kernel that is not compiled by then. No driver lets a compilation
+    /// be ended: the thread that waits for it is left alone, has a handle of the device of its own, and takes a core of the CPU until
+    /// the driver is done.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub(super) fn within(
+        limit: Duration,
+        gpu: &Gpu,
+        kernel: Kernel,
+        dtype: Dtype,
+    ) -> Result<Option<Result<Self, String>>, GpuError> {
+        let (sender, receiver) = mpsc::channel();
+        let own = gpu.clone();
+        let thread = std::thread::Builder::new().name("compile".into()).spawn(move || {
+            let _ = sender.send(Compiled::new(&own, kernel, dtype)); // nobody may be waiting any more
+        });
+        if thread.is_err() {
+            return Compiled::new(gpu, kernel, dtype).map(Some); // a machine that has no thread left
+        }
+        match receiver.recv_timeout(limit) {
+            Ok(outcome) => outcome.map(Some),
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Ok(Some(Err("the driver's compiler broke down".into()))),
+        }
+    }
+
+    /// What binds the kernel to some rows and columns of C: multiples of [`PAD_MN`]. Where they are not all columns, they are of as
+    /// many rows alone.
+    pub fn band(&self, buffers: &Buffers, rows: Range<usize>, columns: Range<usize>) -> Band {
         let device = &buffers.gpu.device;
         let shape = buffers.shape;
         let sizes = [rows.len() as u32, shape.mn as u32, shape.k as u32, 0];
@@ -63,22 +118,24 @@ impl Compiled {
             contents: bytemuck::cast_slice(&sizes),
             usage: wgpu::BufferUsages::UNIFORM,
         });
-        // PAD_MN rows of at least PAD_K words: far coarser than any alignment that a device asks of an offset.
-        let rows_of = |buffer, row_bytes: usize| {
+        // PAD_MN rows of at least PAD_K words, or as many columns, are at least 256 bytes: no device asks more of an offset.
+        let part = |buffer, offset: usize, end: usize| {
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
-                offset: (rows.start * row_bytes) as u64,
-                size: wgpu::BufferSize::new((rows.len() * row_bytes) as u64),
+                offset: offset as u64,
+                size: wgpu::BufferSize::new((end - offset) as u64),
             })
         };
+        let (a_row, c_row) = (shape.a_row_bytes(), shape.c_row_bytes());
+        let from_column = |bytes: usize| columns.start * bytes;
         let groups = buffers
             .operands
             .iter()
             .map(|operands| {
                 let resources = [
-                    rows_of(&operands.a, shape.a_row_bytes()),
-                    operands.b.as_entire_binding(),
-                    rows_of(&buffers.c, shape.c_row_bytes()),
+                    part(&operands.a, rows.start * a_row, rows.end * a_row),
+                    part(&operands.b, from_column(shape.b_column_bytes()), shape.k * shape.b_row_bytes()),
+                    part(&buffers.c, rows.start * c_row + from_column(shape.dtype.sum_bytes()), rows.end * c_row),
                     sizes.as_entire_binding(),
                 ];
                 let entry = |(i, resource)| wgpu::BindGroupEntry { binding: i as u32, resource };
@@ -90,7 +147,7 @@ impl Compiled {
                 })
             })
             .collect();
-        Band { rows, groups }
+        Band { rows, columns, groups }
     }
 
     /// Submits `repeats` products of a band, timed on the device's clock where `timestamps` are given.
@@ -107,7 +164,7 @@ impl Compiled {
             encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: timestamps });
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &band.groups[init], &[]);
-        let (x, y) = self.kernel.workgroups(band.rows.len(), buffers.shape.mn);
+        let (x, y) = self.kernel.workgroups(band.rows.len(), band.columns.len(), buffers.shape.mn);
         for _ in 0..repeats {
             pass.dispatch_workgroups(x, y, 1);
         }
@@ -187,16 +244,10 @@ pub struct Matmul {
 impl Matmul {
     /// Cuts the products into submissions, from the seconds that one product takes.
     pub fn new(buffers: Rc<Buffers>, compiled: Compiled, product_s: f64) -> Self {
-        let rows = buffers.shape.mn;
         let repeats = ((SUBMISSION_S / product_s) as usize).clamp(1, MOST_REPEATS);
-        let mut band_rows = rows;
-        if product_s > LONGEST_SUBMISSION_S {
-            let count = (product_s / SUBMISSION_S).ceil() as usize;
-            band_rows = rows.div_ceil(count).next_multiple_of(PAD_MN); // equal bands, but for the last
-        }
-        let bands = (0..rows).step_by(band_rows).map(|first| first..(first + band_rows).min(rows));
+        let bands = cut(buffers.shape.mn, product_s).into_iter();
         Matmul {
-            bands: bands.map(|rows| compiled.band(&buffers, rows)).collect(),
+            bands: bands.map(|(rows, columns)| compiled.band(&buffers, rows, columns)).collect(),
             repeats,
             next_band: 0,
             in_flight: VecDeque::new(),
@@ -278,7 +329,7 @@ impl Workload for Matmul {
         let buffers = &self.buffers;
         let writes = self.timestamps.as_mut().map(|timestamps| timestamps.next(&buffers.gpu.device));
         let submission = self.compiled.submit(buffers, band, init, self.repeats, writes);
-        let products = self.repeats as f64 * band.rows.len() as f64 / buffers.shape.mn as f64;
+        let products = self.repeats as f64 * band.share(buffers.shape.mn);
         self.in_flight.push_back((submission, products));
         buffers.gpu.check()
     }
@@ -300,11 +351,52 @@ impl Workload for Matmul {
     fn check_products(&mut self, init: usize) -> Result<bool, GpuError> {
         let bands_done = std::mem::take(&mut self.bands_done);
         self.next_band = 0;
-        let written = |row| self.bands.iter().take(bands_done).any(|band| band.rows.contains(&row));
+        let bytes = self.buffers.shape.dtype.sum_bytes();
         let now = self.spot_rows()?;
-        let right =
-            now.iter().zip(&self.verified[init]).filter(|((row, _), _)| written(*row)).all(|(now, then)| now == then);
+        let is_right = |band: &Band| {
+            let mut rows = now.iter().zip(&self.verified[init]).filter(|((row, _), _)| band.rows.contains(row));
+            rows.all(|((_, now), (_, then))| {
+                let columns = (band.columns.start * bytes).min(now.len())..(band.columns.end * bytes).min(now.len());
+                now[columns.clone()] == then[columns]
+            })
+        };
+        let right = self.bands.iter().take(bands_done).all(is_right);
         self.buffers.poison()?;
         Ok(right && bands_done > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every element once, in submissions that no watchdog ends, on however slow a GPU.
+    #[test]
+    fn submissions_cover_the_product_and_none_is_long() {
+        for (mn, product_s) in [
+            (128, 1e-4),
+            (128, 1e4),
+            (1024, 0.05),
+            (10_112, 0.3),
+            (10_112, 9.0),
+            (23_040, 60.0),
+            (23_040, 600.0), // 40 GFLOP/s: a small integrated GPU, of which 128 rows would take 3.3 s
+            (23_040, 5000.0),
+        ] {
+            let bands = cut(mn, product_s);
+            let elements: usize = bands.iter().map(|(rows, columns)| rows.len() * columns.len()).sum();
+            assert_eq!(elements, mn * mn, "{mn} {product_s}");
+            for (rows, columns) in &bands {
+                assert!(rows.len() == PAD_MN || columns.len() == mn, "columns are cut of the fewest rows alone");
+                assert!([rows.start, rows.end, columns.start, columns.end].iter().all(|edge| edge % PAD_MN == 0));
+                let time_s = product_s * (rows.len() * columns.len()) as f64 / (mn * mn) as f64;
+                let least = rows.len() == PAD_MN && columns.len() == PAD_MN;
+                assert!(time_s <= LONGEST_SUBMISSION_S * 2.0 || least, "{mn} {product_s}: {time_s} s");
+            }
+            let mut sorted = bands.clone();
+            sorted.sort_by_key(|(rows, columns)| (rows.start, columns.start));
+            assert_eq!(sorted, bands, "in the order of C");
+        }
+        assert_eq!(cut(10_112, 0.09), [(0..10_112, 0..10_112)]);
     }
 }

@@ -1,7 +1,10 @@
 //! What was found when the machine was looked at for what spoils a run, and what fixes it.
 
+use super::system::Words;
+use serde::Serialize;
+
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
     pub state: State,
     pub subject: &'static str,
@@ -11,7 +14,8 @@ pub struct Finding {
 }
 
 /// How a finding bears on a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     Good,
     /// Worth knowing; a run can be valid all the same.
@@ -37,6 +41,11 @@ pub fn bad(subject: &'static str, text: impl Into<String>, fix: impl Into<String
 
 /// A display is attached to this GPU.
 pub(crate) fn display_finding(name: &str) -> Finding {
-    let fix = "attach it to another GPU, or end the desktop for the run: sudo systemctl isolate multi-user.target";
-    note("display", format!("a display is attached to {name}: drawing it takes time and energy"), fix)
+    const FIX: &str = Words {
+        linux: "attach it to another GPU, or end the desktop for the run: sudo systemctl isolate multi-user.target",
+        macos: "close what draws",
+        windows: "attach it to another GPU, or to the mainboard",
+    }
+    .here();
+    note("display", format!("a display is attached to {name}: drawing it takes time and energy"), FIX)
 }

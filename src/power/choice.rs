@@ -61,7 +61,7 @@ pub fn choose(choice: &SensorChoice, adapter: &AdapterInfo) -> Result<Chosen, Po
 /// The first sensor that belongs to the adapter.
 fn find(adapter: &AdapterInfo) -> Chosen {
     let mut reasons = vec![];
-    for interface in INTERFACES.iter().filter(|interface| (interface.serves)(adapter) != Serves::No) {
+    for interface in INTERFACES.iter().filter(|interface| interface.serves(adapter) != Serves::No) {
         let name = interface.name;
         match (interface.readers)() {
             Ok(mut readers) => match readers.iter().position(|reader| (interface.belongs)(reader.source(), adapter)) {
@@ -241,7 +241,7 @@ mod tests {
         let integrated = adapter("Intel UHD", "Intel", AdapterType::Integrated, Some("0000:00:02.0"));
         assert!((rapl::INTERFACE.belongs)(&at(None), &integrated) && !(rapl::INTERFACE.belongs)(&at(None), &apple));
         let interfaces = |adapter: &AdapterInfo| -> Vec<&str> {
-            let serving = INTERFACES.iter().filter(|interface| (interface.serves)(adapter) != Serves::No);
+            let serving = INTERFACES.iter().filter(|interface| interface.serves(adapter) != Serves::No);
             serving.map(|interface| interface.name).collect()
         };
         assert_eq!(interfaces(&integrated), ["hwmon", "rapl"]);

@@ -7,6 +7,7 @@ use super::gpu_metrics::GpuMetrics;
 use super::intel_gt::Graphics;
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
 use crate::host::finding::{Finding, note};
+use crate::host::memory::Memory;
 use crate::host::sysfs::{NumberFile, SYS, entries, pci_address, pci_device, read_number, read_text};
 use crate::host::visible::ListedGpu;
 use crate::host::{intel, sysfs};
@@ -28,8 +29,9 @@ pub static INTERFACE: Interface = Interface {
     },
     examine: || sleeping(Path::new(SYS)),
     counts: Some(("Intel", intels)),
+    memory: |address| memory(Path::new(SYS), address),
     restore_limit: Some(|source, watts| restore_limit(Path::new(SYS), source, watts)),
-    ..Interface::new("hwmon", || readers(Path::new(SYS)))
+    ..Interface::on_linux("hwmon", || readers(Path::new(SYS)))
 };
 
 /// As Level Zero counts them.
@@ -38,6 +40,20 @@ fn intels() -> Result<Vec<ListedGpu>, String> {
         gpus if gpus.is_empty() => Err("no GPU of Intel's may be opened".into()),
         gpus => Ok(gpus),
     }
+}
+
+/// amdgpu's files (Documentation/gpu/amdgpu/driver-misc.rst of the kernel). A GPU in a processor has a small part of the machine's
+/// memory as its own, and borrows the rest (GTT); Intel's drivers have no such files.
+fn memory(sys: &Path, address: PciAddress) -> Option<Memory> {
+    let device = sys.join("bus/pci/devices").join(address.to_string());
+    let bytes = |name: &str| u64::try_from(read_number(&device.join(name))?).ok();
+    let of = |kind: &str| Some((bytes(&format!("mem_info_{kind}_total"))?, bytes(&format!("mem_info_{kind}_used"))));
+    let (own, own_used) = of("vram")?;
+    let shares = scope_at(sys, address) == Some(Scope::Package);
+    let (borrowed, borrowed_used) = of("gtt").filter(|_| shares).unwrap_or((0, Some(0)));
+    let used = own_used.zip(borrowed_used).map(|(own, borrowed)| own + borrowed);
+    let total_bytes = own + borrowed;
+    Some(Memory { total_bytes, free_bytes: used.map(|used| total_bytes.saturating_sub(used)) })
 }
 
 /// Through the kernel's own file, which asks for no vendor's tool.
@@ -154,9 +170,12 @@ fn is_asleep(error: &io::Error) -> bool {
         || matches!(error.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::UnexpectedEof)
 }
 
+fn is_suspended(device: &Path) -> bool {
+    read_text(&device.join("power/runtime_status")).is_some_and(|status| status == "suspended")
+}
+
 fn asleep(device: &Path, error: &io::Error) -> PowerError {
-    let suspended = read_text(&device.join("power/runtime_status")).is_some_and(|status| status == "suspended");
-    let state = if suspended { "the GPU sleeps" } else { "the GPU sleeps, or is being reset" };
+    let state = if is_suspended(device) { "the GPU sleeps" } else { "the GPU sleeps, or is being reset" };
     let sign = match error.kind() {
         io::ErrorKind::ResourceBusy => "EBUSY",
         io::ErrorKind::UnexpectedEof => "an empty file",
@@ -165,11 +184,11 @@ fn asleep(device: &Path, error: &io::Error) -> PowerError {
     PowerError::Failed { what: READING.into(), why: format!("{state}: {sign}"), fix: WAKE }
 }
 
-/// GPUs that sleep now, and cannot be read.
+/// GPUs that cannot be read, as if they slept, and of which the kernel does not say so: those that do are told for every vendor.
 fn sleeping(sys: &Path) -> Vec<Finding> {
     let finding = |(address, folder): (PciAddress, PathBuf)| {
         let mut reader = HwmonReader::open(&folder, address).ok()??;
-        let error = reader.figures().err().filter(is_asleep)?;
+        let error = reader.figures().err().filter(is_asleep).filter(|_| !is_suspended(&reader.device))?;
         let (wrong, _) = asleep(&reader.device, &error).parts();
         let text = format!("{} at {address}: {wrong}", reader.source.device);
         Some(note("sensor", text, WAKE.replace("ADDRESS", &address.to_string())))
@@ -514,8 +533,10 @@ mod tests {
         assert_eq!(reader.source().power, Some(PowerKind::Average));
         let error = reader.read().unwrap_err().to_string();
         assert!(error.contains("the GPU sleeps: an empty file") && error.contains("power/control"), "{error}");
+        assert_eq!(sleeping(sys.path()), [], "which is told for GPUs of every vendor");
+        std::fs::write(power.join("runtime_status"), "active\n").unwrap();
         let findings = sleeping(sys.path());
-        assert_eq!(findings.len(), 1);
+        assert_eq!(findings.len(), 1, "in reset, it may be");
         assert!(findings[0].fix.as_ref().unwrap().contains("/0000:83:00.0/power/control"), "{findings:?}");
 
         std::fs::write(folder.join("power1_average"), "28000000\n").unwrap();
@@ -534,6 +555,32 @@ mod tests {
         for errno in [13, 19, 22, 95] {
             assert!(!is_asleep(&io::Error::from_raw_os_error(errno)), "{errno}");
         }
+    }
+
+    #[test]
+    fn the_memory_of_a_processors_gpu_is_what_it_has_and_what_it_borrows() {
+        let sys = sys(&[
+            ("0000:83:00.0", DISCRETE),
+            ("0000:74:00.0", &[("name", "amdgpu"), ("power1_input", "45000000"), ("in1_label", "vddnb")]),
+        ]);
+        let files = [
+            ("mem_info_vram_total", "512000000"),
+            ("mem_info_vram_used", "112000000"),
+            ("mem_info_gtt_total", "8000000000"),
+            ("mem_info_gtt_used", "1000000"),
+        ];
+        for address in ["0000:83:00.0", "0000:74:00.0"] {
+            let device = sys.path().join("bus/pci/devices").join(address);
+            std::fs::create_dir_all(&device).unwrap();
+            for (name, text) in files {
+                std::fs::write(device.join(name), text).unwrap();
+            }
+        }
+        let memory = |address: &str| memory(sys.path(), address.parse().unwrap());
+        let expected = |total_bytes, free| Some(Memory { total_bytes, free_bytes: Some(free) });
+        assert_eq!(memory("0000:83:00.0"), expected(512_000_000, 400_000_000));
+        assert_eq!(memory("0000:74:00.0"), expected(8_512_000_000, 8_399_000_000));
+        assert_eq!(memory("0000:99:00.0"), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub static INTERFACE: Interface = Interface {
     serves: |adapter| Serves::when(is_tegra(adapter)),
     // A machine has one.
     belongs: |source, adapter| is_tegra(adapter) && feeds_gpu(&source.device),
-    ..Interface::new("jetson", || readers(Path::new(SYS)))
+    ..Interface::on_linux("jetson", || readers(Path::new(SYS)))
 };
 
 fn is_tegra(adapter: &AdapterInfo) -> bool {

@@ -6,7 +6,9 @@
 use super::guard::{Change, Guard, Post};
 use super::hold::Hold;
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
-use crate::host::finding::{Finding, bad, display_finding, note};
+use crate::host::finding::{Finding, bad, display_finding, good, note};
+use crate::host::memory::Memory;
+use crate::host::system::{AS_ROOT, NEVER, Words};
 use crate::host::visible::ListedGpu;
 use crate::protocol::{PowerError, Reading};
 use crate::record::{Counter, Limiter, Limiters, PciAddress, PowerKind, Scope, Source};
@@ -19,12 +21,13 @@ use nvml_wrapper_sys::bindings::{NVML_POWER_SCOPE_GPU, NVML_POWER_SCOPE_MODULE, 
 use std::ffi::OsStr;
 use std::sync::{Mutex, OnceLock};
 
-const FIX: &str = if cfg!(windows) {
-    "install NVIDIA's driver, and see that nvidia-smi works"
-} else {
-    "install NVIDIA's driver, and see that nvidia-smi works; where it does, let LD_LIBRARY_PATH name the folder of \
-     libnvidia-ml.so.1"
-};
+const FIX: &str = Words {
+    linux: "install NVIDIA's driver, and see that nvidia-smi works; where it does, let LD_LIBRARY_PATH name the folder of \
+            libnvidia-ml.so.1",
+    windows: "install NVIDIA's driver, and see that nvidia-smi works",
+    macos: "macOS has no driver of NVIDIA's",
+}
+.here();
 /// Drivers install the versioned name; NixOS and WSL keep it in folders that the loader does not search. The plain one comes with
 /// development packages.
 const NAMES: &[&str] = if cfg!(windows) {
@@ -72,7 +75,7 @@ fn failure(what: &str, error: NvmlError) -> PowerError {
         NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded => {
             PowerError::Absent { what, fix: FIX }
         }
-        NvmlError::NoPermission => PowerError::NoPermission { what, fix: "run as root, or ask the administrator" },
+        NvmlError::NoPermission => PowerError::NoPermission { what, fix: ADMINISTRATOR },
         NvmlError::NotSupported | NvmlError::FailedToLoadSymbol(_) | NvmlError::FunctionNotFound => {
             PowerError::Unsupported {
                 what,
@@ -90,12 +93,38 @@ fn failure(what: &str, error: NvmlError) -> PowerError {
 pub static INTERFACE: Interface = Interface {
     serves: |adapter| Serves::when(adapter.vendor == VENDOR),
     examine: || states().unwrap_or_default().iter().flat_map(examine).collect(),
-    restore_limit: Some(|_, watts| format!("sudo nvidia-smi --power-limit={watts:.0}")),
+    memory,
+    restore_limit: Some(|_, watts| format!("{AS_ROOT}nvidia-smi --power-limit={watts:.0}")),
     counts: Some((VENDOR, || gpus().map_err(|error| error.to_string()))),
     ..Interface::new("nvml", readers)
 };
 
 const VENDOR: &str = "NVIDIA";
+
+const ADMINISTRATOR: &str = Words {
+    linux: "run as root, or ask the administrator",
+    windows: "run in a console of the administrator, or ask the administrator",
+    ..NEVER
+}
+.here();
+/// What may lock a clock, and how it is done without this program.
+const LOCK: &str = Words {
+    linux: "run wattmul as root, or lock it yourself first: sudo nvidia-smi --lock-gpu-clocks=MHZ",
+    windows: "run wattmul in a console of the administrator, or lock it there first: nvidia-smi --lock-gpu-clocks=MHZ",
+    ..NEVER
+}
+.here();
+const LIMIT: &str = Words {
+    linux: "run wattmul as root, or set it yourself before each run: sudo nvidia-smi --power-limit=WATTS",
+    windows: "run wattmul in a console of the administrator, or set it there before each run: nvidia-smi --power-limit=WATTS",
+    ..NEVER
+}
+.here();
+
+fn memory(address: PciAddress) -> Option<Memory> {
+    let info = library().ok()?.device_by_pci_bus_id(address.to_string()).ok()?.memory_info().ok()?;
+    Some(Memory { total_bytes: info.total, free_bytes: Some(info.free) }).filter(|memory| memory.total_bytes > 0)
+}
 
 /// A reader for every GPU that the driver shows.
 ///
@@ -174,7 +203,12 @@ fn state(device: &Device) -> GpuState {
         name: device.name().unwrap_or_else(|_| "a GPU".into()),
         persistent,
         programs: others,
-        display: device.is_display_active().ok(),
+        // Attached and dark today may be lit tomorrow.
+        display: match (device.is_display_active(), device.is_display_connected()) {
+            (Ok(true), _) | (_, Ok(true)) => Some(true),
+            (Ok(false), _) | (_, Ok(false)) => Some(false),
+            (Err(_), Err(_)) => None,
+        },
     }
 }
 
@@ -182,17 +216,27 @@ fn state(device: &Device) -> GpuState {
 fn examine(state: &GpuState) -> Vec<Finding> {
     let GpuState { name, persistent, programs, display } = state;
     let mut findings = vec![];
-    if *persistent == Some(false) {
-        let text =
-            format!("{name} is not in persistence mode: its driver unloads between runs, and counters start anew");
-        findings.push(note("driver", text, "sudo nvidia-smi --persistence-mode=1"));
+    match persistent {
+        Some(true) => findings.push(good("driver", format!("{name} is in persistence mode"))),
+        Some(false) => {
+            let text =
+                format!("{name} is not in persistence mode: its driver unloads between runs, and counters start anew");
+            findings.push(note("driver", text, format!("{AS_ROOT}nvidia-smi --persistence-mode=1")));
+        }
+        None => {}
     }
-    if let Some(count) = programs.filter(|&count| count > 0) {
-        let fix = "`nvidia-smi` lists them; end them before a run";
-        findings.push(bad("programs", format!("other programs on {name}: {count}"), fix));
+    match programs {
+        Some(0) => findings.push(good("programs", format!("no other program on {name}"))),
+        Some(count) => {
+            let fix = "`nvidia-smi` lists them; end them before a run";
+            findings.push(bad("programs", format!("other programs on {name}: {count}"), fix));
+        }
+        None => {}
     }
-    if *display == Some(true) {
-        findings.push(display_finding(name));
+    match display {
+        Some(false) => findings.push(good("display", format!("no display is attached to {name}"))),
+        Some(true) => findings.push(display_finding(name)),
+        None => {}
     }
     findings
 }
@@ -396,10 +440,7 @@ impl PowerReader for NvmlReader {
         let guard = Guard::start(Post::of(place.sensor())?, Change::Clock);
         let setting = GpuLockedClocksSetting::Numeric { min_clock_mhz: mhz, max_clock_mhz: mhz };
         self.device.set_gpu_locked_clocks(setting).map_err(|error| match error {
-            NvmlError::NoPermission => PowerError::NoPermission {
-                what: what(),
-                fix: "run wattmul as root, or lock it yourself first: sudo nvidia-smi --lock-gpu-clocks=MHZ",
-            },
+            NvmlError::NoPermission => PowerError::NoPermission { what: what(), fix: LOCK },
             NvmlError::InvalidArg => PowerError::Unsupported {
                 what: what(),
                 fix: "nvidia-smi -q -d SUPPORTED_CLOCKS lists the clocks that this GPU has",
@@ -434,10 +475,7 @@ impl PowerReader for NvmlReader {
         let guard = Guard::start(post, Change::PowerLimit { before_mw: before_mw.into() });
         let asked_mw = watts.saturating_mul(1000);
         self.device.set_power_management_limit(asked_mw).map_err(|error| match error {
-            NvmlError::NoPermission => PowerError::NoPermission {
-                what: what(),
-                fix: "run wattmul as root, or set it yourself before each run: sudo nvidia-smi --power-limit=WATTS",
-            },
+            NvmlError::NoPermission => PowerError::NoPermission { what: what(), fix: LIMIT },
             NvmlError::InvalidArg => PowerError::Unsupported {
                 what: what(),
                 fix: "nvidia-smi -q -d POWER tells the range of limits that this GPU takes",
@@ -470,7 +508,7 @@ impl PowerReader for NvmlReader {
 
 fn limiting(milliwatts: u64) -> String {
     let watts = milliwatts as f64 / 1000.0;
-    format!("setting the power limit back through NVML (`sudo nvidia-smi --power-limit={watts}` does the same)")
+    format!("setting the power limit back through NVML (`{AS_ROOT}nvidia-smi --power-limit={watts}` does the same)")
 }
 
 /// How a GPU is found again, by whoever has no handle of it.
@@ -537,6 +575,7 @@ fn limiters(reasons: ThrottleReasons) -> Limiters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::finding::State;
 
     #[test]
     fn a_name_that_only_contains_another_cards_is_not_that_card() {
@@ -574,9 +613,11 @@ mod tests {
     fn what_nvml_tells_is_judged() {
         let state = |persistent, programs, display| GpuState { name: "RTX".into(), persistent, programs, display };
         assert_eq!(examine(&state(None, None, None)), []);
-        assert_eq!(examine(&state(Some(true), Some(0), Some(false))), []);
-        let subjects: Vec<&str> =
-            examine(&state(Some(false), Some(2), Some(true))).iter().map(|finding| finding.subject).collect();
-        assert_eq!(subjects, ["driver", "programs", "display"]);
+        let told = |state: &GpuState| examine(state).iter().map(|told| (told.subject, told.state)).collect::<Vec<_>>();
+        let subjects = ["driver", "programs", "display"];
+        let as_it_should = told(&state(Some(true), Some(0), Some(false)));
+        assert_eq!(as_it_should, subjects.map(|subject| (subject, State::Good)));
+        let troubled = told(&state(Some(false), Some(2), Some(true)));
+        assert_eq!(troubled, [(subjects[0], State::Note), (subjects[1], State::Bad), (subjects[2], State::Note)]);
     }
 }

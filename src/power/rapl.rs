@@ -19,7 +19,7 @@ const PERMISSION_FIX: &str = "run as root, or: sudo chmod a+r /sys/class/powerca
 pub static INTERFACE: Interface = Interface {
     serves,
     belongs: |_, adapter| serves(adapter) != Serves::No, // a machine has one
-    ..Interface::new("rapl", || readers(Path::new(SYS)))
+    ..Interface::on_linux("rapl", || readers(Path::new(SYS)))
 };
 
 fn serves(adapter: &AdapterInfo) -> Serves {

@@ -3,9 +3,10 @@
 use super::guard::Change;
 use super::hold::Hold;
 use crate::host::finding::Finding;
+use crate::host::memory::Memory;
 use crate::host::visible::ListedGpu;
 use crate::protocol::{PowerError, Reading};
-use crate::record::{AdapterInfo, Source};
+use crate::record::{AdapterInfo, PciAddress, Source};
 use std::fmt;
 
 /// Reads one sensor of one device. All reads come from one thread: some libraries cannot do otherwise.
@@ -147,10 +148,14 @@ pub struct Interface {
     pub belongs: fn(&Source, &AdapterInfo) -> bool,
     /// What spoils a run on its devices, for `wattmul doctor`.
     pub examine: fn() -> Vec<Finding>,
+    /// The memory of the GPU at this address, where the interface tells.
+    pub memory: fn(PciAddress) -> Option<Memory>,
     /// The command that sets a device's power limit back to so many watts.
     pub restore_limit: Option<fn(&Source, f64) -> String>,
     /// A vendor, and its GPUs in the order in which its runtime counts them: schedulers name GPUs by these numbers.
     pub counts: Option<(&'static str, Counts)>,
+    /// Is it one of this operating system?
+    pub here: bool,
 }
 
 /// How an interface can serve an adapter.
@@ -181,9 +186,28 @@ impl Interface {
             serves: |_| Serves::No,
             belongs: |source, adapter| adapter.pci_address.is_some() && source.pci_address == adapter.pci_address,
             examine: Vec::new,
+            memory: |_| None,
             restore_limit: None,
             counts: None,
+            here: true,
         }
+    }
+
+    /// The same of an interface that Linux alone has: elsewhere it serves nothing, and says so where it is named.
+    pub const fn on_linux(name: &'static str, readers: fn() -> Readers) -> Self {
+        const ELSEWHERE: fn() -> Readers = || {
+            Err(PowerError::Absent {
+                what: "this interface to sensors".into(),
+                fix: "Linux alone has it; `wattmul devices` lists the sensors that are here",
+            })
+        };
+        let here = cfg!(target_os = "linux");
+        Interface { here, ..Interface::new(name, if here { readers } else { ELSEWHERE }) }
+    }
+
+    /// How it can serve an adapter on this system.
+    pub fn serves(&self, adapter: &AdapterInfo) -> Serves {
+        if self.here { (self.serves)(adapter) } else { Serves::No }
     }
 }
 

@@ -200,7 +200,7 @@ pub static INTERFACE: Interface = Interface {
     examine: || programs(Path::new(SYS)).into_iter().collect(),
     restore_limit: Some(|_, _| "sudo rocm-smi --resetpoweroverdrive".into()),
     counts: Some((VENDOR, counted)),
-    ..Interface::new("rocm-smi", readers)
+    ..Interface::on_linux("rocm-smi", readers)
 };
 
 const VENDOR: &str = "AMD";

@@ -71,6 +71,11 @@ pub enum GpuError {
     Lost(String),
     #[error("the GPU did not finish a piece of work within {0} s: it hangs; see the system's log")]
     Stuck(u64),
+    #[error(
+        "the driver takes work and does not do it: it drives no GPU here, or is broken; `wattmul devices` lists others, and an \
+         update may mend it"
+    )]
+    Undone,
     #[error("the driver refused: {0}")]
     Driver(String),
     #[error(

@@ -6,6 +6,11 @@ pub fn printable(text: &str) -> String {
     text.chars().filter(|&c| !c.is_control() && !is_invisible(c)).collect()
 }
 
+/// A message of several lines, each of them [`printable`].
+pub fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
+}
+
 /// Unicode's format characters (general category Cf), its separators of lines and paragraphs, and variation selectors.
 fn is_invisible(c: char) -> bool {
     matches!(c,
@@ -44,6 +49,7 @@ mod tests {
     #[test]
     fn nothing_that_a_driver_calls_itself_reaches_the_terminal_raw() {
         assert_eq!(printable("GPU\x1b[31m\n\u{202e}evil\u{200b}"), "GPU[31mevil");
+        assert_eq!(printable_lines("a\x1b[31m\r\nlist:\n  0\tb"), "a[31m\nlist:\n  0b", "lines of ours stay lines");
     }
 
     #[test]

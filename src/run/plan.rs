@@ -1,5 +1,8 @@
 //! What will be measured: the options, completed by what the adapter is.
 
+use crate::gpu::buffers::Shape;
+use crate::gpu::kernel::PAD_MN;
+use crate::host::memory::Memory;
 use crate::operands::own::OperandError;
 use crate::operands::{Dtype, Init, Operands};
 use crate::record::plan::MOST_INITS;
@@ -115,6 +118,11 @@ pub enum PlanError {
     NoSize,
     #[error("--size {size} does not fit {adapter}: the largest that does is --size {largest}")]
     TooLarge { size: usize, largest: usize, adapter: String },
+    #[error(
+        "--size {size} with {inits} inits takes {} of memory, and {adapter} has {}: the largest that fits is --size {largest}{}",
+        gigabytes(*.needed), has(.memory), if *.inits > 2 { ", or name fewer inits" } else { "" }
+    )]
+    NoMemory { size: usize, inits: usize, needed: u64, memory: Memory, largest: usize, adapter: String },
     #[error("--dtype {dtype} is not for {adapter}: its driver has no such type; choose from {}", names(.has))]
     NoDtype { dtype: Dtype, adapter: String, has: Vec<Dtype> },
     #[error("--units matrix multiplies f16 alone: say --dtype f16 too")]
@@ -147,6 +155,40 @@ pub enum PlanError {
     Precision(f64),
     #[error("{option} {value} is outside {least} to {most} seconds")]
     Seconds { option: &'static str, value: f64, least: f64, most: f64 },
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 * 1e-9)
+}
+
+fn has(memory: &Memory) -> String {
+    match memory.free_bytes {
+        Some(free) => format!("{} free of {}", gigabytes(free), gigabytes(memory.total_bytes)),
+        None => gigabytes(memory.total_bytes),
+    }
+}
+
+/// The largest n for an adapter: of that which its bindings hold (`bound`), what its memory, where it is known, has room for. Some
+/// drivers move what does not fit to the machine's memory, and multiply ten times more slowly without a word.
+///
+/// # Errors
+/// [`PlanError::NoMemory`]: the size that is asked for does not fit.
+pub fn largest(options: &PlanOptions, bound: usize, memory: Option<Memory>, adapter: &str) -> Result<usize, PlanError> {
+    let Some(memory) = memory else { return Ok(bound) };
+    let inits = if options.atlas { Init::ALL.len() } else { options.init.len() };
+    let fit = Shape::largest_in(memory.available_bytes(), options.dtype, options.units, inits);
+    match options.size {
+        Some(size) if size > fit && size <= bound => Err(PlanError::NoMemory {
+            size,
+            inits,
+            needed: Shape::new(options.dtype, options.units, size).bytes(inits),
+            memory,
+            largest: fit,
+            adapter: adapter.into(),
+        }),
+        // Where nothing fits, the least is tried: the driver knows better, or says so.
+        _ => Ok(bound.min(fit).max(PAD_MN)),
+    }
 }
 
 fn names(dtypes: &[Dtype]) -> String {

@@ -284,9 +284,12 @@ fn doctor_tells_what_spoils_a_run_and_devices_shows_the_sensor() {
     let healthy = run("", "doctor");
     assert!(healthy.contains("limited to 300 W, 86 % of its 350 W"), "{healthy}");
     assert!(healthy.contains("sudo nvidia-smi --power-limit=350"), "{healthy}");
-    for word in ["persistence mode", "other programs", "a display is attached to NVIDIA"] {
-        assert!(!healthy.contains(word), "{healthy}");
-    }
+    let good = ["is in persistence mode", "no other program on NVIDIA", "no display is attached to NVIDIA"];
+    let troubles = ["not in persistence mode", "other programs", " a display is attached to NVIDIA"];
+    assert!(good.iter().all(|word| healthy.contains(word)), "{healthy}");
+    assert!(!troubles.iter().any(|word| healthy.contains(word)), "{healthy}");
+    let dark = run("display-off", "doctor");
+    assert!(dark.contains(" a display is attached to NVIDIA Stand-in"), "attached, and off today: {dark}");
     let troubled = run("not-persistent display programs=2", "doctor");
     for word in ["persistence mode", "other programs on NVIDIA Stand-in: 2", "a display is attached to NVIDIA Stand-in"]
     {

@@ -5,6 +5,7 @@ use crate::common;
 
 use half::f16;
 use std::rc::Rc;
+use std::time::Duration;
 use wattmul::gpu::adapter::{Backend, Gpu};
 use wattmul::gpu::buffers::{Buffers, Uploaded};
 use wattmul::gpu::kernel::KERNELS;
@@ -13,7 +14,7 @@ use wattmul::gpu::verify::Expectation;
 use wattmul::gpu::{adapter, tune};
 use wattmul::operands::{Dtype, Element, Init, Matrix, Operand, dtype};
 use wattmul::protocol::{GpuError, Workload};
-use wattmul::record::{AdapterType, Units};
+use wattmul::record::{AdapterType, Trial, Units};
 
 /// The software adapter, as a machine with GPUs has it last.
 fn gpu() -> Option<Gpu> {
@@ -94,7 +95,7 @@ fn every_element_is_right<T: Element, S: bytemuck::Pod + Into<f64>>(dtype: Dtype
     for size in [1, 2, 63, 64, 65, 100] {
         let buffers = buffers(&gpu, dtype, size);
         let compiled = Compiled::new(&gpu, KERNELS[0], dtype).unwrap().unwrap();
-        let band = compiled.band(&buffers, 0..buffers.shape.mn);
+        let band = compiled.band(&buffers, 0..buffers.shape.mn, 0..buffers.shape.mn);
         let gaussian = 1;
         buffers.gpu.finish(compiled.submit(&buffers, &band, gaussian, 1, None)).unwrap();
 
@@ -160,12 +161,59 @@ fn a_long_product_is_cut_into_bands_and_nothing_that_was_not_computed_passes() {
     }
 }
 
+/// As on a GPU so slow that the fewest rows of C take too long: their columns are cut too.
+#[test]
+fn the_fewest_rows_are_cut_into_columns_for_every_kernel() {
+    let Some(gpu) = gpu() else { return };
+    let size = 300; // three tiles each way
+    for dtype in Dtype::ALL {
+        let (buffers, expectations) = (buffers(&gpu, dtype, size), expectations(dtype, &PAIR, size));
+        // Compiling them all in every type would take minutes: one that is walked along rows of tiles, and one down their columns.
+        let kernels = if dtype == Dtype::F32 { KERNELS } else { &KERNELS[3..5] };
+        for &kernel in kernels {
+            let Ok(compiled) = Compiled::new(&gpu, kernel, dtype).unwrap() else { continue };
+            let mut matmul = Matmul::new(buffers.clone(), compiled, 10.0);
+            assert_eq!(matmul.verify(&expectations), Ok(Ok(())), "{kernel} {dtype}");
+            let gaussian = 1;
+            for parts in [1, 2, 5, 9, 11] {
+                let mut products = 0.0;
+                for _ in 0..parts {
+                    matmul.submit(gaussian).unwrap();
+                    products += matmul.wait().unwrap();
+                }
+                assert!((products - f64::from(parts) / 9.0).abs() < 1e-9, "{products} {parts}");
+                assert_eq!(matmul.check_products(gaussian), Ok(true), "{kernel} {dtype}: the parts that were computed");
+            }
+            matmul.submit(gaussian).unwrap();
+            matmul.wait().unwrap();
+            let zeros = 0;
+            assert_eq!(matmul.check_products(zeros), Ok(false), "{kernel} {dtype}");
+        }
+    }
+}
+
+#[test]
+fn a_kernel_that_is_not_compiled_in_time_is_left_out_and_named() {
+    let Some(gpu) = gpu() else { return };
+    let buffers = buffers(&gpu, Dtype::F32, 64);
+    let mut trials = vec![];
+    let tried = |trial: &Trial| trials.push((trial.kernel.clone(), trial.note.clone()));
+    let result = tune::fastest_within(Duration::ZERO, buffers.clone(), 0, None, tried);
+    assert!(matches!(result, Err(GpuError::NoRightKernel(_))));
+    let left_out =
+        |(_, note): &(String, Option<String>)| note.as_ref().is_some_and(|note| note.starts_with("left out"));
+    assert!(trials.len() >= 4 && trials.iter().all(left_out), "{trials:?}");
+    assert_eq!(trials[0].0, KERNELS[0].to_string(), "the smallest comes first");
+    // Those that are still compiling meanwhile do no harm.
+    assert!(tune::fastest(buffers, 0, None, |_| {}).is_ok());
+}
+
 fn cut_into_bands(dtype: Dtype) {
     let Some(gpu) = gpu() else { return };
     let size = 300; // three tiles of rows
     let (buffers, expectations) = (buffers(&gpu, dtype, size), expectations(dtype, &PAIR, size));
     let compiled = Compiled::new(&gpu, KERNELS[0], dtype).unwrap().unwrap();
-    let mut matmul = Matmul::new(buffers, compiled, 10.0);
+    let mut matmul = Matmul::new(buffers, compiled, 0.25);
     assert_eq!(matmul.verify(&expectations), Ok(Ok(())));
 
     let (zeros, gaussian) = (0, 1);

@@ -165,6 +165,18 @@ fn a_machine_without_a_driver_or_without_a_loader_is_told_what_to_install() {
     nothing.assert().code(1).stdout(is_empty()).stderr(contains("offers no adapter").and(contains("driver")));
 }
 
+#[test]
+fn an_error_of_several_lines_is_shown_in_lines() {
+    if no_software_driver() {
+        return;
+    }
+    let output = wattmul().args(["--no-save", "--adapter", "no such"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = error.lines().collect();
+    assert!(lines.len() >= 2 && lines[0].starts_with("wattmul: no adapter is called 'no such'"), "{error}");
+    assert!(lines[1..].iter().all(|line| line.starts_with("  ")), "{error}");
+}
+
 /// A limit on the address space stands for a card whose memory is full: five matrices of 100 MB do not fit.
 #[test]
 fn memory_that_runs_out_is_an_error_and_no_panic() {

@@ -1,5 +1,6 @@
 //! GPUs that NVIDIA's library shows otherwise than a whole, healthy board: the stand-in (tests/fakes/nvml.rs) plays each.
 
+use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
@@ -57,4 +58,12 @@ fn doctor_ends_with_3_where_there_is_something_to_fix() {
     let nothing = nothing.unwrap();
     let text = String::from_utf8_lossy(&nothing.stdout).into_owned();
     assert!(nothing.status.code() == Some(3) && text.contains("to fix"), "{text}");
+
+    let told = doctor.arg("--json").output().unwrap();
+    assert_eq!(told.status.code(), Some(3));
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let findings = told["findings"].as_array().unwrap();
+    let bad: Vec<&Value> = findings.iter().filter(|finding| finding["state"] == "bad").collect();
+    assert!(!bad.is_empty() && told["to_fix"] == bad.len(), "{told}");
+    assert!(bad.iter().all(|finding| finding["fix"].is_string()), "each says how: {told}");
 }

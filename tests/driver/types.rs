@@ -3,7 +3,9 @@
 
 use crate::common;
 
-use common::{BRIEF, BRIEF_TUNED, measured, no_software_driver, records, wattmul};
+use common::{
+    BRIEF, BRIEF_TUNED, measured, no_software_driver, on_new_mesa, patiently, program_path, records, wattmul,
+};
 use predicates::prelude::*;
 use predicates::str::contains;
 use wattmul::gpu::kernel::KERNELS;
@@ -109,4 +111,43 @@ fn kernels_are_shown_in_the_type_that_is_asked_for() {
         list.stdout(contains("32x32x16/4x4")).stdout(contains(bytes));
     }
     wattmul().args(["kernel", "--dtype", "f16"]).assert().code(2).stderr(contains("--list").and(contains("--print")));
+}
+
+/// Debian 12's Mesa is four years older than the one that users have.
+#[test]
+fn every_type_is_verified_and_recorded_on_the_newest_mesa_too() {
+    let results = tempfile::tempdir().unwrap();
+    for dtype in Dtype::ALL {
+        let Some(mut command) = on_new_mesa("lavapipe", &program_path()) else { return };
+        command.args(BRIEF).args(["--dtype", dtype.name(), "--results"]).arg(results.path());
+        let output = patiently(command).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{dtype}: {text}");
+    }
+    let found = records(results.path());
+    assert_eq!(found.len(), Dtype::ALL.len());
+    for (path, record) in found {
+        assert!(record.windows.iter().all(|window| window.products_right), "{}", path.display());
+        assert!(
+            record.adapter.driver.as_ref().is_some_and(|driver| driver.contains("Mesa 26")),
+            "{:?}",
+            record.adapter
+        );
+    }
+    wattmul().arg("validate").arg(results.path()).assert().success();
+}
+
+/// AMD's driver over hardware that is made up takes every command and does nothing.
+#[test]
+fn a_driver_that_computes_nothing_ends_in_one_calm_line() {
+    for gpu in ["amd:navi21", "amd:navi31"] {
+        let Some(mut command) = on_new_mesa(gpu, &program_path()) else { return };
+        command.args(BRIEF_TUNED).arg("--no-save");
+        let output = patiently(command).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said: Vec<&str> = errors.lines().filter(|line| line.starts_with("wattmul: ")).collect();
+        assert_eq!((output.status.code(), said.len()), (Some(1), 1), "{gpu}: {errors}");
+        assert!(!errors.contains("panicked"), "{gpu}: {errors}");
+        println!("{gpu}: {errors}");
+    }
 }

@@ -72,6 +72,31 @@ fn another_jobs_gpu_is_never_measured() {
 }
 
 #[test]
+fn what_does_not_fit_the_memory_is_told_before_with_the_largest_that_does() {
+    let Some(gpus) = (if no_software_driver() { None } else { TwoGpus::new() }) else { return };
+    let run = |nvml: &str, arguments: &[&str]| {
+        let output = on(&gpus, &[("FAKE_NVML", nvml)]).arg("--no-save").args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let full = run("gpus=2 memory=1000 free=500", &["--size", "4000"]);
+    let says = "wattmul: --size 4000 with 2 inits takes 0.6 GB of memory, and NVIDIA Stand-in has 0.5 GB free of 1.0 GB: \
+                the largest that fits is --size ";
+    let largest = full.strip_prefix(says).unwrap_or_else(|| panic!("{full}")).trim_end();
+    assert!(!run("gpus=2 memory=1000 free=500", &["--atlas", "--size", largest]).is_empty(), "twenty pairs do not fit");
+    let atlas = run("gpus=2 memory=1000", &["--atlas", "--size", "4000"]);
+    assert!(atlas.contains("with 20 inits takes 3.0 GB") && atlas.ends_with(", or name fewer inits\n"), "{atlas}");
+    // That which is named fits.
+    let fits = on(&gpus, &[("FAKE_NVML", "gpus=2 memory=1000 free=290")]);
+    let record = measured(
+        { fits }
+            .args(["--json", "--no-save", "--rounds", "2", "--window", "0.2", "--settling", "0.1"])
+            .args(["--warm-up", "0.3", "--quick", "--kernel", "32x32x16/4x4"]),
+    );
+    assert_eq!(record.plan.size, 1024, "without --size, the largest that fits");
+}
+
+#[test]
 fn devices_shows_what_is_allowed_and_why() {
     let Some(gpus) = (if no_software_driver() { None } else { TwoGpus::new() }) else { return };
     let text = on(&gpus, &[(CUDA, "1")]).arg("devices").output().unwrap().stdout;

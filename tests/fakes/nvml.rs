@@ -16,13 +16,15 @@
 //!   dead=N             the GPU of index N fell off the bus: nobody gets a handle of it
 //!   module             GPU and CPU on one module: what asks for the board is not supported, and the module answers
 //!   mig                the GPU is divided
-//!   not-persistent, display, programs=N (others on the GPU)
+//!   not-persistent, display, display-off (attached, and dark), programs=N (others on the GPU)
+//!   memory=MB, free=MB     the memory of each GPU, of which so much is free; without the first, it does not tell
 #![cfg(unix)] // which counts a process's CPU time as this needs it
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 #![expect(unsafe_code, reason = "a C library")]
 
 use nvml_wrapper_sys::bindings::{
-    NVML_POWER_SCOPE_MODULE, field_id, nvmlDevice_t, nvmlFieldValue_t, nvmlPciInfo_t, nvmlProcessInfo_t, nvmlReturn_t,
+    NVML_POWER_SCOPE_MODULE, field_id, nvmlDevice_t, nvmlFieldValue_t, nvmlMemory_v2_t, nvmlPciInfo_t,
+    nvmlProcessInfo_t, nvmlReturn_t,
 };
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong};
@@ -518,6 +520,23 @@ pub extern "C" fn nvmlDeviceGetPersistenceMode(_device: nvmlDevice_t, mode: *mut
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetDisplayActive(_device: nvmlDevice_t, active: *mut c_uint) -> nvmlReturn_t {
     give(active, if sensor().has("display") { 1 } else { 0 })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetDisplayMode(_device: nvmlDevice_t, attached: *mut c_uint) -> nvmlReturn_t {
+    let sensor = sensor();
+    give(attached, c_uint::from(sensor.has("display") || sensor.has("display-off")))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(_device: nvmlDevice_t, to: *mut nvmlMemory_v2_t) -> nvmlReturn_t {
+    let sensor = sensor();
+    let Some(total) = sensor.number("memory") else { return NOT_SUPPORTED };
+    let free = sensor.number("free").unwrap_or(total);
+    // SAFETY: the caller's struct, of the version that it names.
+    let info = unsafe { &mut *to };
+    (info.total, info.free, info.used) = (total * 1_000_000, free * 1_000_000, (total - free) * 1_000_000);
+    OK
 }
 
 #[unsafe(no_mangle)]

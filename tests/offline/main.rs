@@ -9,6 +9,7 @@ mod claim;
 mod compare;
 mod earlier;
 mod energy;
+mod fixes;
 mod help;
 mod inits;
 mod law;

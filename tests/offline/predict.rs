@@ -56,6 +56,35 @@ fn other_numbers_have_watts_joules_and_ratios_with_intervals() {
     }
 }
 
+/// Numbers from a file are predicted as the same numbers by name are, and unlike others.
+#[test]
+fn numbers_from_files_are_predicted() {
+    let folder = tempfile::tempdir().unwrap();
+    let atlas = record(PlanOptions { atlas: true, ..PlanOptions::default() }).save(folder.path()).unwrap();
+    let file = |name: &str, number: f32| {
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        let head = format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }");
+        bytes.extend((head.len() as u16).to_le_bytes());
+        bytes.extend(head.as_bytes());
+        bytes.extend([number; 4].into_iter().flat_map(f32::to_le_bytes));
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    let figures = |operands: &str| {
+        let (code, text) = predicted(&atlas, &[operands]);
+        assert_eq!(code, 0, "{text}");
+        text.lines()
+            .filter(|line| line.contains(" W ") && line.contains("power"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let (ones, other) = (file("ones.npy", 1.0), file("other.npy", 3.0));
+    assert_eq!(figures(&ones), figures("ones"));
+    assert_ne!(figures(&format!("{ones}@{other}")), figures("ones"));
+    let (code, text) = predicted(&atlas, &["nowhere.npy"]);
+    assert!(code == 1 && text.contains("nowhere.npy") && text.lines().count() <= 2, "{code} {text}");
+}
+
 #[test]
 fn what_has_no_law_for_them_says_why() {
     let folder = tempfile::tempdir().unwrap();
