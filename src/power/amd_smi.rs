@@ -46,7 +46,7 @@ const UNDERSTOOD: RangeInclusive<u32> = 25..=27;
 pub static INTERFACE: Interface = Interface {
     serves: |adapter| Serves::when(adapter.vendor == "AMD"),
     restore_limit: Some(|_, _| "sudo amd-smi reset --power-cap".into()),
-    ..Interface::new("amd-smi", readers)
+    ..Interface::on_linux("amd-smi", readers)
 };
 
 /// A reader for every GPU that the library shows.
@@ -240,9 +240,6 @@ fn call<F: Copy>(
 }
 
 fn load() -> Result<AmdSmi, PowerError> {
-    if !cfg!(target_os = "linux") {
-        return Err(PowerError::Absent { what: "AMD SMI".into(), fix: "it is for Linux alone" });
-    }
     let mut broken = None;
     for name in NAMES {
         // SAFETY: the library's initialisation routines are those of a C++ program, and ask nothing of ours. A library of
