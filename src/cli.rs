@@ -6,6 +6,7 @@ use crate::gpu::kernel::Kernel;
 use crate::operands::{Dtype, Operands};
 use crate::power::INTERFACES;
 use crate::power::choice::SensorChoice;
+use crate::power::meter::MeterChoice;
 use crate::record::file;
 use crate::record::plan::Knob;
 use crate::run::{PlanOptions, Settings};
@@ -107,6 +108,11 @@ pub struct RunArgs {
     pub kernel: KernelOption,
     #[arg(long, value_name = "SENSOR", default_value = "auto", help = power_help())]
     pub power: SensorChoice,
+    /// A meter of your own beside the sensor, of the board alone or at the wall. SOURCE is command:COMMAND, whose lines are `watts` or
+    /// `seconds,watts` (one that ends is begun again, once a second); file:FILE, which grows by such lines; http://HOST/PATH#FIELD, a
+    /// smart plug that answers JSON; or hwmon, a meter of Linux's
+    #[arg(long, value_name = "board|wall:SOURCE", conflicts_with = "simulate")]
+    pub meter: Option<MeterChoice>,
     /// Where the record is saved [default: results; nowhere with --simulate]
     #[arg(long, value_name = "FOLDER")]
     pub results: Option<PathBuf>,
@@ -168,7 +174,7 @@ fn power_help() -> String {
     let names: Vec<&str> = INTERFACES.iter().map(|interface| interface.name).collect();
     format!(
         "Power sensor: auto (the adapter's own), none, {}; NAME:INDEX or NAME:PCI for one of several, as `wattmul devices` \
-         lists them",
+         lists them; meter:… for a meter of your own in its place, as --meter takes it",
         names.join(", ")
     )
 }

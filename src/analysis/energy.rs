@@ -3,7 +3,9 @@
 use super::stats::median;
 use crate::digits::round;
 use crate::record::trace::IMPLAUSIBLE_W;
-use crate::record::{CounterFault, Doubt, Idle, IdlePower, Lead, LimitKind, Row, Source, Trace, Window, WindowPower};
+use crate::record::{
+    CounterFault, Doubt, Idle, IdlePower, Lead, LimitKind, Row, Scope, Source, Trace, Window, WindowPower,
+};
 
 /// A counter that is not seen to move for so many of its usual steps, and for so long, is frozen.
 const FROZEN_STEPS: f64 = 4.0;
@@ -157,6 +159,9 @@ const LIVELY_UPDATES: u32 = 5;
 
 /// The most that windows of this device may show in watts.
 pub(crate) fn most_w(source: Option<&Source>, trace: &Trace) -> f64 {
+    if source.is_some_and(|source| source.scope == Scope::System) {
+        return IMPLAUSIBLE_W; // a machine of many devices
+    }
     let Some(source) = source.filter(|source| source.power_limit_kind == LimitKind::Enforced) else { return MOST_W };
     let limits = source.power_limit_w.into_iter().chain(trace.power_limit_w.map(|range| range.1));
     let highest = limits.filter(|watts| *watts > 0.0).max_by(f64::total_cmp);

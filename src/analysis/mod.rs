@@ -2,6 +2,7 @@
 //!
 //! - [`energy`]: from the trace to the watts of a window. [`summary`]: from windows to ratios; [`stats`]: and their intervals from scatter;
 //!   [`heat`]: what warming does to them; [`type_b`]: and what is known of the sensor.
+//! - [`meter`]: the sensor against a meter of the user's own.
 //! - [`validity`]: the verdict.
 //! - [`law`]: watts by what multipliers and adders see ([`regression`] fits it), and what other numbers would cost ([`predict`]).
 //!   [`sweep`]: watts by the clock. [`year`]: over a year.
@@ -13,6 +14,7 @@ pub mod energy;
 pub mod fleet;
 pub mod heat;
 pub mod law;
+pub mod meter;
 pub mod overview;
 pub mod predict;
 pub mod regression;

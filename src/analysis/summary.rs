@@ -2,7 +2,7 @@
 
 use super::energy::Belief;
 use super::heat::Heat;
-use super::{energy, heat, stats, type_b};
+use super::{energy, heat, meter, stats, type_b};
 use crate::digits::round;
 use crate::operands::Init;
 use crate::record::{
@@ -56,8 +56,14 @@ pub fn of(record: &Record) -> Summary {
 
     let reference = record.plan.inits[0];
     let watts_of = |init: Init| inits.get(&init)?.power_w;
-    let band = record.source.as_ref().zip(watts_of(reference).filter(|_| lead.is_some()));
-    let band = band.map(|(source, watts)| type_b::calibration(source).of_run(watts, idle_w));
+    // A meter is what sensors are held against: what it is off by itself, only its own calibration knows.
+    let sensor = record.source.as_ref().filter(|source| !source.is_meter());
+    let band = sensor.zip(watts_of(reference).filter(|_| lead.is_some()));
+    // What this board's own calibration leaves open is less than what is known of its family.
+    let meter = meter::of(record, lead);
+    let own =
+        record.meter.as_ref().zip(meter.as_ref()).and_then(|(of, found)| type_b::of_meter(found.of_sensor(of.scope)?));
+    let band = band.map(|(source, watts)| own.unwrap_or_else(|| type_b::calibration(source).of_run(watts, idle_w)));
     let rounding_w = |init: Init| {
         let step_w = record.trace.power_step_w.filter(|_| lead == Some(Lead::Polled)).unwrap_or(0.0);
         type_b::rounding_w(step_w, of_init(init).filter_map(|window| window.power_w.polled_u))
@@ -116,7 +122,7 @@ pub fn of(record: &Record) -> Summary {
         offset_w: band.map(|band| band.offset_w),
     };
     let warming = heat.and_then(|heat| heat.warming(&record.plan, windows, lead));
-    Summary { inits, ratios, sensor, warming }
+    Summary { inits, ratios, sensor, warming, meter }
 }
 
 /// A run goes on while the energy of a product would still grow by more than this share, one standard error of τ included.

@@ -4,7 +4,7 @@
 //! above idle both do.
 
 use super::stats;
-use crate::record::{Band, Estimate, Source};
+use crate::record::{self, Band, Estimate, Source};
 
 /// What calibrations against external meters found of a family of sensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,6 +89,12 @@ pub fn calibration(source: &Source) -> Calibration {
     FAMILIES.iter().find(|(apis, devices, _)| is(apis, devices)).map_or(WIDEST, |family| family.2)
 }
 
+/// What a sensor's family is called; of one without a published calibration, after its library.
+pub(crate) fn family(source: &Source) -> String {
+    let family = calibration(source).family;
+    if family == WIDEST.family { source.api.clone() } else { family.into() }
+}
+
 /// The bands in which gain and offset lie in one run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Bands {
@@ -105,6 +111,12 @@ impl Calibration {
         let high = (high * share).min(idle_w.filter(|idle_w| *idle_w >= 0.0).unwrap_or(f64::INFINITY));
         Bands { gain: self.gain, offset_w: Band { low: low * share, high: high.max(low * share) } }
     }
+}
+
+/// What a calibration of this very sensor leaves open: its intervals.
+pub(crate) fn of_meter(line: &record::Calibration) -> Option<Bands> {
+    let within = |estimate: Estimate| Some(Band { low: estimate.low?, high: estimate.high? });
+    Some(Bands { gain: within(line.gain)?, offset_w: within(line.offset_w)? })
 }
 
 /// By what share a ratio of energies moves for every watt that is shown too much, of shown powers in watts: that of the init, and

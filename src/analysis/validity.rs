@@ -142,7 +142,12 @@ fn sensor(record: &Record, findings: &mut Findings) {
     let frozen = source.counter.is_some() && windows.iter().any(|window| window.power_w.counter_fault.is_some());
     if !windows.is_empty() && windows.iter().all(silent) && !frozen {
         let message = format!("{} gave no power and no energy{failed}", source.api);
-        let fix = "see that the vendor's own tool shows power; --power names another sensor";
+        let fix = match source.is_meter() {
+            true => {
+                "see in a shell, or in a browser, that the meter speaks; without --power, the GPU's own sensor measures"
+            }
+            false => "see that the vendor's own tool shows power; --power names another sensor",
+        };
         findings.add(Status::TimingOnly, "sensor-silent", message, (None, None), fix);
         return;
     }
@@ -150,7 +155,10 @@ fn sensor(record: &Record, findings: &mut Findings) {
     let lost = windows.iter().filter(|w| w.power_w.silent_s > MOST_SILENCE * w.duration_s).count();
     if lost > 0 {
         let message = format!("{} did not answer in {lost} windows{failed}", source.api);
-        let fix = "see that the vendor's own tool still shows power, and run it again";
+        let fix = match source.is_meter() {
+            true => "see that the meter still speaks, and run it again",
+            false => "see that the vendor's own tool still shows power, and run it again",
+        };
         findings.add(Status::Invalid, "sensor-lost", message, (Some(lost as f64), Some(0.0)), fix);
         return;
     }
@@ -201,7 +209,11 @@ fn doubts(record: &Record, source: &Source, belief: &Belief, findings: &mut Find
                 ("stuck", message, (least, record.summary.sensor.idle_w))
             }
         };
-        let fix = "update the driver: such figures are known faults of some; --power names another sensor";
+        let fix = match (source.is_meter(), doubt) {
+            (true, Doubt::AboveLimit) => "its figures are milliwatts by their size: divide them by 1000",
+            (true, _) => "see that it is the meter of this machine; without --power, the GPU's own sensor measures",
+            (false, _) => "update the driver: such figures are known faults of some; --power names another sensor",
+        };
         findings.add(status, &format!("{code}-{what}"), message, figures, fix);
     }
     if belief.no_load {

@@ -3,8 +3,8 @@
 pub mod validate;
 
 use crate::analysis::overview::{Overview, Run, arrange};
+use crate::record::read;
 use crate::record::read::Problem;
-use crate::record::{Trace, read};
 use rayon::prelude::*;
 use std::path::PathBuf;
 use validate::{Depth, Good, Originals};
@@ -14,7 +14,7 @@ pub fn overview(paths: &[PathBuf], all: bool) -> Overview {
     let (files, mut problems) = read::files(paths);
     let read = |path: &PathBuf| {
         let mut good = validate::read(path, Depth::Quick)?;
-        good.record.trace = Trace::default();
+        good.record.forget_rows();
         Ok(good)
     };
     let read: Vec<Result<Good, Vec<Problem>>> = files.par_iter().map(read).collect();

@@ -8,7 +8,7 @@ use crate::record::file::{self, DIGITS, MORE_DIGITS};
 use crate::record::plan::MOST_INITS;
 use crate::record::read::Problem;
 use crate::record::trace::{CLOCKS_MHZ, IMPLAUSIBLE_W, TEMPERATURES_C};
-use crate::record::{Idle, PROTOCOL, Record, Trace, Units, Verdict, Window, read};
+use crate::record::{Idle, Meter, PROTOCOL, Record, Scope, Trace, Units, Verdict, Window, read};
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -216,6 +216,9 @@ fn structure(record: &Record, findings: &mut Findings) {
         );
     }
     trace(&record.trace, findings);
+    if let Some(of) = &record.meter {
+        meter(of, findings);
+    }
     windows(record, findings);
 }
 
@@ -248,6 +251,22 @@ fn trace(trace: &Trace, findings: &mut Findings) {
     if let Some(i) = (1..rows).find(|&i| trace.t_s[i] < trace.t_s[i - 1]) {
         let least = format!("{} or more", trace.t_s[i - 1]);
         findings.add(format!("trace.t_s[{i}]"), "goes back in time", least, trace.t_s[i]);
+    }
+}
+
+fn meter(meter: &Meter, findings: &mut Findings) {
+    let rows = meter.t_s.len();
+    for (name, length) in [("power_w", meter.power_w.len()), ("own_s", meter.own_s.len())] {
+        if length != rows {
+            findings.add(format!("meter.{name}"), "is not as long as meter.t_s", rows, length);
+        }
+    }
+    if let Some(i) = (1..rows).find(|&i| meter.t_s[i] < meter.t_s[i - 1]) {
+        let least = format!("{} or more", meter.t_s[i - 1]);
+        findings.add(format!("meter.t_s[{i}]"), "goes back in time", least, meter.t_s[i]);
+    }
+    if !matches!(meter.scope, Scope::Board | Scope::System) {
+        findings.add("meter.scope", "is none of a meter", "board or system", meter.scope.to_string());
     }
 }
 

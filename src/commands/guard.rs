@@ -30,7 +30,7 @@ pub fn order(arguments: impl IntoIterator<Item = OsString>) -> Option<Order> {
     let change = arguments.next()?.to_str()?.parse().ok()?;
     match arguments.next()?.to_str()?.parse().ok()? {
         SensorChoice::Named(interface, device) => Some(Order { change, interface, device }),
-        SensorChoice::Auto | SensorChoice::None => None,
+        SensorChoice::Auto | SensorChoice::None | SensorChoice::Meter(_) => None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::power::choice::SensorChoice;
 use crate::power::{choice, hold, inventory};
 use crate::record::plan::Knob;
 use crate::record::text::{printable, printable_lines};
-use crate::record::{AdapterInfo, AdapterType, Record, Trial, Units, file};
+use crate::record::{AdapterInfo, AdapterType, Record, Scope, Trial, Units, file};
 use crate::report::progress::Progress;
 use crate::report::wrap::notice;
 use crate::report::{content, terminal};
@@ -181,6 +181,13 @@ impl Bench {
             let name = interface.name;
             anyhow::bail!("--power {name}:{device} is one GPU's sensor: with --adapter all, say --power {name}");
         }
+        let of_power = if let SensorChoice::Meter(meter) = &args.power { Some(meter) } else { None };
+        let mut meters = args.meter.iter().chain(of_power);
+        if allowed.len() > 1 && meters.any(|meter| meter.scope == Scope::Board) {
+            anyhow::bail!(
+                "a meter of a board is one GPU's: with --adapter all, name one at the wall, or measure one GPU"
+            );
+        }
         let rows = each(&allowed, |index| infos[index].clone(), interrupt::stopped, |index| self.measure(args, index));
         save::lost()?;
         let text = summary(&rows);
@@ -290,9 +297,10 @@ fn real(args: &RunArgs, adapters: &[Adapter], chosen: usize) -> anyhow::Result<O
         Err(in_use) => notices += &notice(&format!("{in_use}.")),
         Ok(_) => {}
     }
-    let measurement = Measurement::new(adapter, plan, args.kernel.0, &args.power)?;
+    let measurement = Measurement::new(adapter, plan, args.kernel.0, &args.power, args.meter.as_ref())?;
     let plan = measurement.plan().clone();
-    let heading = content::heading(&adapter.info, &plan, measurement.source());
+    let beside = args.meter.as_ref().map(|meter| (meter.interface(), meter.scope));
+    let heading = content::heading(&adapter.info, &plan, measurement.source(), beside);
     save::show_heading(args, &(terminal::blocks(&heading) + &notices));
     let progress = Progress::new(&plan, measurement.source().ok());
     let tried = |trial: &Trial| progress.note(&format!("tried kernel {}", trial.kernel));
@@ -306,7 +314,9 @@ fn simulated(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     let no_sensor = match args.power {
         SensorChoice::Auto => None,
         SensorChoice::None => Some("--power none"),
-        SensorChoice::Named(..) => anyhow::bail!("a simulated board has a sensor of its own: --power auto or none"),
+        SensorChoice::Named(..) | SensorChoice::Meter(_) => {
+            anyhow::bail!("a simulated board has a sensor of its own: --power auto or none")
+        }
     };
     let plan = simulated::plan(model, &args.plan)?;
     if let Some(folder) = args.folder() {
@@ -316,7 +326,7 @@ fn simulated(args: &RunArgs, model: &Model) -> anyhow::Result<Record> {
     let simulation = Simulation::new(*model, plan.clone(), args.real_time);
     let source = simulation.source();
     let sensor = no_sensor.map_or(Ok(&source), Err);
-    save::show_heading(args, &terminal::blocks(&content::heading(&simulation.adapter(), &plan, sensor)));
+    save::show_heading(args, &terminal::blocks(&content::heading(&simulation.adapter(), &plan, sensor, None)));
     let progress = Progress::new(&plan, sensor.ok());
     let watch = |event| progress.event(&plan, event);
     let result = simulated::simulated(&simulation, truth, no_sensor, &interrupt::stopped, &watch);

@@ -1,6 +1,8 @@
 //! Which sensor belongs to which adapter, and which one is meant.
 
 use super::INTERFACES;
+use super::meter::MeterChoice;
+use super::meter::reader::MeterReader;
 use super::reader::{Interface, PowerReader, Serves};
 use crate::protocol::PowerError;
 use crate::record::{AdapterInfo, PciAddress, Source};
@@ -14,6 +16,8 @@ pub enum SensorChoice {
     None,
     /// One interface; its device by PCI address or index, else by the adapter's address.
     Named(&'static Interface, Option<String>),
+    /// A meter of the user's own, and no sensor of the device's.
+    Meter(MeterChoice),
 }
 
 impl FromStr for SensorChoice {
@@ -24,6 +28,9 @@ impl FromStr for SensorChoice {
             Some((name, device)) => (name, Some(device.to_owned())),
             None => (text, None),
         };
+        if name == "meter" {
+            return device.unwrap_or_default().parse().map(SensorChoice::Meter);
+        }
         let interface = INTERFACES.iter().copied().find(|interface| interface.name == name);
         match (name, interface, device) {
             ("auto", _, None) => Ok(SensorChoice::Auto),
@@ -33,7 +40,7 @@ impl FromStr for SensorChoice {
                 let names = INTERFACES.iter().map(|interface| interface.name).collect::<Vec<_>>().join(", ");
                 Err(format!(
                     "no sensor is called '{text}': choose from auto, none, {names}; NAME:INDEX or NAME:PCI for one device \
-                     of several, such as nvml:0"
+                     of several, such as nvml:0; meter:… for a meter of your own, as --meter takes it"
                 ))
             }
         }
@@ -54,6 +61,7 @@ pub fn choose(choice: &SensorChoice, adapter: &AdapterInfo) -> Result<Chosen, Po
         SensorChoice::Named(interface, device) => {
             pick(interface, (interface.readers)()?, device.as_deref(), adapter.pci_address).map(Ok)
         }
+        SensorChoice::Meter(meter) => Ok(Ok(Box::new(MeterReader::start(meter)?))),
         SensorChoice::Auto => Ok(find(adapter)),
     }
 }
@@ -178,6 +186,9 @@ mod tests {
         assert_eq!("nvml:0000:01:00.0".parse(), Ok(SensorChoice::Named(&nvml::INTERFACE, Some("0000:01:00.0".into()))));
         assert_eq!("rocm-smi:1".parse(), Ok(SensorChoice::Named(&rocm_smi::INTERFACE, Some("1".into()))));
         assert_eq!("rapl".parse(), Ok(SensorChoice::Named(&rapl::INTERFACE, None)));
+        let meter = "meter:wall:command:./plug.sh";
+        assert_eq!(meter.parse(), Ok(SensorChoice::Meter("wall:command:./plug.sh".parse().unwrap())));
+        assert!("meter".parse::<SensorChoice>().unwrap_err().contains("names no meter"));
         let names = INTERFACES.iter().map(|interface| interface.name).collect::<Vec<_>>().join(", ");
         for text in ["", "nvml:", "cuda", "auto:0", "none:1"] {
             assert!(text.parse::<SensorChoice>().unwrap_err().contains(&names), "{text}");

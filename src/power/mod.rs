@@ -5,6 +5,7 @@
 //! - [`inventory`]: which GPUs the vendors' libraries show. [`sampling_thread`]: reads a sensor
 //!   while the protocol is busy.
 //! - `gpu_metrics`, `intel_gt`: what AMD's and Intel's drivers tell besides power.
+//! - [`meter`]: a meter of the user's own beside a sensor.
 //! - [`hold`]: a clock or a power limit that is changed and put back; [`guard`]: even for a program that was killed.
 
 pub mod choice;
@@ -13,6 +14,7 @@ pub(crate) mod guard;
 pub(crate) mod hold;
 mod intel_gt;
 pub(crate) mod inventory;
+pub mod meter;
 pub mod reader;
 pub mod sampling_thread;
 

@@ -63,6 +63,9 @@ impl SamplingThread {
                 next = (next + SAMPLING_PERIOD).max(Instant::now());
                 std::thread::sleep(next.saturating_duration_since(Instant::now()));
             }
+            // Before the channel, whose end is waited for: what a reader started must not outlive the program.
+            drop(reader);
+            drop(sender);
         })?;
         Ok(SamplingThread { source, samples, stop, clock: listeners_clock, last })
     }

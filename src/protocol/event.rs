@@ -14,6 +14,8 @@ pub enum Event {
         latest: Latest,
     },
     WindowDone(Window),
+    /// Something that whoever watches should know now, and that is no stage: a meter fell silent.
+    Notice(String),
 }
 
 /// What the sensor said last. A field without a finite value is None.

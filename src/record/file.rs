@@ -4,6 +4,7 @@ use super::Record;
 use super::plan::Plan;
 use super::sensor::Scope;
 use super::text::{printable, slug};
+use super::trace::Trace;
 use anyhow::Context;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,14 @@ pub(crate) const MORE_DIGITS: usize = 16;
 const LARGEST: usize = 200_000;
 
 impl Record {
+    /// Leaves the rows of trace and meter to the file: those of ten thousand records would fill the memory.
+    pub(crate) fn forget_rows(&mut self) {
+        self.trace = Trace::default();
+        if let Some(meter) = &mut self.meter {
+            (meter.t_s, meter.power_w, meter.own_s) = Default::default();
+        }
+    }
+
     /// The JSON schema of a record, as `results/schema.json` holds it.
     pub fn schema() -> String {
         let settings = schemars::generate::SchemaSettings::draft2020_12();

@@ -1,14 +1,14 @@
 //! The record of a run: one JSON file.
-
 //!
 //! Plain types, one idea a file: [`verdict`], [`machine`], [`adapter`], [`sensor`], [`plan`],
-//! [`window`], [`summary`], [`trace`]. [`mod@file`] saves a record, [`read`] reads one that anybody may have written, and [`text`]
+//! [`window`], [`summary`], [`trace`], [`meter`]. [`mod@file`] saves a record, [`read`] reads one that anybody may have written, and [`text`]
 //! makes what strangers call their devices fit to be shown.
 
 pub mod adapter;
 pub mod file;
 pub mod job;
 pub mod machine;
+pub mod meter;
 pub mod pci;
 pub mod plan;
 pub mod read;
@@ -23,13 +23,17 @@ use crate::operands::{Activity, Init, Order, Origin};
 pub use adapter::{AdapterInfo, AdapterType};
 pub use job::Job;
 pub use machine::{Host, Tool};
+pub use meter::{Meter, MeterInterface};
 pub use pci::PciAddress;
 pub use plan::{Ended, PROTOCOL, Plan, Timing, Units};
 use schemars::JsonSchema;
 pub use sensor::{Counter, LimitKind, Limiter, Limiters, PowerKind, Scope, Source};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-pub use summary::{Band, Estimate, InitSummary, Ratios, SensorSummary, Summary, TrueRatios, Truth, Warming};
+pub use summary::{
+    Band, Calibration, Estimate, InitSummary, MeterDoubt, MeterSummary, Ratios, SensorSummary, Summary, TrueRatios,
+    Truth, Warming,
+};
 pub use trace::{Row, Trace};
 pub use verdict::{Flag, Reason, Status, Verdict};
 pub use window::{CounterFault, Doubt, Idle, IdlePower, Lead, Window, WindowPower};
@@ -63,6 +67,9 @@ pub struct Record {
     pub windows: Vec<Window>,
     pub summary: Summary,
     pub trace: Trace,
+    /// What the user's own meter said, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter: Option<Meter>,
     /// What a simulated run should have found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<Truth>,

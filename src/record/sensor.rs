@@ -51,6 +51,8 @@ pub enum Scope {
     Soc,
     /// A module of a GPU and a CPU with their memories, such as NVIDIA's Grace Hopper.
     Module,
+    /// A whole machine, at its plug: the supply's losses, fans, processors and disks included.
+    System,
 }
 
 impl fmt::Display for Scope {
@@ -61,6 +63,7 @@ impl fmt::Display for Scope {
             Scope::Package => "package",
             Scope::Soc => "soc",
             Scope::Module => "module",
+            Scope::System => "system",
         })
     }
 }
@@ -111,6 +114,8 @@ pub enum PowerKind {
     AverageMs(u32),
     /// A running mean; the vendor does not say over how long.
     Average,
+    /// A meter of the user's own: no older than so many milliseconds, its averaging included.
+    LateMs(u32),
     /// The vendor does not say.
     Unknown,
 }
@@ -148,9 +153,14 @@ impl Source {
     /// How far back a reading looks, in seconds: a window's readings are its own only so long after its load began.
     pub(crate) fn averaging_s(&self) -> f64 {
         match self.power {
-            Some(PowerKind::AverageMs(ms)) => f64::from(ms) / 1000.0,
+            Some(PowerKind::AverageMs(ms) | PowerKind::LateMs(ms)) => f64::from(ms) / 1000.0,
             Some(PowerKind::Instant | PowerKind::Average | PowerKind::Unknown) | None => 0.0,
         }
+    }
+
+    /// Is it a meter of the user's own, and no sensor of the device's?
+    pub(crate) fn is_meter(&self) -> bool {
+        matches!(self.power, Some(PowerKind::LateMs(_)))
     }
 
     /// Is there anything to measure by?
@@ -165,6 +175,7 @@ impl Source {
             PowerKind::Instant => "instant power".into(),
             PowerKind::AverageMs(ms) => format!("power averaged over {ms} ms"),
             PowerKind::Average => "averaged power".into(),
+            PowerKind::LateMs(ms) => format!("power up to {} s old", f64::from(ms) / 1000.0),
             PowerKind::Unknown => "power".into(),
         });
         counter.into_iter().chain(power).collect::<Vec<_>>().join(" and ")

@@ -39,6 +39,58 @@ pub struct Summary {
     /// are then those at which nothing is left to warm.
     #[serde(default)]
     pub warming: Option<Warming>,
+    /// The sensor against the user's meter, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter: Option<MeterSummary>,
+}
+
+/// What the user's meter says of the device's sensor.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeterSummary {
+    /// The median time between two of its rows.
+    pub period_s: Option<f64>,
+    /// The longest time for which it said nothing, until the end of the last stretch that it might have seen. None where it said
+    /// nothing at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_s: Option<f64>,
+    /// Why it is not believed. None where nothing speaks against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<MeterDoubt>,
+    /// By how much its figures come later than the middle of what they are means of: the delay at which the load's edges fall together.
+    pub delay_s: Option<f64>,
+    /// The line from its watts to the sensor's. None where too little was seen.
+    pub calibration: Option<Calibration>,
+}
+
+/// The sensor shows gain · M + offset where the meter says M: least squares over windows and rests, with 95 % intervals from scatter and
+/// from the steps of both figures. What the meter itself is off by is in neither. Of a meter at the wall they are not the sensor's
+/// alone: they hold the supply's losses and the rest of the machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    pub gain: Estimate,
+    pub offset_w: Estimate,
+    /// Do all levels lie on one straight line, as far as scatter tells? None of two levels: they always do.
+    pub straight: Option<bool>,
+    /// By how many of the sensor's watts the level that lies farthest from the line is off it.
+    pub off_w: f64,
+    /// Idle, and each init whose windows were seen.
+    pub levels: u32,
+    /// Windows and rests of which the meter said something.
+    pub stretches: u32,
+}
+
+/// Why a meter is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MeterDoubt {
+    /// It said nothing, or nothing while the device worked.
+    Silent,
+    /// Its figures are some thousand times the sensor's.
+    Milliwatts,
+    /// They do not follow the load, whatever the delay: another machine's, or another plug's.
+    NoLoad,
 }
 
 /// How the board came to rest: its temperature, and its power with it, as 1 − e^(−t/τ).
@@ -107,7 +159,7 @@ pub struct SensorSummary {
     /// The idle power that `above_idle` rests on.
     pub idle_w: Option<f64>,
     /// Shown watts over true ones, and watts shown at none, as published calibrations of this family of sensors have them; of a
-    /// family without any, as all that are published.
+    /// family without any, as all that are published. Where a meter of the board calibrated this very sensor: the intervals of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gain: Option<Band>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

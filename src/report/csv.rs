@@ -6,7 +6,7 @@ use crate::record::text::printable;
 use crate::record::{Estimate, Ratios};
 use std::io::{self, Write};
 
-const COLUMNS: [&str; 46] = [
+const COLUMNS: [&str; 53] = [
     "file",
     "started",
     "status",
@@ -53,6 +53,13 @@ const COLUMNS: [&str; 46] = [
     "above_idle_ratio_low",
     "above_idle_ratio_high",
     "units",
+    "meter_scope",
+    "sensor_gain",
+    "sensor_gain_low",
+    "sensor_gain_high",
+    "sensor_offset_w",
+    "sensor_offset_w_low",
+    "sensor_offset_w_high",
 ];
 
 /// Writes a heading and a row for every init of every run. What was not measured is an empty cell; the reference has
@@ -88,6 +95,8 @@ fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
         let ratios = record.summary.ratios.get(init).copied().unwrap_or_default();
         let Ratios { time, power, energy, above_idle, .. } = ratios;
         let (source, verdict, plan) = (record.source.as_ref(), &record.verdict, &record.plan);
+        let line = record.summary.meter.as_ref().and_then(|meter| meter.calibration.as_ref());
+        let (gain, offset_w) = (line.map(|line| line.gain), line.map(|line| line.offset_w));
         let flags = verdict.flags.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         let estimate = |ratio: Option<Estimate>| number(ratio.map(|ratio| ratio.estimate));
         let low = |ratio: Option<Estimate>| number(ratio.and_then(|ratio| ratio.low));
@@ -139,6 +148,13 @@ fn rows(run: &Run) -> impl Iterator<Item = Vec<String>> {
             low(above_idle),
             high(above_idle),
             plan.units.name().into(),
+            record.meter.as_ref().map(|meter| meter.scope.to_string()).unwrap_or_default(),
+            estimate(gain),
+            low(gain),
+            high(gain),
+            estimate(offset_w),
+            low(offset_w),
+            high(offset_w),
         ])
     })
 }

@@ -173,8 +173,10 @@ pub(crate) fn scope_title(scope: Scope) -> &'static str {
         Scope::Package => "processor packages",
         Scope::Soc => "systems on chip",
         Scope::Module => "modules of GPU and CPU",
+        Scope::System => "whole machines",
     }
 }
 
 /// Every scope, in the order in which they are shown.
-pub(crate) const SCOPES: [Scope; 5] = [Scope::Board, Scope::Gpu, Scope::Package, Scope::Soc, Scope::Module];
+pub(crate) const SCOPES: [Scope; 6] =
+    [Scope::Board, Scope::Gpu, Scope::Package, Scope::Soc, Scope::Module, Scope::System];

@@ -1,6 +1,7 @@
 //! What a run prints on standard error while it goes on.
 
 use super::units;
+use super::wrap::notice;
 use crate::protocol::{Event, Latest, Stage};
 use crate::record::{Plan, Source};
 use crate::say;
@@ -83,6 +84,10 @@ impl Progress {
                     bar.set_message(format!("{:<20} {figures} {meter} {left:>5} left", state.doing));
                 }
             }
+            Event::Notice(said) => match &self.bar {
+                Some(bar) => bar.suspend(|| say::text(notice(&said))),
+                None => say::text(notice(&said)),
+            },
             Event::WindowDone(window) => {
                 if self.bar.is_none() {
                     let state = self.state.borrow();

@@ -3,6 +3,7 @@
 use crate::analysis::{energy, summary, validity};
 use crate::host::machine;
 use crate::operands::Init;
+use crate::power::meter::MeterThread;
 use crate::protocol::{Clock, Event, Finished, GpuError, Halt, Protocol, Rest, Sampler, Stage, Workload};
 use crate::record::{
     AdapterInfo, Ended, IdlePower, Inputs, KernelChoice, PROTOCOL, Plan, Record, RunInfo, SCHEMA, Source, Status,
@@ -23,6 +24,8 @@ pub struct Setup<'a> {
     pub clock: &'a dyn Clock,
     /// The sensor, or why there is none.
     pub sensor: Result<Box<dyn Sampler + 'a>, String>,
+    /// The user's own meter beside it, which has begun to listen.
+    pub meter: Option<MeterThread>,
     /// Opens the device. Called before `prepare`, so that idle power can be measured with the device open.
     pub open: &'a mut dyn FnMut() -> Result<(), GpuError>,
     /// Makes the operands, chooses the kernel and verifies its products.
@@ -56,13 +59,19 @@ impl From<Halt> for RunError {
 /// The device fails, or the run is stopped, before the first round is complete.
 pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Event)) -> Result<Record, RunError> {
     let started = jiff::Timestamp::now();
-    let Setup { adapter, clock, sensor, open, prepare, truth } = setup;
+    let Setup { adapter, clock, sensor, meter, open, prepare, truth } = setup;
     let (sensor, no_sensor) = match sensor {
         Ok(sensor) => (Some(sensor), None),
         Err(why) => (None, Some(why)),
     };
     let source: Option<Source> = sensor.as_ref().map(|sensor| sensor.source().clone());
     let inits = plan.inits.len();
+    let watch: &dyn Fn(Event) = &|event| {
+        if let Some(said) = meter.as_ref().and_then(MeterThread::news) {
+            watch(Event::Notice(said));
+        }
+        watch(event);
+    };
 
     let mut protocol = Protocol::new(&plan, clock, sensor, stop, watch);
     let cold = protocol.idle()?;
@@ -89,6 +98,7 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
     };
 
     let Finished { timing, trace, failed_reads, last_failure } = protocol.finish();
+    let meter = meter.map(MeterThread::finish);
     let idle = idle_power(&trace, [cold, opened, hot]);
     let windows = summary::with_power_of_trace(&windows, &trace, source.as_ref(), &idle);
     let mut record = Record {
@@ -116,6 +126,7 @@ pub fn run(plan: Plan, setup: Setup, stop: &dyn Fn() -> bool, watch: &dyn Fn(Eve
         windows,
         summary: Summary::default(),
         trace,
+        meter,
         truth,
         timing,
         plan,

@@ -10,6 +10,7 @@ use crate::operands::Activity;
 use crate::power::choice;
 use crate::power::choice::SensorChoice;
 use crate::power::hold::Hold;
+use crate::power::meter::{MeterChoice, MeterThread};
 use crate::power::sampling_thread::SamplingThread;
 use crate::protocol::{Clock, Event, GpuError, Sampler};
 use crate::record::plan::Knob;
@@ -27,20 +28,22 @@ pub(crate) struct Measurement<'a> {
     clock: HostClock,
     /// The sensor, or why there is none.
     sensor: Result<SamplingThread, String>,
+    meter: Option<MeterThread>,
     /// What the plan changes of the device, until the run is over.
     _held: Vec<Hold>,
 }
 
 impl<'a> Measurement<'a> {
-    /// Starts reading the sensor, and locks the clock and limits the power where the plan asks for it.
+    /// Starts reading the sensor and the meter, and locks the clock and limits the power where the plan asks for it.
     ///
     /// # Errors
-    /// The sensor that is named cannot be had, or the clock cannot be locked, or the power limited.
+    /// The sensor that is named cannot be had, or the meter, or the clock cannot be locked, or the power limited.
     pub fn new(
         adapter: &'a Adapter,
         plan: Plan,
         kernel: Option<Kernel>,
         power: &SensorChoice,
+        meter: Option<&MeterChoice>,
     ) -> anyhow::Result<Measurement<'a>> {
         let mut reader = choice::choose(power, &adapter.info)?;
         let mut held = vec![];
@@ -59,7 +62,8 @@ impl<'a> Measurement<'a> {
             Ok(reader) => Ok(SamplingThread::start(reader, clock)?),
             Err(why) => Err(why),
         };
-        Ok(Measurement { adapter, plan, kernel, clock, sensor, _held: held })
+        let meter = meter.map(|meter| MeterThread::start(meter, clock)).transpose()?;
+        Ok(Measurement { adapter, plan, kernel, clock, sensor, meter, _held: held })
     }
 
     /// What is run.
@@ -87,6 +91,7 @@ impl<'a> Measurement<'a> {
             adapter: self.adapter.info.clone(),
             clock: &self.clock,
             sensor: self.sensor.map(|sensor| Box::new(sensor) as Box<dyn Sampler>),
+            meter: self.meter,
             open: &mut || device.borrow_mut().open(),
             prepare: &mut || device.borrow_mut().prepare(tried),
             truth: None,

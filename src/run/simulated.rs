@@ -74,6 +74,7 @@ pub fn simulated(
         adapter: simulation.adapter(),
         clock: &clock,
         sensor,
+        meter: None,
         open: &mut || {
             simulation.open();
             Ok(())

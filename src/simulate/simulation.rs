@@ -86,6 +86,12 @@ impl Simulation {
         AdapterInfo::new(format!("Simulated {}", self.model.title), self.model.vendor, AdapterType::Other, "simulated")
     }
 
+    /// The joules that it had drawn by `at_s`, as no sensor shows them: what a meter of the board would see. It remembers the last few
+    /// seconds alone.
+    pub fn drawn_j(&self, at_s: f64) -> f64 {
+        lock(&self.world).gpu.energy_at(at_s)
+    }
+
     pub fn clock(&self) -> SimulatedClock {
         SimulatedClock(self.world.clone())
     }

@@ -321,6 +321,7 @@ pub fn run_on(
         adapter: AdapterInfo::new("toy", "toy", AdapterType::Other, "none"),
         clock,
         sensor: Ok(Box::new(sensor)),
+        meter: None,
         open: &mut || Ok(()),
         prepare: &mut || Ok(Prepared { work: work.take().unwrap(), inputs: BTreeMap::new(), kernel: kernel.clone() }),
         truth: None,

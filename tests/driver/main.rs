@@ -14,6 +14,7 @@ mod heap;
 mod machine_code;
 mod matrix_units;
 mod memory;
+mod meter;
 mod nvml;
 mod own;
 #[cfg(unix)]

@@ -37,7 +37,7 @@ const STANDS_FOR: [(&str, &str); 6] = [
 const BEFORE: [(&str, &str); 1] = [("sh setup.sh && ", "it installs packages, and did so where this test runs")];
 
 /// Lines that look like examples, by how they begin, and are not run here.
-const OTHERS: [(&str, &str); 4] = [
+const OTHERS: [(&str, &str); 6] = [
     ("cargo run --example machine_code", "another program: tests/driver/machine_code.rs runs it"),
     ("cd benches/peers && ", "another program, with dependencies of its own"),
     ("ls ", "a look at the program's file"),
@@ -45,6 +45,8 @@ const OTHERS: [(&str, &str); 4] = [
         "wattmul --dtype f16 --units matrix",
         "no usual driver has such units: tests/driver/matrix_units.rs runs it on one",
     ),
+    ("wattmul --meter 'wall:http://", "a plug in somebody's network: tests/offline/meter.rs plays one"),
+    ("wattmul --meter wall:hwmon", "a few servers have one: src/power/meter/hwmon.rs tests it on files"),
 ];
 
 /// Fences of code blocks that hold no command line.
@@ -245,6 +247,10 @@ impl Stage {
         }
         let model = [("up_proj.weight", &[300, 200][..], numbers(0, 60_000)), ("other", &[1][..], numbers(0, 1))];
         fs::write(at("model.safetensors"), common::safetensors(&model)).unwrap();
+        // Somebody's own meters: a log that has not begun, and a plug's script.
+        fs::write(at("riser.csv"), "").unwrap();
+        fs::write(at("plug.sh"), "#!/bin/sh\nwhile echo 60; do sleep 0.2; done\n").unwrap();
+        fs::set_permissions(at("plug.sh"), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(at("tmp")).unwrap(); // where GPUs are claimed: they are this example's own
         Stage { folder, records, known }
     }

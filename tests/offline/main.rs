@@ -5,6 +5,7 @@ mod common;
 
 mod activity;
 mod atlas;
+mod calibration;
 mod claim;
 mod compare;
 mod earlier;
@@ -15,6 +16,7 @@ mod inits;
 mod law;
 mod matrices;
 mod matrix_units;
+mod meter;
 mod nonsense;
 mod order;
 mod output;

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use wattmul::analysis::{energy, stats, type_b};
-use wattmul::record::{Scope, Source, Trace};
+use wattmul::record::{Estimate, Lead, Meter, MeterInterface, PowerKind, Scope, Source, Trace};
 
 /// The rows of a file, each a column's value by its name.
 fn rows(file: &str) -> Vec<BTreeMap<String, String>> {
@@ -63,6 +63,57 @@ fn real_data_of_a_meter_agrees_with_the_power_of_a_window() {
             (family.gain.low * true_w + family.offset_w.low, family.gain.high * true_w + family.offset_w.high);
         println!("  the band of {}: {low_w:.1} to {high_w:.1} W", family.family);
         assert!((low_w..=high_w).contains(&shown_w), "{name}: {shown_w} W");
+    }
+}
+
+/// Gain and offset that the program finds, of rests and of load cut into stretches, against SC24's.
+#[test]
+#[ignore = "needs the folder that WATTMUL_DATA names"]
+fn real_data_of_a_meter_gives_the_published_gain_and_offset() {
+    let rows = rows("meter_traces.csv");
+    let of = |name: &str, what: &str| -> Vec<(f64, f64)> {
+        let of = rows.iter().filter(|row| row["trace"] == name && row["what"] == what);
+        of.map(|row| (row["t_s"].parse().unwrap(), row["w"].parse().unwrap_or(0.0))).collect()
+    };
+    // And for how long after an edge of the load the sensor still shows what was before.
+    for (name, device, field, gain, offset_w, settled_s) in [
+        ("A100_TR", "NVIDIA A100-PCIE-40GB", "power.draw.instant", 0.957, -1.95, 1.5),
+        ("3090_TR", "NVIDIA GeForce RTX 3090", "power.draw", 0.951, -0.8, 3.2),
+    ] {
+        let edges = of(name, "load_edge");
+        let (on_s, off_s) = (edges[0].0, edges[1].0);
+        let mut record = crate::common::simulated("a100", 0);
+        record.source = Some(Source { power: Some(PowerKind::Instant), ..Source::new("NVML", device, Scope::Board) });
+        record.trace = trace(&of(name, field));
+        record.timing.settling_s = settled_s;
+        let mut meter = Meter::new(MeterInterface::File, Scope::Board);
+        of(name, "meter").into_iter().for_each(|(t_s, watts)| meter.push(t_s, watts, None));
+        let heard_s = *meter.t_s.last().unwrap();
+        record.meter = Some(meter);
+        let (from_s, to_s) = (off_s + settled_s, heard_s);
+        let rest = |from: f64, to: f64| Some(energy::idle(&record.trace, from, to - from));
+        record.idle.cold = rest(0.0, on_s - 0.05);
+        record.idle.open = rest(from_s, f64::midpoint(from_s, to_s));
+        record.idle.hot = rest(f64::midpoint(from_s, to_s), to_s);
+        let length_s = (off_s - 0.05 - on_s - settled_s) / 4.0;
+        record.windows.truncate(4);
+        for (i, window) in record.windows.iter_mut().enumerate() {
+            window.init = record.plan.inits[0];
+            (window.start_s, window.duration_s) = (on_s + settled_s + i as f64 * length_s, length_s);
+            window.power_w = energy::window_power(&record.trace, None, window.start_s, window.start_s + length_s);
+        }
+        let found = wattmul::analysis::meter::of(&record, Some(Lead::Polled)).unwrap();
+        let line = found.calibration.as_ref().unwrap_or_else(|| panic!("{name}: {found:?}"));
+        let within = |of: &Estimate| format!("{:.4} ({:.4} … {:.4})", of.estimate, of.low.unwrap(), of.high.unwrap());
+        println!(
+            "{name}: delay {:.2} s, gain {} for {gain}, offset {} W for {offset_w}, of {} stretches",
+            found.delay_s.unwrap(),
+            within(&line.gain),
+            within(&line.offset_w),
+            line.stretches
+        );
+        assert!((line.gain.estimate / gain - 1.0).abs() <= 0.01, "{name}: {line:?}");
+        assert!((line.offset_w.estimate - offset_w).abs() <= 3.0, "{name}: {line:?}");
     }
 }
 

@@ -1,9 +1,11 @@
 //! What is said, and in which order: one file a section, one function each. Painters draw it.
 
 pub mod atlas;
+mod calibrations;
 mod comparison;
 mod group;
 mod guide;
+mod meter;
 mod predict;
 mod run;
 mod summary;
@@ -72,6 +74,7 @@ fn results(overview: &Overview, simulated: bool) -> Sections<'_> {
             .chain(once_with(move || types::section(overview, simulated)))
             .chain(once_with(move || sweep::section(overview, simulated)))
             .chain(once_with(move || atlas::section(&runs(overview, simulated), name)))
+            .chain(once_with(move || calibrations::section(&runs(overview, simulated), name)))
             .chain(once_with(move || years(overview, simulated))),
     )
 }

@@ -1,6 +1,7 @@
 //! One run: why it is judged as it is, its timeline, what it ran on, and its windows.
 
 use super::atlas;
+use super::meter;
 use crate::analysis::overview::Run;
 use crate::analysis::year;
 use crate::analysis::year::GridIntensity;
@@ -68,15 +69,15 @@ fn reasons<'a>(record: &Record) -> Vec<Block<'a>> {
 
 /// The run's plot, from its file.
 fn timeline<'a>(run: &Run, id: &str) -> Block<'a> {
-    let mut record = match read::read(&run.path) {
+    let record = match read::read(&run.path) {
         Ok((record, _)) => record,
         Err(problem) => return Block::Paragraph(text!["Its trace cannot be shown: ", code(problem.to_string())]),
     };
-    let trace = std::mem::take(&mut record.trace);
-    if record != run.record {
+    let mut bare = record.clone();
+    bare.forget_rows();
+    if bare != run.record {
         return Block::paragraph("Its file has changed since it was read: its trace is not shown.");
     }
-    record.trace = trace;
     if record.source.is_some() && !timeline::has_something(&record) {
         return Block::paragraph("The sensor gave too little for a timeline.");
     }
@@ -118,7 +119,7 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
     });
     let years = year::of(record).into_iter().map(|(init, kwh)| Some(format!("{init} {}", year::words(kwh, grid))));
     let file = run.path.file_name().unwrap_or_default().to_string_lossy();
-    let facts: [(&str, Vec<Option<String>>); 16] = [
+    let facts: [(&str, Vec<Option<String>>); 17] = [
         (
             "adapter",
             vec![
@@ -140,6 +141,7 @@ fn facts(run: &Run, grid: Option<GridIntensity>) -> Vec<(&'static str, Text)> {
                 failed.map(|failed| counted(failed, "failed read")),
             ],
         ),
+        ("meter", meter::words(record).into_iter().map(Some).collect()),
         ("idle", vec![idle("cold", record.idle.cold), idle("open", record.idle.open), idle("hot", record.idle.hot)]),
         ("over a year", years.collect()),
         (

@@ -1,18 +1,24 @@
 //! What a run prints: who and what before it, and the answer after it.
 
 use super::atlas;
+use super::meter;
 use crate::analysis::law::Law;
 use crate::analysis::year;
 use crate::analysis::year::GridIntensity;
 use crate::operands::{Init, Origin};
-use crate::record::{AdapterInfo, Idle, InitSummary, Plan, Record, Source, Status, TrueRatios};
+use crate::record::{AdapterInfo, Idle, InitSummary, MeterInterface, Plan, Record, Scope, Source, Status, TrueRatios};
 use crate::report::page::{Block, Cell, Table, Text, estimated, figures, number, strong, text};
 use crate::report::units::or_na;
 use crate::report::wrap::counted;
 use crate::report::{lines, units};
 
-/// Before a run: who, what, and by which sensor.
-pub fn heading<'a>(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &str>) -> Vec<Block<'a>> {
+/// Before a run: who, what, by which sensor, and which meter beside it.
+pub fn heading<'a>(
+    adapter: &AdapterInfo,
+    plan: &Plan,
+    sensor: Result<&Source, &str>,
+    meter: Option<(MeterInterface, Scope)>,
+) -> Vec<Block<'a>> {
     let driver = adapter.driver.as_ref().map(|driver| format!(" · {driver}")).unwrap_or_default();
     let (version, name) = (env!("CARGO_PKG_VERSION"), &adapter.name);
     let mut lock = plan.lock_clock_mhz.map(|mhz| format!(" · clock locked at {mhz} MHz")).unwrap_or_default();
@@ -32,7 +38,8 @@ pub fn heading<'a>(adapter: &AdapterInfo, plan: &Plan, sensor: Result<&Source, &
         }
         Err(why) => format!("no sensor: {why}"),
     };
-    let facts = [("matmul", product.into()), ("power", power.into())].into_iter();
+    let beside = meter.map(|(interface, scope)| ("meter", Text::from(meter::which(interface, scope))));
+    let facts = [("matmul", product.into()), ("power", power.into())].into_iter().chain(beside);
     vec![
         Block::heading(3, format!("wattmul {version} · {name} · {}{driver}", adapter.backend_title())),
         Block::Facts(facts.chain(plan.inits.iter().filter_map(|&init| own(init, plan))).collect()),
@@ -82,6 +89,14 @@ pub fn summary<'a>(record: &Record, grid: Option<GridIntensity>) -> Vec<Block<'a
         let (low, high) = (units::figure(band.low), units::figure(band.high));
         let offset = format!("{:+.0} … {:+.0} W", offset.low, offset.high);
         facts.push(("sensor", format!("ratio of energy {low} … {high} if the sensor is off by {offset}").into()));
+    }
+    if record.scope() == Some(Scope::System) {
+        let whose =
+            "of the whole machine, at the wall: ratios are its; above idle, they are the device's and its supply's";
+        facts.push(("watts", whose.into()));
+    }
+    if record.meter.is_some() {
+        facts.push(("meter", meter::words(record).join(", ").into()));
     }
     let tried = match record.kernel.tuning.len() {
         0 | 1 => String::new(), // simulated, or pinned
