@@ -41,8 +41,9 @@ struct Interface {
     table: &'static str,
 }
 
-const INTERFACES: [Interface; 2] = [
+const INTERFACES: [Interface; 3] = [
     Interface { name: "rocm_smi", prefix: "rsmi", table: "RocmSmi" },
+    Interface { name: "amd_smi", prefix: "amdsmi", table: "AmdSmi" },
     Interface { name: "level_zero", prefix: "zes?", table: "LevelZero" },
 ];
 

@@ -65,7 +65,7 @@ pub(crate) fn examine(backend: Backend) -> Vec<Finding> {
     findings.extend(availabilities.filter_map(|(interface, outcome)| availability(interface, outcome, &unmeasured)));
     findings.extend(silent);
     findings.extend(infos.iter().map(|info| sensor(info, &sources)));
-    findings.extend(sources.iter().filter_map(|(interface, source)| power_limit(interface, source)));
+    findings.extend(first_of_each(&sources).filter_map(|(interface, source)| power_limit(interface, source)));
     findings.extend(INTERFACES.iter().flat_map(|interface| (interface.examine)()));
     findings.extend(probes::displays(sys));
     findings.extend(probes::render_nodes(Path::new("/dev"), Path::new("/etc/group")));
@@ -242,6 +242,14 @@ fn availability(
 /// The sensor that a run on this adapter would take.
 fn measured_by<'a>(info: &AdapterInfo, sources: &'a [(&Interface, Source)]) -> Option<&'a (&'a Interface, Source)> {
     sources.iter().find(|(interface, source)| (interface.belongs)(source, info) && source.gives_something())
+}
+
+/// Of the sensors at one PCI address, the first: a card that several interfaces show has one limit.
+fn first_of_each<'a>(sources: &'a [(&Interface, Source)]) -> impl Iterator<Item = &'a (&'a Interface, Source)> {
+    let shown = |index: usize, address| sources[..index].iter().any(|(_, other)| other.pci_address == address);
+    let all = sources.iter().enumerate();
+    all.filter(move |(index, (_, source))| source.pci_address.is_none() || !shown(*index, source.pci_address))
+        .map(|(_, sensor)| sensor)
 }
 
 /// What measures this adapter.

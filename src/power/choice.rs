@@ -256,7 +256,7 @@ mod tests {
             serving.map(|interface| interface.name).collect()
         };
         assert_eq!(interfaces(&integrated), ["hwmon", "level-zero", "rapl"]);
-        assert_eq!(interfaces(&card), ["rocm-smi", "hwmon"]);
+        assert_eq!(interfaces(&card), ["rocm-smi", "amd-smi", "hwmon"]);
         assert_eq!(interfaces(&software), ["rapl"]);
         assert_eq!(interfaces(&apple), ["apple"]);
         assert_eq!(interfaces(&adapter("Mali", "Arm", AdapterType::Integrated, None)), Vec::<&str>::new());

@@ -26,6 +26,12 @@ impl GpuMetrics {
         tells.then_some(metrics)
     }
 
+    /// Format and content of the table's version.
+    fn header(device: &Path) -> Option<(u8, u8)> {
+        let (table, length) = GpuMetrics(File::open(device.join("gpu_metrics")).ok()?).read()?;
+        (length >= 4).then_some((table[2], table[3]))
+    }
+
     /// What holds the clock down now. None where the table does not tell, as while the GPU sleeps. Allocates nothing.
     pub(super) fn limiters(&mut self) -> Option<Limiters> {
         let (table, length) = self.read()?;
@@ -38,6 +44,12 @@ impl GpuMetrics {
         let length = self.0.read(&mut table).ok()?;
         Some((table, length))
     }
+}
+
+/// Does the energy counter of the device at this folder have 32 bits? That of the table's first version (1.0: Vega 20, early
+/// drivers of MI100) has.
+pub(super) fn counter_is_narrow(device: &Path) -> bool {
+    GpuMetrics::header(device) == Some((1, 0))
 }
 
 fn limiters(table: &[u8]) -> Option<Limiters> {
@@ -105,8 +117,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gpu_metrics");
         assert!(GpuMetrics::open(folder.path()).is_none());
+        assert!(!counter_is_narrow(folder.path()));
         std::fs::write(&path, table(80, (1, 0), 20, 0)).unwrap();
         assert!(GpuMetrics::open(folder.path()).is_none());
+        assert!(counter_is_narrow(folder.path()));
         std::fs::write(&path, "").unwrap();
         let mut asleep = GpuMetrics::open(folder.path()).unwrap();
         assert!(asleep.limiters().is_none());

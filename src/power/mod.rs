@@ -31,6 +31,7 @@ macro_rules! interfaces {
 interfaces! {
     nvml,
     rocm_smi,
+    amd_smi,
     hwmon,
     level_zero,
     jetson,

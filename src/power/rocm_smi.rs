@@ -84,7 +84,7 @@ fn library() -> Result<&'static Library, PowerError> {
 }
 
 /// Does the kernel drive a GPU of AMD's, for computing too? The library looks for both in the same files.
-fn has_gpu(sys: &Path) -> bool {
+pub(super) fn has_gpu(sys: &Path) -> bool {
     let is_amds = |card: &Path| read_text(&card.join("device/vendor")).is_some_and(|vendor| vendor == "0x1002");
     let computes = !entries(&sys.join("class/kfd/kfd/topology/nodes")).is_empty();
     computes && entries(&sys.join("class/drm")).iter().any(|card| is_amds(card))
@@ -250,14 +250,9 @@ pub fn readers() -> Readers {
     let mut readers: Vec<RocmReader> = (0..count).map(|index| RocmReader::open(library, index)).collect();
     let mut look = || -> Vec<Reading> { readers.iter_mut().map(|reader| reader.read().unwrap_or_default()).collect() };
     let (first, second) = (look(), look());
-    let sources: Vec<Source> = readers.iter().map(|reader| reader.source.clone()).collect();
-    for (i, reader) in readers.iter_mut().enumerate() {
-        let others = (0..sources.len()).filter(|&j| share(&sources, &first, &second, i, j));
-        reader.source.shared_with = others.filter_map(|j| sources[j].pci_address).collect();
-        if !reader.source.shared_with.is_empty() {
-            reader.source.scope = Scope::Board;
-        }
-    }
+    let mut sources: Vec<Source> = readers.iter().map(|reader| reader.source.clone()).collect();
+    mark_shared(&mut sources, &first, &second);
+    readers.iter_mut().zip(sources).for_each(|(reader, source)| reader.source = source);
     Ok(readers.into_iter().zip(&first).map(|(reader, first)| believed(reader, first)).collect())
 }
 
@@ -268,6 +263,18 @@ fn believed(reader: RocmReader, first: &Reading) -> Box<dyn PowerReader> {
             Box::new(Silent::new(reader.source, hwmon::absurd("the power that ROCm SMI shows", power_mw)))
         }
         _ => Box::new(reader),
+    }
+}
+
+/// Marks the sensors whose figures hold other devices' power as well. All were read in turn, twice.
+pub(super) fn mark_shared(sources: &mut [Source], first: &[Reading], second: &[Reading]) {
+    let unmarked = sources.to_vec();
+    for (i, source) in sources.iter_mut().enumerate() {
+        let others = (0..unmarked.len()).filter(|&j| share(&unmarked, first, second, i, j));
+        source.shared_with = others.filter_map(|j| unmarked[j].pci_address).collect();
+        if !source.shared_with.is_empty() {
+            source.scope = Scope::Board;
+        }
     }
 }
 

@@ -226,6 +226,14 @@ pub fn fake_nvml() -> TempDir {
     folder
 }
 
+/// The same for AMD SMI.
+#[cfg(unix)]
+pub fn fake_amd_smi() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(fake("libfake_amd_smi.so"), folder.path().join("libamd_smi.so.26")).unwrap();
+    folder
+}
+
 /// A stand-in that `cargo test` builds.
 pub fn fake(name: &str) -> PathBuf {
     let library = assert_cmd::cargo::cargo_bin("wattmul").with_file_name("examples").join(name);

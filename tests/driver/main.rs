@@ -7,6 +7,7 @@ mod common;
 use wattmul::{power, protocol, record};
 
 mod allocator;
+mod amd_smi;
 mod contributing;
 mod faults;
 mod heap;

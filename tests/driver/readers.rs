@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 use wattmul::power::reader::PowerReader;
-use wattmul::power::{hwmon, nvml, rapl, rocm_smi};
+use wattmul::power::{amd_smi, hwmon, nvml, rapl, rocm_smi};
 
 /// Reads so often, and says how long the slowest hundredth took at least. The machine's load is in that figure: it is printed,
 /// and held against a bound that only a broken reader misses.
@@ -129,6 +129,36 @@ fn rocm_smi_neither_grows_nor_dawdles() {
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stdout);
             text.lines().filter(|line| line.contains("ROCm SMI:")).for_each(|line| println!("{line}"));
+            assert!(output.status.success(), "{output:?}");
+        }
+        Err(error) => common::skip(&format!("python3: {error}")),
+    }
+}
+
+/// Each read asks another thread and waits for it: fewer do.
+#[test]
+fn amd_smi_neither_grows_nor_dawdles() {
+    const INSIDE: &str = "WATTMUL_TEST_INSIDE_AMD_SMI";
+    if std::env::var_os(INSIDE).is_some() {
+        for reader in &mut amd_smi::readers().unwrap() {
+            watch(reader.as_mut(), 100_000);
+        }
+        return;
+    }
+    let library = common::fake_amd_smi();
+    let output = common::over_made_up_amdgpu(&["0000:03:00.0=200", "0000:83:00.0=40"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "readers::amd_smi_neither_grows_nor_dawdles", "--nocapture"])
+        .env("LD_LIBRARY_PATH", library.path())
+        .env(INSIDE, "1")
+        .output();
+    match output {
+        Ok(output) if output.status.code() == Some(77) => {
+            common::skip(&format!("{}", String::from_utf8_lossy(&output.stderr)));
+        }
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            text.lines().filter(|line| line.contains("AMD SMI:")).for_each(|line| println!("{line}"));
             assert!(output.status.success(), "{output:?}");
         }
         Err(error) => common::skip(&format!("python3: {error}")),

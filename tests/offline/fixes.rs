@@ -27,6 +27,7 @@ const EXISTS: &[(&str, &[&str])] = &[
     ("LD_LIBRARY_PATH", &[LINUX]),
     ("render group", &[LINUX]),
     ("rocm-smi ", &[LINUX]),
+    ("amd-smi ", &[LINUX]),
     ("rocm-smi`", &[LINUX]),
     ("container", &[LINUX]),
     ("vulkaninfo", &[LINUX]),
@@ -47,9 +48,11 @@ const FOR: &[(&str, &[&str], &str)] = &[
     ("power/nvml.rs", &[LINUX, WINDOWS], "NVIDIA's driver"),
     ("power/apple.rs", &[MACOS], "Interface::new(\"apple\""),
     ("power/hwmon.rs", &[LINUX], "Interface::on_linux("),
+    ("power/meter/hwmon.rs", &[LINUX], "opened on Linux alone"),
     ("power/jetson.rs", &[LINUX], "Interface::on_linux("),
     ("power/rapl.rs", &[LINUX], "Interface::on_linux("),
     ("power/rocm_smi.rs", &[LINUX], "Interface::on_linux("),
+    ("power/amd_smi.rs", &[LINUX], "Interface::on_linux("),
 ];
 
 /// A text of the source, and the system that its label names.

@@ -57,6 +57,12 @@ impl Source {
                 Source::File(path.clone(), file)
             }
             From::Http(endpoint) => Source::Http(endpoint.clone()),
+            From::Hwmon(_) if !cfg!(target_os = "linux") => {
+                return Err(PowerError::Absent {
+                    what: "hwmon, which is a part of Linux".into(),
+                    fix: "read the meter by a command, a file or http",
+                });
+            }
             From::Hwmon(name) => Source::Hwmon(KernelMeter::find(Path::new(SYS), name)?),
         })
     }
