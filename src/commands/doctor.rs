@@ -293,18 +293,9 @@ fn power_limit(interface: &Interface, source: &Source) -> Option<Finding> {
 #[cfg(all(test, unix))] // sysfs names hold colons
 mod tests {
     use super::*;
+    use crate::host::probes::tests::tree;
     use crate::power::{nvml, rapl, rocm_smi};
     use crate::record::{Counter, PowerKind, Scope};
-
-    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        root
-    }
 
     fn info(kind: AdapterType, vendor: &str, address: Option<&str>) -> AdapterInfo {
         AdapterInfo {

@@ -117,11 +117,12 @@ pub(crate) fn sleeping(sys: &Path) -> Vec<Finding> {
 }
 
 #[cfg(all(test, unix))] // sysfs names hold colons
-mod tests {
+pub(crate) mod tests {
     use super::super::finding::State;
     use super::*;
 
-    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+    /// A folder that holds these files.
+    pub(crate) fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = root.path().join(path);

@@ -240,21 +240,11 @@ fn call<F: Copy>(
 }
 
 fn load() -> Result<AmdSmi, PowerError> {
-    let mut broken = None;
-    for name in NAMES {
-        // SAFETY: the library's initialisation routines are those of a C++ program, and ask nothing of ours. A library of
-        // another kind under this name has none of the symbols, and none is required.
-        #[expect(unsafe_code, reason = "a library is opened")]
-        match unsafe { AmdSmi::new(name) } {
-            Ok(smi) => return Ok(smi),
-            // The loader names the file that it misses: another one than this is a library that this one needs.
-            Err(error) if !error.to_string().contains("No such file") || !error.to_string().contains(name) => {
-                broken = broken.or(Some(error.to_string()));
-            }
-            Err(_) => {}
-        }
-    }
-    Err(match broken {
+    // SAFETY: the library's initialisation routines are those of a C++ program, and ask nothing of ours. A library of
+    // another kind under this name has none of the symbols, and none is required.
+    #[expect(unsafe_code, reason = "a library is opened")]
+    let opened = rocm_smi::open_first(&NAMES, |name| unsafe { AmdSmi::new(name) });
+    opened.map_err(|broken| match broken {
         Some(why) => PowerError::Failed {
             what: "opening AMD SMI".into(),
             why,

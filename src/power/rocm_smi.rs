@@ -107,21 +107,11 @@ fn open() -> Result<RocmSmi, PowerError> {
     if !cfg!(target_os = "linux") {
         return Err(PowerError::Absent { what: "ROCm SMI".into(), fix: "it is for Linux alone" });
     }
-    let mut broken = None;
-    for name in NAMES {
-        // SAFETY: the library's initialisation routines are those of a C++ program, and ask nothing of ours. A library of
-        // another kind under this name has none of the symbols, and none is required.
-        #[expect(unsafe_code, reason = "a library is opened")]
-        match unsafe { RocmSmi::new(name) } {
-            Ok(smi) => return Ok(smi),
-            // The loader names the file that it misses: another one than this is a library that this one needs.
-            Err(error) if !error.to_string().contains("No such file") || !error.to_string().contains(name) => {
-                broken = broken.or(Some(error.to_string()));
-            }
-            Err(_) => {}
-        }
-    }
-    Err(match broken {
+    // SAFETY: the library's initialisation routines are those of a C++ program, and ask nothing of ours. A library of
+    // another kind under this name has none of the symbols, and none is required.
+    #[expect(unsafe_code, reason = "a library is opened")]
+    let opened = open_first(&NAMES, |name| unsafe { RocmSmi::new(name) });
+    opened.map_err(|broken| match broken {
         Some(why) => PowerError::Failed {
             what: "opening ROCm SMI".into(),
             why,
@@ -132,6 +122,28 @@ fn open() -> Result<RocmSmi, PowerError> {
             fix: "install ROCm's rocm-smi-lib (Debian: apt install librocm-smi64-1); hwmon reads AMD GPUs without it",
         },
     })
+}
+
+/// The first of these libraries that opens.
+///
+/// # Errors
+/// Why one that is here does not. None where none is here.
+pub(super) fn open_first<T>(
+    names: &[&str],
+    open: impl Fn(&str) -> Result<T, libloading::Error>,
+) -> Result<T, Option<String>> {
+    let mut broken = None;
+    for name in names {
+        match open(name) {
+            Ok(library) => return Ok(library),
+            // The loader names the file that it misses: another one than this is a library that this one needs.
+            Err(error) if !error.to_string().contains("No such file") || !error.to_string().contains(name) => {
+                broken = broken.or(Some(error.to_string()));
+            }
+            Err(_) => {}
+        }
+    }
+    Err(broken)
 }
 
 /// The library's own name for its release.
