@@ -35,16 +35,17 @@ fn output(command: &str, arguments: &[&str]) -> Option<String> {
 struct Interface {
     /// The name of its folder in vendor/, of its header, and of the bindings that the program includes.
     name: &'static str,
-    /// What its symbols begin with, but for the letter case.
+    /// What its symbols begin with; its constants, in capitals.
     prefix: &'static str,
     /// The table of its functions.
     table: &'static str,
 }
 
-const INTERFACES: [Interface; 3] = [
+const INTERFACES: [Interface; 4] = [
     Interface { name: "rocm_smi", prefix: "rsmi", table: "RocmSmi" },
     Interface { name: "amd_smi", prefix: "amdsmi", table: "AmdSmi" },
     Interface { name: "level_zero", prefix: "zes?", table: "LevelZero" },
+    Interface { name: "adl", prefix: "ADL2?", table: "Adl" },
 ];
 
 /// Puts the bindings where the program includes them from: fresh ones, or those that are committed where there is no
@@ -66,7 +67,7 @@ fn bindings(Interface { name, prefix, table }: &Interface, committed: &str) -> O
     let bindings = bindgen::Builder::default()
         .header(format!("vendor/{name}/{name}.h"))
         .allowlist_function(format!("{prefix}[A-Z_].*"))
-        .allowlist_type(format!("{prefix}_.*"))
+        .allowlist_type(format!("{prefix}[A-Z_].*"))
         .allowlist_var(format!("{}_.*", prefix.to_uppercase()))
         // A table that is loaded at run time, in which a symbol may lack: releases have different ones.
         .dynamic_library_name(*table)

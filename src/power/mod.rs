@@ -34,6 +34,7 @@ interfaces! {
     amd_smi,
     hwmon,
     level_zero,
+    adl,
     jetson,
     apple,
     rapl,

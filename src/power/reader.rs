@@ -195,20 +195,30 @@ impl Interface {
 
     /// The same of an interface that Linux alone has: elsewhere it serves nothing, and says so where it is named.
     pub const fn on_linux(name: &'static str, readers: fn() -> Readers) -> Self {
-        const ELSEWHERE: fn() -> Readers = || {
-            Err(PowerError::Absent {
-                what: "this interface to sensors".into(),
-                fix: "Linux alone has it; `wattmul devices` lists the sensors that are here",
-            })
-        };
-        let here = cfg!(target_os = "linux");
-        Interface { here, ..Interface::new(name, if here { readers } else { ELSEWHERE }) }
+        const ELSEWHERE: fn() -> Readers =
+            || Err(not_here("Linux alone has it; `wattmul devices` lists the sensors that are here"));
+        Interface::new(name, readers).where_it_is(cfg!(target_os = "linux"), ELSEWHERE)
+    }
+
+    /// The same of one that Windows alone has.
+    pub const fn on_windows(name: &'static str, readers: fn() -> Readers) -> Self {
+        const ELSEWHERE: fn() -> Readers =
+            || Err(not_here("Windows alone has it; `wattmul devices` lists the sensors that are here"));
+        Interface::new(name, readers).where_it_is(cfg!(windows), ELSEWHERE)
+    }
+
+    const fn where_it_is(self, here: bool, elsewhere: fn() -> Readers) -> Self {
+        Interface { here, readers: if here { self.readers } else { elsewhere }, ..self }
     }
 
     /// How it can serve an adapter on this system.
     pub fn serves(&self, adapter: &AdapterInfo) -> Serves {
         if self.here { (self.serves)(adapter) } else { Serves::No }
     }
+}
+
+fn not_here(fix: &'static str) -> PowerError {
+    PowerError::Absent { what: "this interface to sensors".into(), fix }
 }
 
 impl PartialEq for Interface {

@@ -164,17 +164,6 @@ fn a_loader_without_a_driver_is_told_from_none() {
     refused.stderr(contains(fix));
 }
 
-#[test]
-fn the_committed_bindings_are_those_of_the_header() {
-    if env!("WATTMUL_BINDINGS") == "committed" {
-        common::skip("there was no libclang to make fresh bindings with");
-        return;
-    }
-    let made = include_str!(concat!(env!("OUT_DIR"), "/level_zero.rs"));
-    let committed = include_str!("../../vendor/level_zero/bindings.rs");
-    assert_eq!(made, committed, "copy {}/level_zero.rs to vendor/level_zero/bindings.rs", env!("OUT_DIR"));
-}
-
 /// Sizes and offsets as a C compiler finds them in the vendor's own header.
 #[test]
 fn structs_lie_in_memory_as_the_vendors_header_says() {

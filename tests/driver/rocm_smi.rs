@@ -225,17 +225,6 @@ fn a_lock_that_was_left_behind_is_named_with_its_mend() {
     assert!(text.contains("hwmon · AMD GPU (amdgpu) · gpu · 0000:03:00.0 200.0 W"), "hwmon needs no lock: {text}");
 }
 
-#[test]
-fn the_committed_bindings_are_those_of_the_header() {
-    if env!("WATTMUL_BINDINGS") == "committed" {
-        common::skip("there was no libclang to make fresh bindings with");
-        return;
-    }
-    let made = include_str!(concat!(env!("OUT_DIR"), "/rocm_smi.rs"));
-    let committed = include_str!("../../vendor/rocm_smi/bindings.rs");
-    assert_eq!(made, committed, "copy {}/rocm_smi.rs to vendor/rocm_smi/bindings.rs", env!("OUT_DIR"));
-}
-
 /// Sizes and offsets as a C compiler finds them in the vendor's own header.
 #[test]
 fn structs_lie_in_memory_as_the_vendors_header_says() {

@@ -53,6 +53,7 @@ const FOR: &[(&str, &[&str], &str)] = &[
     ("power/rapl.rs", &[LINUX], "Interface::on_linux("),
     ("power/rocm_smi.rs", &[LINUX], "Interface::on_linux("),
     ("power/amd_smi.rs", &[LINUX], "Interface::on_linux("),
+    ("power/adl.rs", &[WINDOWS], "Interface::on_windows("),
 ];
 
 /// A text of the source, and the system that its label names.

@@ -5,6 +5,7 @@ mod common;
 
 mod activity;
 mod atlas;
+mod bindings;
 mod calibration;
 mod claim;
 mod compare;

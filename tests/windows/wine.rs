@@ -1,0 +1,168 @@
+//! A Windows to run the program on: Wine, a screen that nobody sees, and the program built for it by MinGW.
+
+use crate::common;
+
+use assert_cmd::Command;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::LazyLock;
+
+const TARGET: &str = "x86_64-pc-windows-gnu";
+const LINKER: &str = "x86_64-w64-mingw32-gcc";
+/// Debian's wine64 is on no path; other packages' wine runs programs of 64 bits, too.
+const WINES: [&str; 3] = ["wine64", "/usr/lib/wine/wine64", "wine"];
+/// Where the program lies: with a space, and letters of which none is in the console's code page.
+const FOLDER: &str = "Žofie Łukasik";
+
+/// Wine has this library from version 9 on. Rust's own library asks it for random numbers, by one function.
+const RANDOM_NUMBERS: &str = "\
+    #include <windows.h>\n\
+    BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);\n\
+    __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE to, SIZE_T bytes) { return SystemFunction036(to, bytes); }\n";
+
+/// A folder with the program in it, and a screen, without which Wine offers no Vulkan.
+pub struct Windows {
+    folder: tempfile::TempDir,
+    screen: Child,
+    display: String,
+}
+
+impl Windows {
+    /// None, with a word why, where something is missing.
+    pub fn start() -> Option<Self> {
+        let program = match &*PROGRAM {
+            Ok(program) => program,
+            Err(why) => {
+                common::skip(why);
+                return None;
+            }
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let of_program = folder.path().join(FOLDER);
+        std::fs::create_dir(&of_program).unwrap();
+        for name in ["wattmul.exe", "bcryptprimitives.dll"] {
+            std::os::unix::fs::symlink(program.join(name), of_program.join(name)).unwrap();
+        }
+        let mut screen = std::process::Command::new("Xvfb")
+            .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "640x480x24"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut display = String::new();
+        BufReader::new(screen.stdout.take().unwrap()).read_line(&mut display).unwrap();
+        Some(Windows { folder, screen, display: format!(":{}", display.trim()) })
+    }
+
+    /// The folder of the program, in which it is run.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().join(FOLDER)
+    }
+
+    /// Puts AMD's library beside the program.
+    pub fn with_adl(self) -> Self {
+        let library = PROGRAM.as_ref().unwrap().join("atiadlxx.dll");
+        std::os::unix::fs::symlink(library, self.folder().join("atiadlxx.dll")).unwrap();
+        self
+    }
+
+    /// The program, on Vulkan's software driver alone.
+    pub fn wattmul(&self) -> Command {
+        common::patiently(self.environment(wine("wattmul.exe")))
+    }
+
+    /// A command line on a console, to which what is written to its standard input is typed.
+    pub fn console(&self, line: &str) -> std::process::Command {
+        const TERMINAL: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let mut command = std::process::Command::new("python3");
+        command.args(["-c", TERMINAL, WINE.unwrap()]).args(line.split(' ')).env("TERM", "xterm");
+        self.environment(command)
+    }
+
+    fn environment(&self, command: std::process::Command) -> std::process::Command {
+        let mut command = common::on_software_driver(command);
+        command.current_dir(self.folder()).env("DISPLAY", &self.display).env("WINEPREFIX", PREFIX);
+        command.env("WINEDEBUG", "-all");
+        command
+    }
+}
+
+impl Drop for Windows {
+    fn drop(&mut self) {
+        let _ = self.screen.kill();
+        let _ = self.screen.wait();
+    }
+}
+
+/// What Wine keeps of its Windows.
+const PREFIX: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/wine");
+
+static WINE: LazyLock<Option<&str>> = LazyLock::new(|| WINES.into_iter().find(|name| runs(name, "--version")));
+
+fn wine(program: impl AsRef<OsStr>) -> std::process::Command {
+    let mut command = std::process::Command::new(WINE.unwrap());
+    command.arg(program);
+    command
+}
+
+fn runs(program: &str, argument: &str) -> bool {
+    let output = std::process::Command::new(program).arg(argument).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// The folder in which the program and its libraries were built, or what is missing.
+static PROGRAM: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+    let installed = |program: &str| std::process::Command::new(program).arg("-help").output().is_ok();
+    let missing = [
+        (!runs(LINKER, "--version"), "MinGW (Debian: apt install gcc-mingw-w64-x86-64-posix)"),
+        (WINE.is_none(), "Wine (Debian: apt install wine64)"),
+        (!installed("Xvfb"), "Xvfb (Debian: apt install xvfb)"),
+        (!runs("python3", "--version"), "Python"),
+        (common::software_driver().is_none(), "Mesa's software Vulkan driver (sh setup.sh)"),
+        (!has_target(), "Rust's library for Windows (rustup target add x86_64-pc-windows-gnu)"),
+    ];
+    let missing: Vec<&str> = missing.into_iter().filter(|(missing, _)| *missing).map(|(_, what)| what).collect();
+    if !missing.is_empty() {
+        return Err(format!("this needs {}", missing.join(", ")));
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("windows");
+    std::fs::create_dir_all(&folder).unwrap();
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.current_dir(manifest).args(["build", "--locked", "--target", TARGET, "--bin", "wattmul"]);
+    // All that it stands on is built a second time, for another system: that takes half as long without optimisation.
+    cargo.args(["--config", "profile.dev.opt-level=0", "--config", "profile.dev.debug=false"]);
+    succeed(&mut cargo);
+    let target = common::program_path().ancestors().nth(2).unwrap().to_owned();
+    let built = target.join(TARGET).join("debug/wattmul.exe");
+    std::fs::remove_file(folder.join("wattmul.exe")).ok();
+    std::os::unix::fs::symlink(built, folder.join("wattmul.exe")).unwrap();
+
+    let mut rustc = std::process::Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
+    rustc.args(["--edition", "2024", "--crate-type", "cdylib", "--target", TARGET, "-o"]);
+    succeed(rustc.arg(folder.join("atiadlxx.dll")).arg(manifest.join("tests/fakes/adl.rs")));
+
+    let source = folder.join("bcryptprimitives.c");
+    std::fs::write(&source, RANDOM_NUMBERS).unwrap();
+    let mut compiler = std::process::Command::new(LINKER);
+    succeed(compiler.arg("-shared").arg("-o").arg(folder.join("bcryptprimitives.dll")).arg(source).arg("-ladvapi32"));
+
+    let mut boot = wine("wineboot");
+    succeed(boot.arg("--init").env("WINEPREFIX", PREFIX).env("WINEDEBUG", "-all").env_remove("DISPLAY"));
+    Ok(folder)
+});
+
+fn has_target() -> bool {
+    let rustc = std::process::Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()))
+        .args(["--target", TARGET, "--print", "target-libdir"])
+        .output();
+    rustc.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
+}
+
+fn succeed(command: &mut std::process::Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
