@@ -3,7 +3,7 @@
 use super::matrix_units::MatrixUnits;
 use crate::host::memory::{self, Memory};
 use crate::host::sysfs::SYS;
-use crate::host::system::Words;
+use crate::host::system::{IS_STATIC, Words};
 use crate::host::unseen::unseen_gpus;
 use crate::operands::Dtype;
 use crate::protocol::GpuError;
@@ -76,7 +76,12 @@ pub enum AdapterError {
     Ambiguous { wanted: String, count: usize, list: String },
 }
 
-const LOADER_FIX: &str = Words {
+const LOADER_FIX: &str = if IS_STATIC {
+    "this is a static program, which opens no library: take one that was built for glibc"
+} else {
+    INSTALL_LOADER
+};
+const INSTALL_LOADER: &str = Words {
     linux: "install it, and your GPU vendor's driver or Mesa's (Debian, Ubuntu: apt install libvulkan1 mesa-vulkan-drivers; \
             Fedora: dnf install vulkan-loader mesa-vulkan-drivers; wattmul's source has setup.sh, which does it)",
     macos: "leave out --backend: macOS has Metal",
@@ -324,7 +329,7 @@ impl Adapter {
     /// another size.
     ///
     /// # Errors
-    /// [`GpuError::NotOpened`] when the driver refuses.
+    /// [`GpuError::NotOpened`] when the driver refuses, [`GpuError::Undone`] where it does not do what it takes.
     pub fn open(&self, units: Units) -> Result<Gpu, GpuError> {
         let matrix_units = if units == Units::Matrix { self.matrix_units() } else { None };
         let usual = Dtype::ALL.into_iter().fold(wgpu::Features::TIMESTAMP_QUERY, |all, dtype| all | dtype.features());
@@ -360,7 +365,10 @@ impl Adapter {
         });
         let timestamps = features.contains(wgpu::Features::TIMESTAMP_QUERY);
         let tick_s = timestamps.then(|| f64::from(queue.get_timestamp_period()) * 1e-9);
-        Ok(Gpu { device, queue, tick_s, software: self.info.kind == AdapterType::Software, matrix_units, fault })
+        let software = self.info.kind == AdapterType::Software;
+        let gpu = Gpu { device, queue, tick_s, software, matrix_units, fault };
+        gpu.echoes()?;
+        Ok(gpu)
     }
 }
 

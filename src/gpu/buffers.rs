@@ -298,6 +298,25 @@ fn fill_wgsl(dtype: Dtype) -> String {
 }
 
 impl Gpu {
+    /// Does what is written come back? A driver without hardware takes all work, and leaves memory as it was.
+    ///
+    /// # Errors
+    /// [`GpuError::Undone`] where it does not; else as [`Gpu::read`].
+    pub(super) fn echoes(&self) -> Result<(), GpuError> {
+        const SAID: &[u8; 16] = b"is someone here?";
+        let bytes = SAID.len() as u64;
+        let written = allocate(self, "echo", bytes, wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST)?;
+        let back = allocate(self, "echo", bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)?;
+        self.queue.write_buffer(&written, 0, SAID);
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&written, 0, &back, 0, bytes);
+        let submission = self.queue.submit([encoder.finish()]);
+        match self.read(&back, bytes, submission, |data| data == SAID)? {
+            true => Ok(()),
+            false => Err(GpuError::Undone),
+        }
+    }
+
     /// Waits for a submission, and for all before it.
     ///
     /// # Errors

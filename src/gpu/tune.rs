@@ -133,8 +133,25 @@ fn fastest_of(
             }
         }
     }
-    let reasons = trials.iter().filter_map(|trial| Some(format!("{}: {}", trial.kernel, trial.note.as_ref()?)));
-    Err(GpuError::NoRightKernel(reasons.collect::<Vec<_>>().join("; ")))
+    Err(GpuError::NoRightKernel(reasons(&trials)))
+}
+
+/// Why the kernels are not used, each reason once: a driver that does nothing does so with all of them.
+fn reasons(trials: &[Trial]) -> String {
+    let mut groups: Vec<(&str, &str, usize)> = vec![];
+    for trial in trials {
+        let Some(note) = &trial.note else { continue };
+        match groups.iter_mut().find(|(_, reason, _)| reason == note) {
+            Some((.., others)) => *others += 1,
+            None => groups.push((&trial.kernel, note, 0)),
+        }
+    }
+    let told = groups.into_iter().map(|(kernel, reason, others)| match others {
+        0 => format!("{kernel}: {reason}"),
+        1 => format!("{kernel} and another: {reason}"),
+        _ => format!("{kernel} and {others} others: {reason}"),
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 fn trial(kernel: Kernel, outcome: &Result<Candidate, String>) -> Trial {
@@ -267,6 +284,20 @@ mod tests {
     use super::*;
     use std::cell::Cell;
     use std::convert::Infallible;
+
+    #[test]
+    fn a_reason_of_many_kernels_is_told_once() {
+        let trial = |kernel: &str, note: Option<&str>| Trial {
+            kernel: kernel.into(),
+            time_s: None,
+            note: note.map(str::to_owned),
+        };
+        let zero = Some("row 0 is 0");
+        let told = reasons(&[trial("a", zero), trial("b", Some("slow")), trial("c", zero), trial("d", zero)]);
+        assert_eq!(told, "a and 2 others: row 0 is 0; b: slow");
+        assert_eq!(reasons(&[trial("a", zero), trial("b", None), trial("c", zero)]), "a and another: row 0 is 0");
+        assert_eq!(reasons(&[]), "");
+    }
 
     #[test]
     fn a_gpu_that_sleeps_is_worked_awake_and_no_longer() {

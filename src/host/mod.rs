@@ -6,6 +6,7 @@
 //! - [`visible`]: which GPUs a scheduler gave to this process; [`slurm`]: its job; [`claim`]: a GPU is measured by one run at a time.
 //! - [`interrupt`]: how a run is ended.
 
+pub(crate) mod apart;
 pub mod claim;
 pub(crate) mod finding;
 pub mod intel;

@@ -25,6 +25,9 @@ impl Words {
     }
 }
 
+/// Was the program linked whole, as musl's target does it? Such a program can open no library: no driver, and no sensor's.
+pub(crate) const IS_STATIC: bool = cfg!(all(target_env = "musl", target_feature = "crt-static"));
+
 /// Put before a command that the administrator alone may run.
 pub(crate) const AS_ROOT: &str =
     Words { linux: "sudo ", macos: "sudo ", windows: "in a console of the administrator: " }.here();

@@ -5,6 +5,7 @@
 //! A device has one guard at a time. The next run waits for it: else it would take a limit for the device's own that the guard is
 //! about to undo, or lock a clock that the guard then frees.
 
+use crate::host::apart::apart;
 use crate::host::claim;
 use crate::protocol::PowerError;
 use std::fmt;
@@ -101,13 +102,7 @@ impl Guard {
         // Whoever reads what the run prints waits for its end, not for the guard's. What the guard has in place of standard output,
         // and never writes to, is the lock: a lock of a file is held until the last process that was given it has ended.
         command.stdout(post.lock.map_or_else(Stdio::null, Stdio::from)).stderr(Stdio::null());
-        #[cfg(unix)]
-        {
-            // What kills the program may kill its whole process group (`timeout -s KILL`).
-            use std::os::unix::process::CommandExt;
-            command.process_group(0);
-        }
-        let mut process = command.spawn().ok()?;
+        let mut process = apart(&mut command).spawn().ok()?;
         let pipe = process.stdin.take()?;
         Some(Guard { process, pipe })
     }

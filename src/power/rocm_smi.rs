@@ -10,6 +10,7 @@ use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
 use super::{gpu_metrics, hwmon};
 use crate::host::finding::{Finding, bad};
 use crate::host::sysfs::{SYS, entries, read_text};
+use crate::host::system::IS_STATIC;
 use crate::host::visible::ListedGpu;
 use crate::host::{kfd, sysfs};
 use crate::protocol::{PowerError, Reading};
@@ -133,6 +134,9 @@ pub(super) fn open_first<T>(
     open: impl Fn(&str) -> Result<T, libloading::Error>,
 ) -> Result<T, Option<String>> {
     let mut broken = None;
+    if IS_STATIC {
+        return Err(None);
+    }
     for name in names {
         match open(name) {
             Ok(library) => return Ok(library),

@@ -11,6 +11,9 @@
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 #![expect(unsafe_code, reason = "a C library")]
 
+mod cpu_time;
+
+use cpu_time::cpu_s;
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex};
@@ -50,41 +53,16 @@ fn gpu(context: *mut c_void, adapter: c_int) -> Result<usize, c_int> {
     usize::try_from(adapter).ok().and_then(|adapter| ADAPTERS.get(adapter)).copied().ok_or(INVALID_ADAPTER)
 }
 
-/// Seconds in which the processors worked for this process.
-#[cfg(windows)]
-fn worked_s() -> f64 {
-    #[link(name = "kernel32")]
-    unsafe extern "system" {
-        fn GetCurrentProcess() -> *mut c_void;
-        fn GetProcessTimes(
-            process: *mut c_void,
-            times: *mut u64,
-            ended: *mut u64,
-            kernel: *mut u64,
-            user: *mut u64,
-        ) -> c_int;
-    }
-    let [mut begun, mut ended, mut kernel, mut user] = [0; 4];
-    // SAFETY: the functions are Windows' own, and the pointers are to numbers of 64 bits that outlive the call.
-    unsafe { GetProcessTimes(GetCurrentProcess(), &mut begun, &mut ended, &mut kernel, &mut user) };
-    (kernel + user) as f64 * 1e-7
-}
-
-#[cfg(not(windows))]
-fn worked_s() -> f64 {
-    0.0
-}
-
 /// Did the process work lately, for a quarter of a processor's time or more?
 fn works() -> bool {
     const LATELY: Duration = Duration::from_millis(200);
     static SEEN: Mutex<Option<(Instant, f64, bool)>> = Mutex::new(None);
     let mut seen = SEEN.lock().unwrap_or_else(|broken| broken.into_inner());
-    let (since, before_s, works) = *seen.get_or_insert_with(|| (Instant::now(), worked_s(), false));
+    let (since, before_s, works) = *seen.get_or_insert_with(|| (Instant::now(), cpu_s(), false));
     if since.elapsed() < LATELY {
         return works;
     }
-    let (elapsed_s, now_s) = (since.elapsed().as_secs_f64(), worked_s());
+    let (elapsed_s, now_s) = (since.elapsed().as_secs_f64(), cpu_s());
     let works = (now_s - before_s) / elapsed_s > 0.25;
     *seen = Some((Instant::now(), now_s, works));
     works

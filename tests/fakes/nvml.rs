@@ -18,10 +18,12 @@
 //!   mig                the GPU is divided
 //!   not-persistent, display, display-off (attached, and dark), programs=N (others on the GPU)
 //!   memory=MB, free=MB     the memory of each GPU, of which so much is free; without the first, it does not tell
-#![cfg(unix)] // which counts a process's CPU time as this needs it
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 #![expect(unsafe_code, reason = "a C library")]
 
+mod cpu_time;
+
+use cpu_time::cpu_s;
 use nvml_wrapper_sys::bindings::{
     NVML_POWER_SCOPE_MODULE, field_id, nvmlDevice_t, nvmlFieldValue_t, nvmlMemory_v2_t, nvmlPciInfo_t,
     nvmlProcessInfo_t, nvmlReturn_t,
@@ -181,18 +183,6 @@ impl Sensor {
             let _ = writeln!(log, "{what}");
         }
     }
-}
-
-/// CPU seconds that this process has used, all threads.
-fn cpu_s() -> f64 {
-    // SAFETY: rusage is plain C data, and the call fills it.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
-        usage
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 * 1e-6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
 fn sensor() -> MutexGuard<'static, Sensor> {

@@ -22,6 +22,8 @@ const EXISTS: &[(&str, &[&str])] = &[
     ("lspci", &[LINUX]),
     ("| tee", &[LINUX]),
     ("setup.sh", &[LINUX]),
+    ("./plug.sh", &[LINUX, MACOS]),
+    ("plug.bat", &[WINDOWS]),
     ("/sys/", &[LINUX]),
     ("/proc/", &[LINUX]),
     ("LD_LIBRARY_PATH", &[LINUX]),

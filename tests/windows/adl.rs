@@ -10,6 +10,10 @@ use serde_json::Value;
 use wattmul::operands::Init;
 use wattmul::record::{Lead, Limiter, PowerKind, Record, Scope, Status, Window};
 
+fn windows() -> Option<Windows> {
+    Windows::start().map(|windows| windows.with("atiadlxx.dll", "fake_adl.dll"))
+}
+
 fn with_adl(windows: &Windows, words: &str) -> Command {
     let mut command = windows.wattmul();
     command.env("FAKE_ADL", words);
@@ -26,7 +30,7 @@ fn run(windows: &Windows, words: &str, rounds: &'static str) -> Record {
 
 #[test]
 fn a_gpu_is_listed_once_however_many_displays_it_has() {
-    let Some(windows) = Windows::start().map(Windows::with_adl) else { return };
+    let Some(windows) = windows() else { return };
     for words in ["", "asked"] {
         let output = with_adl(&windows, words).args(["devices", "--json"]).output().unwrap();
         let devices: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -43,7 +47,7 @@ fn a_gpu_is_listed_once_however_many_displays_it_has() {
 
 #[test]
 fn a_run_finds_the_watts_and_joules_that_are_drawn() {
-    let Some(windows) = Windows::start().map(Windows::with_adl) else { return };
+    let Some(windows) = windows() else { return };
     for (words, scope) in [("throttled=1", Scope::Board), ("asked chip", Scope::Gpu), ("processor", Scope::Package)] {
         let record = run(&windows, words, "2");
         let source = record.source.as_ref().unwrap();
@@ -64,7 +68,7 @@ fn a_run_finds_the_watts_and_joules_that_are_drawn() {
 
 #[test]
 fn a_log_that_stands_still_is_no_measurement() {
-    let Some(windows) = Windows::start().map(Windows::with_adl) else { return };
+    let Some(windows) = windows() else { return };
     let stuck = run(&windows, "stops-after=100", "5");
     assert!(stuck.run.failed_reads > 0);
     assert!(stuck.run.last_failure.as_ref().unwrap().contains("the driver's log stands still"), "{:?}", stuck.run);

@@ -5,5 +5,6 @@
 mod common;
 
 mod adl;
+mod nvml;
 mod program;
 mod wine;

@@ -3,7 +3,7 @@
 use crate::common;
 use crate::wine::Windows;
 
-use common::{BRIEF, LONG, only_record, records, wattmul};
+use common::{BRIEF, LONG, measured, only_record, records, wattmul};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::process::Stdio;
@@ -75,6 +75,21 @@ fn a_run_on_vulkan_is_saved_validated_and_reported_as_on_linux() {
         let there = String::from_utf8(there.stdout).unwrap().replace('\\', "/"); // in names of files
         assert_eq!(there, String::from_utf8(here.stdout).unwrap(), "{format}");
     }
+}
+
+/// A program in a folder with a space, an argument in quotation marks, and lines that end as on Windows.
+#[test]
+fn a_meter_of_ones_own_is_a_command_as_it_would_be_typed() {
+    let Some(windows) = Windows::start() else { return };
+    let folder = windows.folder().join("my meter");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("plug.bat"), "@echo %~1\r\n").unwrap();
+    let mut command = windows.wattmul();
+    command.args(["--power", r#"meter:wall:command:"my meter\plug.bat" "123.5""#, "--json", "--no-save"]);
+    command.args(["--size", "128", "--kernel", "direct/8x16", "--warm-up", "0.5", "--settling", "0.3"]);
+    let record = measured(command.args(["--rounds", "1", "--window", "3"]));
+    let readings = record.trace.power_w.iter().flatten().collect::<Vec<_>>();
+    assert!(!readings.is_empty() && readings.iter().all(|watts| **watts == 123.5), "{readings:?}");
 }
 
 /// What is typed on a console goes to the program, and what it says comes back.

@@ -4,7 +4,7 @@ use crate::common;
 
 use assert_cmd::Command;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::LazyLock;
@@ -61,16 +61,22 @@ impl Windows {
         self.folder.path().join(FOLDER)
     }
 
-    /// Puts AMD's library beside the program.
-    pub fn with_adl(self) -> Self {
-        let library = PROGRAM.as_ref().unwrap().join("atiadlxx.dll");
-        std::os::unix::fs::symlink(library, self.folder().join("atiadlxx.dll")).unwrap();
+    /// Puts a stand-in beside the program, under the name of a vendor's library.
+    pub fn with(self, library: &str, stand_in: &str) -> Self {
+        let stand_in = PROGRAM.as_ref().unwrap().join("examples").join(stand_in);
+        assert!(stand_in.exists(), "{}", stand_in.display());
+        std::os::unix::fs::symlink(stand_in, self.folder().join(library)).unwrap();
         self
     }
 
     /// The program, on Vulkan's software driver alone.
     pub fn wattmul(&self) -> Command {
-        common::patiently(self.environment(wine("wattmul.exe")))
+        common::patiently(self.program())
+    }
+
+    /// The same, for tests that watch it while it runs.
+    pub fn program(&self) -> std::process::Command {
+        self.environment(wine("wattmul.exe"))
     }
 
     /// A command line on a console, to which what is written to its standard input is typed.
@@ -112,7 +118,7 @@ fn runs(program: &str, argument: &str) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
-/// The folder in which the program and its libraries were built, or what is missing.
+/// The folder in which the program and the stand-ins were built, or what is missing.
 static PROGRAM: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
     let installed = |program: &str| std::process::Command::new(program).arg("-help").output().is_ok();
     let missing = [
@@ -127,28 +133,19 @@ static PROGRAM: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
     if !missing.is_empty() {
         return Err(format!("this needs {}", missing.join(", ")));
     }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("windows");
-    std::fs::create_dir_all(&folder).unwrap();
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-
     let mut cargo = std::process::Command::new(env!("CARGO"));
-    cargo.current_dir(manifest).args(["build", "--locked", "--target", TARGET, "--bin", "wattmul"]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--locked", "--target", TARGET, "--bin", "wattmul"]);
+    cargo.args(["--example", "fake_adl", "--example", "fake_nvml"]);
     // All that it stands on is built a second time, for another system: that takes half as long without optimisation.
     cargo.args(["--config", "profile.dev.opt-level=0", "--config", "profile.dev.debug=false"]);
     succeed(&mut cargo);
-    let target = common::program_path().ancestors().nth(2).unwrap().to_owned();
-    let built = target.join(TARGET).join("debug/wattmul.exe");
-    std::fs::remove_file(folder.join("wattmul.exe")).ok();
-    std::os::unix::fs::symlink(built, folder.join("wattmul.exe")).unwrap();
+    let folder = common::program_path().ancestors().nth(2).unwrap().join(TARGET).join("debug");
 
-    let mut rustc = std::process::Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
-    rustc.args(["--edition", "2024", "--crate-type", "cdylib", "--target", TARGET, "-o"]);
-    succeed(rustc.arg(folder.join("atiadlxx.dll")).arg(manifest.join("tests/fakes/adl.rs")));
-
-    let source = folder.join("bcryptprimitives.c");
-    std::fs::write(&source, RANDOM_NUMBERS).unwrap();
     let mut compiler = std::process::Command::new(LINKER);
-    succeed(compiler.arg("-shared").arg("-o").arg(folder.join("bcryptprimitives.dll")).arg(source).arg("-ladvapi32"));
+    compiler.args(["-shared", "-x", "c", "-", "-ladvapi32", "-o"]).arg(folder.join("bcryptprimitives.dll"));
+    let mut compiler = compiler.stdin(Stdio::piped()).spawn().unwrap();
+    compiler.stdin.take().unwrap().write_all(RANDOM_NUMBERS.as_bytes()).unwrap();
+    assert!(compiler.wait().unwrap().success());
 
     let mut boot = wine("wineboot");
     succeed(boot.arg("--init").env("WINEPREFIX", PREFIX).env("WINEDEBUG", "-all").env_remove("DISPLAY"));

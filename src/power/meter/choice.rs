@@ -2,6 +2,7 @@
 
 use super::http::Endpoint;
 use super::hwmon;
+use crate::host::system::Words;
 use crate::record::{MeterInterface, Scope};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -61,9 +62,15 @@ impl FromStr for MeterChoice {
 }
 
 fn wrong(text: &str) -> String {
+    const SUCH_AS: &str = Words {
+        linux: "board:file:riser.csv, 'wall:command:./plug.sh' or 'wall:http://plug/rpc/Switch.GetStatus?id=0#apower'",
+        macos: "board:file:riser.csv, 'wall:command:./plug.sh' or 'wall:http://plug/rpc/Switch.GetStatus?id=0#apower'",
+        windows: r#"board:file:riser.csv, wall:command:plug.bat or "wall:http://plug/rpc/Switch.GetStatus?id=0#apower""#,
+    }
+    .here();
     format!(
         "'{text}' names no meter: say what it measures (board or wall), where its figures come from (command, file, http or hwmon), \
-         and which, such as board:file:riser.csv, 'wall:command:./plug.sh' or 'wall:http://plug/rpc/Switch.GetStatus?id=0#apower'"
+         and which, such as {SUCH_AS}"
     )
 }
 

@@ -5,6 +5,7 @@ use super::http;
 use super::hwmon::KernelMeter;
 use super::lines::Figure;
 use super::listener::{Latest, Listener};
+use crate::host::apart::apart;
 use crate::host::sysfs::SYS;
 use crate::protocol::{Clock, PowerError};
 use crate::record::Meter;
@@ -267,17 +268,30 @@ fn begins_anew(path: &Path, file: &mut File) -> std::io::Result<bool> {
     Ok(named.len() < file.stream_position()?)
 }
 
-/// The command in the system's shell, as the first of a group of its own, so that all that it starts ends with it.
+/// The command in the system's shell, apart from this program, so that all that it starts ends with it and with nothing else.
 fn spawn(command: &str) -> std::io::Result<(Child, ChildStdout)> {
-    let (shell, option) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
-    let mut shell = Command::new(shell);
-    shell.args([option, command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut shell, 0);
-    let mut child = shell.spawn()?;
+    let mut shell = shell(command);
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = apart(&mut shell).spawn()?;
     let output = child.stdout.take();
     let output = output.ok_or_else(|| std::io::Error::other("no output"))?;
     Ok((child, output))
+}
+
+#[cfg(not(windows))]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]);
+    shell
+}
+
+/// cmd takes off the first and the last quotation mark and leaves all between as it is, where other programs know \".
+#[cfg(windows)]
+fn shell(command: &str) -> Command {
+    use std::os::windows::process::CommandExt;
+    let mut shell = Command::new("cmd");
+    shell.args(["/S", "/C"]).raw_arg(format!("\"{command}\""));
+    shell
 }
 
 /// Ends a command and all that it started, and says how it ended, if by itself.
@@ -304,7 +318,7 @@ fn waited_for(child: &mut Child, time: Duration) -> Option<ExitStatus> {
     }
 }
 
-/// Asks the command's group to end.
+/// Asks the command, and what it started, to end.
 #[cfg(unix)]
 fn signal(child: &Child) {
     let Ok(group) = libc::pid_t::try_from(child.id()) else { return };
@@ -316,5 +330,10 @@ fn signal(child: &Child) {
     }
 }
 
+/// Ends the command, and what it started.
 #[cfg(not(unix))]
-fn signal(_: &Child) {}
+fn signal(child: &Child) {
+    let mut end = Command::new("taskkill");
+    end.args(["/T", "/F", "/PID", &child.id().to_string()]);
+    let _ = apart(&mut end).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
