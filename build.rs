@@ -76,7 +76,7 @@ fn bindings(Interface { name, prefix, table }: &Interface, committed: &str) -> O
         .derive_copy(true)
         .derive_debug(false)
         .derive_default(false)
-        // Layouts are compared with those of the vendor's header in tests/driver.
+        // Layouts are compared with those of the vendor's header by tests of ours.
         .layout_tests(false)
         // The same text wherever it is made: the committed file is compared with it.
         .formatter(bindgen::Formatter::Prettyplease)

@@ -138,13 +138,3 @@ fn store(at: u32, buffer: u32) {
         put_b(buffer * SIZE_B + at + i * AT_ONCE * STRIDE, next_b[2u * i], next_b[2u * i + 1u]);
     }
 }
-
-// As in matmul.wgsl.
-fn tile_of(group: vec2<u32>) -> vec2<u32> {
-    let tiles = vec2(shape.n / TILE_N, shape.m / TILE_M);
-    let index = group.y * tiles.x + group.x;
-    let band = index / (GROUP * tiles.x);
-    let inside = index % (GROUP * tiles.x);
-    let height = min(GROUP, tiles.y - band * GROUP);
-    return vec2(inside / height, band * GROUP + inside % height);
-}

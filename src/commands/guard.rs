@@ -41,6 +41,8 @@ pub fn order(arguments: impl IntoIterator<Item = OsString>) -> Option<Order> {
 pub fn stand_by(Order { change, interface, device }: Order) -> Result<(), PowerError> {
     // A closing console and a batch system's end reach both processes, and this one must be the last.
     let _ = ctrlc::set_handler(|| ());
+    #[cfg(windows)]
+    crate::power::guard::take_post();
     if std::io::stdin().lock().read_exact(&mut [0]).is_ok() {
         return Ok(()); // stood down
     }

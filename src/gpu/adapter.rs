@@ -173,7 +173,19 @@ fn enumerate(backends: wgpu::Backends, nonconformant: bool) -> Vec<Adapter> {
         .map(|wgpu| Adapter { info: info_of(&wgpu.get_info()), wgpu })
         .collect();
     adapters.sort_by_key(|adapter| adapter.info.kind); // stable
+    distrust_shared_addresses(adapters.iter_mut().map(|adapter| &mut adapter.info).collect());
     adapters
+}
+
+/// Of two equal cards under DirectX, wgpu tells the address of the first for both: a sensor that is found by it may be the other's.
+fn distrust_shared_addresses(mut adapters: Vec<&mut AdapterInfo>) {
+    adapters.retain(|info| info.backend == wgpu::Backend::Dx12.to_str());
+    let addresses: Vec<Option<PciAddress>> = adapters.iter().map(|info| info.pci_address).collect();
+    for info in adapters {
+        if addresses.iter().filter(|address| **address == info.pci_address).count() > 1 {
+            info.pci_address = None;
+        }
+    }
 }
 
 /// Adapters that [`list`] leaves out, because their driver does not claim to conform to its specification.
@@ -429,6 +441,16 @@ mod tests {
         assert!(is_hidden(&one).contains("Direct3D12 (RTX) is hidden") && is_hidden(&one).ends_with("Vulkan"));
         let allows = |value: &str| allows_nonconformant(Some(value.as_ref()));
         assert_eq!([allows("1"), allows("0"), allows_nonconformant(None)], [true, false, false]);
+    }
+
+    #[test]
+    fn twins_under_directx_are_at_no_address() {
+        let at = |backend: &str, address| AdapterInfo { backend: backend.into(), ..info("RTX", Some(address)) };
+        let (one, other) = ("0000:01:00.0", "0000:02:00.0");
+        let mut all = [at("dx12", one), at("dx12", one), at("dx12", other), at("vulkan", one), at("vulkan", one)];
+        distrust_shared_addresses(all.iter_mut().collect());
+        let left = all.map(|info| info.pci_address.map(|address| address.to_string()));
+        assert_eq!(left.each_ref().map(Option::as_deref), [None, None, Some(other), Some(one), Some(one)]);
     }
 
     #[test]

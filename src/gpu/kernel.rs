@@ -186,10 +186,11 @@ impl Kernel {
     pub fn wgsl(&self, dtype: Dtype) -> String {
         let Kernel { algorithm, thread_m, thread_n } = *self;
         let part = [("THREAD_M", thread_m), ("THREAD_N", thread_n)];
+        // Both that make C of tiles walk them alike: shaders/tiles.wgsl.
         let (constants, body) = match algorithm {
             Algorithm::Tiled { tile_m, tile_n, tile_k, group, .. } => (
                 vec![("TILE_M", tile_m), ("TILE_N", tile_n), ("TILE_K", tile_k), ("GROUP", group), part[0], part[1]],
-                include_str!("../../shaders/matmul.wgsl"),
+                concat!(include_str!("../../shaders/matmul.wgsl"), "\n", include_str!("../../shaders/tiles.wgsl")),
             ),
             Algorithm::Direct { lanes } => {
                 (vec![("LANES", lanes), part[0], part[1]], include_str!("../../shaders/direct.wgsl"))
@@ -207,7 +208,7 @@ impl Kernel {
                     ("EDGE", edge),
                     ("LANES", lanes),
                 ],
-                include_str!("../../shaders/matrix.wgsl"),
+                concat!(include_str!("../../shaders/matrix.wgsl"), "\n", include_str!("../../shaders/tiles.wgsl")),
             ),
         };
         let lines: String = constants.iter().map(|(name, value)| format!("const {name} = {value}u;\n")).collect();

@@ -1,8 +1,9 @@
-//! AMD's GPUs on Windows, through the Display Library (ADL), which AMD's driver brings: power in whole watts, temperature, clocks.
+//! AMD's GPUs on Windows, through the Display Library (ADL), which AMD's driver brings: power in whole watts, temperature,
+//! clocks. Of the Radeon VII, the RX 5000 and later ones.
 //!
-//! The driver writes its sensors into memory of ours at a rate that is asked for (PMLog). Where it does not, it is asked at each
-//! read. What the documentation leaves out is by programs that use it on many cards (LibreHardwareMonitor's #1074, #1308, #1329;
-//! display-library's #22, #34, #45).
+//! The driver writes its sensors into memory that it shares, at a rate that is asked for (PMLog). Where it does not, it is
+//! asked again and again. What the documentation leaves out is by programs that use it on many cards (LibreHardwareMonitor's
+//! #1074, #1308, #1329; display-library's #22, #34, #45).
 
 use super::hwmon;
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
@@ -13,7 +14,7 @@ use bindings::{
     ADLPMLogSupportInfo, AdapterInfo, Adl,
 };
 use std::ffi::{c_int, c_void};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Made by bindgen from vendor/adl/adl.h.
@@ -24,7 +25,9 @@ pub mod bindings {
 }
 
 const LIBRARY: &str = "atiadlxx.dll";
-const FIX: &str = "install AMD's graphics driver anew";
+const INSTALL: &str = "install AMD's graphics driver anew";
+const UPDATE: &str = "update AMD's driver; cards before the Radeon VII and the RX 5000 never give it, nor do some integrated \
+                      GPUs: --power meter:… takes a meter of your own";
 const READING: &str = "reading power through ADL";
 
 /// GPUs of AMD's under its driver for Windows.
@@ -38,47 +41,49 @@ pub static INTERFACE: Interface = Interface {
 /// # Errors
 /// There is no driver of AMD's here, or it shows no GPU.
 pub fn readers() -> Readers {
-    let library = library()?;
-    let gpus = library.gpus().map_err(|status| failure("listing GPUs through ADL", status))?;
+    let gpus = library()?.gpus().map_err(|status| failure("listing GPUs through ADL", status))?;
     match gpus.is_empty() {
-        true => Err(PowerError::Absent { what: "a GPU that AMD's driver shows".into(), fix: FIX }),
-        false => Ok(gpus.into_iter().map(|gpu| reader(library, gpu)).collect()),
+        true => Err(PowerError::Absent { what: "a GPU that AMD's driver shows".into(), fix: INSTALL }),
+        false => gpus.into_iter().map(reader).collect(),
     }
 }
 
 /// The GPU's reader, or a silent one where no power is given.
-fn reader(library: &'static Library, gpu: Gpu) -> Box<dyn PowerReader> {
+fn reader(gpu: Gpu) -> Result<Box<dyn PowerReader>, PowerError> {
+    let shares_its_chip = library()?.shares_its_chip(gpu.index);
     let source = |scope| Source { pci_address: gpu.pci_address, ..Source::new("ADL", gpu.name.clone(), scope) };
-    let table = match Table::open(library, gpu.index) {
+    let silent = |why| Ok(Box::new(Silent::new(source(Scope::Gpu), why)) as Box<dyn PowerReader>);
+    let table = match Table::open(gpu.index) {
         Ok(table) => table,
-        Err(error) => return Box::new(Silent::new(source(Scope::Gpu), error)),
+        Err(why) => return silent(why),
     };
-    let Some((sensor, scope)) = power_sensor(|sensor| table.value(sensor), library.shares_its_chip(gpu.index)) else {
-        let fix = "update AMD's driver; some cards and integrated GPUs never give it";
-        let why = PowerError::Unsupported { what: READING.into(), fix };
-        return Box::new(Silent::new(source(Scope::Gpu), why));
+    let Some((sensor, scope)) = power_sensor(|sensor| table.value(sensor), shares_its_chip) else {
+        return silent(PowerError::Unsupported { what: READING.into(), fix: UPDATE });
     };
-    let source = Source { power: Some(PowerKind::Unknown), ..source(scope) };
     match table.value(sensor).map(|watts| u64::from(watts) * 1000) {
         Some(power_mw) if !hwmon::is_believable(scope, power_mw) => {
-            let why = format!("it shows {power_mw} mW, and no processor's package draws so little");
-            let what = "the power that ADL shows".into();
-            Box::new(Silent::new(source, PowerError::Failed { what, why, fix: "update AMD's driver" }))
+            let why = format!("it shows {} W, and no processor's package draws so little", power_mw / 1000);
+            silent(PowerError::Failed { what: "the power that ADL shows".into(), why, fix: UPDATE })
         }
-        _ => Box::new(AdlReader { source, table, sensor }),
+        _ => {
+            let source = Source { power: Some(PowerKind::Unknown), ..source(scope) };
+            Ok(Box::new(AdlReader { source, table, sensor }))
+        }
     }
 }
 
 /// The sensor of the most that is measured, and what that is. The RX 7000 and later give the board's power, and that of the chip no
 /// more; a GPU on a processor gives that of both.
 fn power_sensor(value: impl Fn(u32) -> Option<u32>, shares_its_chip: Option<bool>) -> Option<(u32, Scope)> {
-    let given = |sensor| value(sensor).is_some_and(|watts| watts > 0);
+    use bindings::{ADL_PMLOG_ASIC_POWER as CHIP, ADL_PMLOG_BOARD_POWER as BOARD};
     let on_processor = shares_its_chip.unwrap_or_else(|| value(bindings::ADL_PMLOG_CPU_POWER).is_some());
-    match (given(bindings::ADL_PMLOG_BOARD_POWER), value(bindings::ADL_PMLOG_ASIC_POWER).is_some()) {
-        (true, _) if !on_processor => Some((bindings::ADL_PMLOG_BOARD_POWER, Scope::Board)),
-        (_, true) => Some((bindings::ADL_PMLOG_ASIC_POWER, if on_processor { Scope::Package } else { Scope::Gpu })),
-        (true, false) => Some((bindings::ADL_PMLOG_BOARD_POWER, Scope::Package)),
-        (false, false) => None,
+    let of = |narrow| if on_processor { Scope::Package } else { narrow };
+    match (value(BOARD), value(CHIP)) {
+        // A board's that stands at 0 is one that is not measured, where there is another.
+        (Some(0) | None, Some(_)) => Some((CHIP, of(Scope::Gpu))),
+        (Some(_), Some(_)) if on_processor => Some((CHIP, Scope::Package)),
+        (Some(_), _) => Some((BOARD, of(Scope::Board))),
+        (None, None) => None,
     }
 }
 
@@ -126,7 +131,8 @@ impl PowerReader for AdlReader {
 
 type Answer<T> = Result<T, c_int>;
 
-/// Calls what the library may lack; a lacking symbol is a call that is not supported. Positive results are successes with a remark.
+/// Calls what the library may lack; a lacking symbol is a call that is not supported. Positive results are successes with a
+/// remark.
 fn call<F: Copy>(symbol: &Result<F, libloading::Error>, run: impl FnOnce(F) -> c_int) -> Answer<()> {
     match symbol {
         Ok(function) => match run(*function) {
@@ -140,42 +146,40 @@ fn call<F: Copy>(symbol: &Result<F, libloading::Error>, run: impl FnOnce(F) -> c
 fn failure(what: &str, status: c_int) -> PowerError {
     let what = what.to_owned();
     match status {
-        bindings::ADL_ERR_NOT_SUPPORTED => {
-            PowerError::Unsupported { what, fix: "update AMD's driver; some integrated GPUs never give it" }
-        }
+        bindings::ADL_ERR_NOT_SUPPORTED => PowerError::Unsupported { what, fix: UPDATE },
         bindings::ADL_ERR_NO_ADMINISTRATOR_PRIVILEGES => {
             PowerError::NoPermission { what, fix: "run in a console of the administrator" }
         }
         bindings::ADL_ERR_DISABLED_ADAPTER => {
             PowerError::Failed { what, why: "the GPU is disabled".into(), fix: "enable it in the device manager" }
         }
-        status => PowerError::Failed { what, why: format!("status {status}"), fix: FIX },
+        status => PowerError::Failed { what, why: format!("status {status}"), fix: INSTALL },
     }
 }
 
-/// The one ADL of this process. Readers borrow from it for as long as the program runs.
+/// The one ADL of this process.
 struct Library {
     adl: Adl,
     context: ADL_CONTEXT_HANDLE,
 }
 
-// SAFETY: the context is the library's, whose ADL2 functions may be called from any thread; that is what they have it for.
+// SAFETY: a context is no thread's own. The library does not promise that two threads may call it at a time: [`library`] lends it
+// to one.
 #[expect(unsafe_code, reason = "a handle of a C library goes to other threads")]
 unsafe impl Send for Library {}
-// SAFETY: as above.
-#[expect(unsafe_code, reason = "a handle of a C library goes to other threads")]
-unsafe impl Sync for Library {}
 
-/// A GPU, by the first of its adapters.
+/// The library, for as long as nobody else has it.
+fn library() -> Result<MutexGuard<'static, Library>, PowerError> {
+    static LIBRARY: OnceLock<Result<Mutex<Library>, PowerError>> = OnceLock::new();
+    let library = LIBRARY.get_or_init(|| Library::open().map(Mutex::new)).as_ref().map_err(Clone::clone)?;
+    Ok(library.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A GPU, by one of its adapters.
 struct Gpu {
     index: c_int,
     name: String,
     pci_address: Option<PciAddress>,
-}
-
-fn library() -> Result<&'static Library, PowerError> {
-    static LIBRARY: OnceLock<Result<Library, PowerError>> = OnceLock::new();
-    LIBRARY.get_or_init(Library::open).as_ref().map_err(Clone::clone)
 }
 
 /// Memory for what the library returns, which its caller is to free. Of what is called here, nothing returns any.
@@ -186,14 +190,16 @@ extern "C" fn allocate(bytes: c_int) -> *mut c_void {
 #[expect(unsafe_code, reason = "C calls that write where they are told")]
 impl Library {
     fn open() -> Result<Self, PowerError> {
+        /// Adapters that are there; else those that were there once, too.
+        const PRESENT: c_int = 1;
         // SAFETY: the library's initialisation routines ask nothing of ours. A library of another kind under this name has none of
         // the symbols, and none is required.
         let adl = unsafe { Adl::new(LIBRARY) }
-            .map_err(|_| PowerError::Absent { what: format!("AMD's Display Library ({LIBRARY})"), fix: FIX })?;
+            .map_err(|_| PowerError::Absent { what: format!("AMD's Display Library ({LIBRARY})"), fix: INSTALL })?;
         let mut context = std::ptr::null_mut();
         // SAFETY: here and below, the functions are those of the header, and each pointer is to a value of the announced type that
         // outlives the call.
-        call(&adl.ADL2_Main_Control_Create, |create| unsafe { create(Some(allocate), 0, &mut context) })
+        call(&adl.ADL2_Main_Control_Create, |create| unsafe { create(Some(allocate), PRESENT, &mut context) })
             .map_err(|status| failure("starting ADL", status))?;
         Ok(Library { adl, context })
     }
@@ -226,29 +232,87 @@ impl Library {
         let shared = (bindings::ADL_ASIC_FUSION | bindings::ADL_ASIC_INTEGRATED) as c_int;
         (known & shared != 0).then_some(types & known & shared != 0)
     }
+
+    /// The sensors that a log may hold.
+    fn loggable(&self, adapter: c_int) -> Answer<[u16; SENSORS]> {
+        // SAFETY: a struct of numbers.
+        let mut support: ADLPMLogSupportInfo = unsafe { std::mem::zeroed() };
+        // SAFETY: as above.
+        call(&self.adl.ADL2_Adapter_PMLog_Support_Get, |get| unsafe { get(self.context, adapter, &mut support) })?;
+        Ok(support.usSensors)
+    }
+
+    /// Starts a log of these sensors: the device that keeps it, and where it lies.
+    fn start(
+        &self,
+        adapter: c_int,
+        sensors: [u16; SENSORS],
+        rate_ms: u32,
+    ) -> Answer<(ADL_D3DKMT_HANDLE, *const ADLPMLogData)> {
+        // SAFETY: structs of numbers.
+        let (mut input, mut output): (ADLPMLogStartInput, ADLPMLogStartOutput) = unsafe { std::mem::zeroed() };
+        (input.usSensors, input.ulSampleRate) = (sensors, rate_ms);
+        let mut device = 0;
+        // SAFETY: as above.
+        call(&self.adl.ADL2_Device_PMLog_Device_Create, |create| unsafe {
+            create(self.context, adapter, &mut device)
+        })?;
+        // SAFETY: as above.
+        let started = call(&self.adl.ADL2_Adapter_PMLog_Start, |start| unsafe {
+            start(self.context, adapter, &mut input, &mut output, device)
+        });
+        let data = output.ptr_LoggingAddress as usize as *const ADLPMLogData;
+        let usable = started.and(match data.is_null() || !data.is_aligned() {
+            true => Err(bindings::ADL_ERR_NOT_SUPPORTED),
+            false => Ok((device, data)),
+        });
+        if usable.is_err() {
+            self.destroy(device);
+        }
+        usable
+    }
+
+    fn stop(&self, adapter: c_int, device: ADL_D3DKMT_HANDLE) {
+        // SAFETY: as above, of a device that the library made.
+        let _ = call(&self.adl.ADL2_Adapter_PMLog_Stop, |stop| unsafe { stop(self.context, adapter, device) });
+        self.destroy(device);
+    }
+
+    fn destroy(&self, device: ADL_D3DKMT_HANDLE) {
+        // SAFETY: as above.
+        let _ = call(&self.adl.ADL2_Device_PMLog_Device_Destroy, |destroy| unsafe { destroy(self.context, device) });
+    }
+
+    fn ask(&self, adapter: c_int, data: &mut ADLPMLogDataOutput) -> Answer<()> {
+        data.size = size_of::<ADLPMLogDataOutput>() as c_int;
+        // SAFETY: as above, and the struct is of the size that it says.
+        call(&self.adl.ADL2_New_QueryPMLogData_Get, |get| unsafe { get(self.context, adapter, data) })
+    }
 }
+
+const SENSORS: usize = bindings::ADL_PMLOG_MAX_SENSORS as usize;
 
 /// The GPUs of AMD's among the adapters, of which one GPU has several, one a display.
 fn distinct(adapters: &[AdapterInfo]) -> Vec<Gpu> {
-    let mut seen = vec![];
-    let mut gpus = vec![];
+    // The hexadecimal number, or its digits read as a decimal one; with a minus where the driver does not fit the card.
+    let of_amd = |adapter: &&AdapterInfo| [0x1002, 1002].contains(&adapter.iVendorID.unsigned_abs());
+    let place = |adapter: &AdapterInfo| (adapter.iBusNumber, adapter.iDeviceNumber, adapter.iFunctionNumber);
+    let mut adapters: Vec<&AdapterInfo> =
+        adapters.iter().filter(of_amd).filter(|adapter| adapter.iBusNumber >= 0).collect();
+    // Another card may have been in the same slot once.
+    adapters.sort_by_key(|adapter| (adapter.iExist == 0, adapter.iAdapterIndex));
+    let mut gpus: Vec<(_, Gpu)> = vec![];
     for adapter in adapters {
-        let at = (adapter.iBusNumber, adapter.iDeviceNumber, adapter.iFunctionNumber);
-        // The hexadecimal number, or its digits read as a decimal one, with either sign: all were seen.
-        let of_amd = [0x1002, 1002].contains(&adapter.iVendorID.unsigned_abs());
-        if !of_amd || adapter.iBusNumber < 0 || seen.contains(&at) {
+        let at = place(adapter);
+        if gpus.iter().any(|(other, _)| *other == at) {
             continue;
         }
-        seen.push(at);
         let name = adapter.strAdapterName.iter().map(|&letter| letter as u8).take_while(|&byte| byte != 0);
         let name = String::from_utf8_lossy(&name.collect::<Vec<_>>()).trim().to_owned();
-        gpus.push(Gpu {
-            index: adapter.iAdapterIndex,
-            name: if name.is_empty() { format!("AMD GPU {}", gpus.len()) } else { name },
-            pci_address: address(at),
-        });
+        let name = if name.is_empty() { format!("AMD GPU {}", gpus.len()) } else { name };
+        gpus.push((at, Gpu { index: adapter.iAdapterIndex, name, pci_address: address(at) }));
     }
-    gpus
+    gpus.into_iter().map(|(_, gpu)| gpu).collect()
 }
 
 /// ADL knows no PCI domains; Windows gives GPUs the first.
@@ -262,26 +326,92 @@ fn address((bus, device, function): (c_int, c_int, c_int)) -> Option<PciAddress>
 }
 
 /// What the sensors say, by their numbers.
-struct Table {
-    library: &'static Library,
-    adapter: c_int,
-    way: Way,
-}
-
-enum Way {
+enum Table {
     /// The driver writes it.
     Log(Log),
     /// The driver is asked.
-    Asked(Box<ADLPMLogDataOutput>),
+    Asked(Asked),
 }
 
-/// Memory into which the driver writes.
+impl Table {
+    /// By a log that the driver keeps, else by asking.
+    ///
+    /// # Errors
+    /// The driver does neither.
+    fn open(adapter: c_int) -> Result<Self, PowerError> {
+        let no_log = match Log::open(adapter)? {
+            Ok(log) => return Ok(Table::Log(log)),
+            Err(status) => status,
+        };
+        // SAFETY: a struct of numbers.
+        #[expect(unsafe_code, reason = "an empty struct of a C library's")]
+        let empty = unsafe { std::mem::zeroed() };
+        let mut asked = Asked { adapter, data: Box::new(empty), at: None };
+        match asked.ask()? {
+            Ok(()) => Ok(Table::Asked(asked)),
+            // Whichever of the two says more.
+            Err(bindings::ADL_ERR_NOT_SUPPORTED) => Err(failure(READING, no_log)),
+            Err(status) => Err(failure(READING, status)),
+        }
+    }
+
+    /// Takes what is new.
+    fn refresh(&mut self) -> Result<(), PowerError> {
+        match self {
+            Table::Log(log) => {
+                log.look();
+                match log.seen_at.elapsed() > log.patience {
+                    true => Err(PowerError::Failed {
+                        what: READING.into(),
+                        why: "the driver's log stands still".into(),
+                        fix: "run it again; if it stays, restart the machine",
+                    }),
+                    false => Ok(()),
+                }
+            }
+            Table::Asked(asked) => asked.ask()?.map_err(|status| failure(READING, status)),
+        }
+    }
+
+    fn value(&self, sensor: u32) -> Option<u32> {
+        match self {
+            Table::Log(log) => log.value(sensor),
+            Table::Asked(asked) => {
+                let sensor = asked.data.sensors.get(sensor as usize)?;
+                if sensor.supported != 0 { sensor.value.try_into().ok() } else { None }
+            }
+        }
+    }
+}
+
+/// Answers of the driver's.
+struct Asked {
+    adapter: c_int,
+    data: Box<ADLPMLogDataOutput>,
+    at: Option<Instant>,
+}
+
+impl Asked {
+    /// Asks, if the last answer is no longer new: the driver reads its sensors at each question.
+    fn ask(&mut self) -> Result<Answer<()>, PowerError> {
+        const NEW: Duration = Duration::from_millis(100);
+        if self.at.is_some_and(|at| at.elapsed() < NEW) {
+            return Ok(Ok(()));
+        }
+        self.at = Some(Instant::now());
+        Ok(library()?.ask(self.adapter, &mut self.data))
+    }
+}
+
+/// Memory into which the driver writes, until this is dropped.
 struct Log {
+    adapter: c_int,
     device: ADL_D3DKMT_HANDLE,
     data: *const ADLPMLogData,
-    /// The driver's time of the newest figures, and ours when they were first seen.
-    newest: (u64, Instant),
-    /// Figures older than this are not believed: the driver has stopped.
+    /// As it was seen last, and since when it is so.
+    seen: Box<ADLPMLogData>,
+    seen_at: Instant,
+    /// Figures that are older are not believed: the driver has stopped.
     patience: Duration,
 }
 
@@ -289,144 +419,80 @@ struct Log {
 #[expect(unsafe_code, reason = "memory of a driver's goes to another thread")]
 unsafe impl Send for Log {}
 
-/// Rates to ask for, in milliseconds: the driver reads its sensors so often. The last is what others ask for.
-const RATES_MS: [u32; 3] = [20, 100, 1000];
-/// The first figures come with the first reading of the driver's.
-const FIRST_FIGURES: Duration = Duration::from_millis(2500);
-
-impl Table {
-    /// By a log that the driver keeps, else by asking.
-    ///
-    /// # Errors
-    /// The driver does neither.
-    fn open(library: &'static Library, adapter: c_int) -> Result<Self, PowerError> {
-        let table = |way| Table { library, adapter, way };
-        if let Some(log) = RATES_MS.into_iter().find_map(|rate_ms| Log::start(library, adapter, rate_ms)) {
-            let mut table = table(Way::Log(log));
-            let begun = Instant::now();
-            while begun.elapsed() < FIRST_FIGURES {
-                if table.refresh().is_ok() && table.is_filled() {
-                    return Ok(table);
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-        // SAFETY: a struct of numbers.
-        #[expect(unsafe_code, reason = "an empty struct of a C library's")]
-        let empty = unsafe { std::mem::zeroed() };
-        let mut table = table(Way::Asked(Box::new(empty)));
-        table.refresh().map(|()| table)
-    }
-
-    fn is_filled(&self) -> bool {
-        match &self.way {
-            Way::Log(log) => log.newest.0 > 0 && log.pair(0).0 != bindings::ADL_SENSOR_MAXTYPES,
-            Way::Asked(_) => true,
-        }
-    }
-
-    /// Asks the driver, or sees that it still writes.
-    fn refresh(&mut self) -> Result<(), PowerError> {
-        match &mut self.way {
-            Way::Log(log) => log.look(),
-            #[expect(unsafe_code, reason = "a C call that writes where it is told")]
-            Way::Asked(data) => {
-                data.size = size_of::<ADLPMLogDataOutput>() as c_int;
-                let Library { adl, context } = self.library;
-                // SAFETY: the function is that of the header, and the struct is of the announced size.
-                call(&adl.ADL2_New_QueryPMLogData_Get, |get| unsafe { get(*context, self.adapter, &mut **data) })
-                    .map_err(|status| failure(READING, status))
-            }
-        }
-    }
-
-    fn value(&self, sensor: u32) -> Option<u32> {
-        match &self.way {
-            Way::Log(log) => log.value(sensor),
-            Way::Asked(data) => {
-                let sensor = data.sensors.get(sensor as usize)?;
-                if sensor.supported != 0 { sensor.value.try_into().ok() } else { None }
-            }
-        }
-    }
-}
-
-impl Drop for Table {
-    #[expect(unsafe_code, reason = "C calls by value")]
-    fn drop(&mut self) {
-        if let Way::Log(log) = &self.way {
-            let Library { adl, context } = self.library;
-            // SAFETY: the functions are those of the header; the device is one that the library made, and nothing reads its memory
-            // from here on.
-            let _ = call(&adl.ADL2_Adapter_PMLog_Stop, |stop| unsafe { stop(*context, self.adapter, log.device) });
-            // SAFETY: as above.
-            let _ = call(&adl.ADL2_Device_PMLog_Device_Destroy, |destroy| unsafe { destroy(*context, log.device) });
-        }
-    }
-}
-
-#[expect(unsafe_code, reason = "C calls that write where they are told, and a driver's memory")]
+#[expect(unsafe_code, reason = "memory of a driver's")]
 impl Log {
-    /// None where the driver keeps none at this rate.
-    fn start(Library { adl, context }: &Library, adapter: c_int, rate_ms: u32) -> Option<Self> {
-        // SAFETY: structs of numbers, for which all zeros is a value.
-        let (mut support, mut input, mut output): (ADLPMLogSupportInfo, ADLPMLogStartInput, ADLPMLogStartOutput) =
-            unsafe { std::mem::zeroed() };
-        // SAFETY: here and below, the functions are those of the header, and each pointer is to a value of the announced type that
-        // outlives the call.
-        call(&adl.ADL2_Adapter_PMLog_Support_Get, |get| unsafe { get(*context, adapter, &mut support) }).ok()?;
-        let mut device = 0;
-        // SAFETY: as above.
-        call(&adl.ADL2_Device_PMLog_Device_Create, |create| unsafe { create(*context, adapter, &mut device) }).ok()?;
-        (input.usSensors, input.ulSampleRate) = (support.usSensors, rate_ms);
-        // SAFETY: as above.
-        let started = call(&adl.ADL2_Adapter_PMLog_Start, |start| unsafe {
-            start(*context, adapter, &mut input, &mut output, device)
-        });
-        let data = output.ptr_LoggingAddress as usize as *const ADLPMLogData;
-        if started.is_err() || data.is_null() || !data.is_aligned() {
-            // SAFETY: as above, of a device that the library made.
-            let _ = call(&adl.ADL2_Device_PMLog_Device_Destroy, |destroy| unsafe { destroy(*context, device) });
-            return None;
+    /// At the first rate at which the driver keeps one.
+    fn open(adapter: c_int) -> Result<Answer<Self>, PowerError> {
+        /// Rates to ask for: the driver reads its sensors so often. The last is what others ask for.
+        const RATES_MS: [u32; 3] = [20, 100, 1000];
+        let sensors = match library()?.loggable(adapter) {
+            Ok(sensors) if u32::from(sensors[0]) != bindings::ADL_SENSOR_MAXTYPES => sensors,
+            Ok(_) => return Ok(Err(bindings::ADL_ERR_NOT_SUPPORTED)),
+            Err(status) => return Ok(Err(status)),
+        };
+        let mut refused = bindings::ADL_ERR_NOT_SUPPORTED;
+        for rate_ms in RATES_MS {
+            let started = library()?.start(adapter, sensors, rate_ms);
+            match started {
+                Ok((device, data)) => {
+                    // SAFETY: a struct of numbers.
+                    let seen = Box::new(unsafe { std::mem::zeroed() });
+                    // A driver may keep a slower rate than was asked for, and be late.
+                    let patience = Duration::from_millis(u64::from(rate_ms) * 20).max(Duration::from_secs(3));
+                    let mut log = Log { adapter, device, data, seen, seen_at: Instant::now(), patience };
+                    if log.is_filled_within(Duration::from_millis(500 + 2 * u64::from(rate_ms))) {
+                        return Ok(Ok(log));
+                    }
+                }
+                Err(status) => refused = status,
+            }
         }
-        // A driver may keep a slower rate than was asked for, and be late.
-        let patience = Duration::from_millis(u64::from(rate_ms) * 20).max(Duration::from_secs(3));
-        Some(Log { device, data, newest: (0, Instant::now()), patience })
+        Ok(Err(refused))
     }
 
-    /// Sees whether the driver wrote anew.
-    fn look(&mut self) -> Result<(), PowerError> {
-        // SAFETY: the driver keeps the memory until the log is stopped, and writes it at any time: hence a volatile read, of a field
-        // that is written whole.
-        let newest = unsafe { (&raw const (*self.data).ulLastUpdated).read_volatile() };
-        let now = Instant::now();
-        if newest != self.newest.0 {
-            self.newest = (newest, now);
-        } else if now - self.newest.1 > self.patience {
-            return Err(PowerError::Failed {
-                what: READING.into(),
-                why: "the driver's log stands still".into(),
-                fix: "run it again; if it stays, restart the machine",
-            });
+    /// The first figures come with the driver's first reading.
+    fn is_filled_within(&mut self, time: Duration) -> bool {
+        while self.seen_at.elapsed() < time {
+            self.look();
+            if self.seen.ulLastUpdated > 0 && self.seen.ulValues[0][0] != bindings::ADL_SENSOR_MAXTYPES {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(())
+        false
     }
 
-    /// The sensor at a place of the list, and what it says.
-    fn pair(&self, place: usize) -> (u32, u32) {
-        assert!(place < bindings::ADL_PMLOG_MAX_SENSORS as usize);
-        // SAFETY: as in `look`; the place is one of the list's.
-        unsafe {
-            let pair = (&raw const (*self.data).ulValues).cast::<[u32; 2]>().add(place);
-            ((&raw const (*pair)[0]).read_volatile(), (&raw const (*pair)[1]).read_volatile())
+    /// Copies what the driver wrote, if it is new. Nothing keeps the driver from writing meanwhile: such a copy is not taken.
+    fn look(&mut self) {
+        const TRIES: usize = 3;
+        for _ in 0..TRIES {
+            // SAFETY: the driver keeps the memory until the log is stopped, and writes it at any time: hence volatile reads, of plain
+            // numbers.
+            let copy = unsafe { self.data.read_volatile() };
+            // SAFETY: as above.
+            let then = unsafe { (&raw const (*self.data).ulLastUpdated).read_volatile() };
+            if copy.ulLastUpdated == self.seen.ulLastUpdated {
+                return;
+            }
+            if copy.ulLastUpdated == then {
+                (*self.seen, self.seen_at) = (copy, Instant::now());
+                return;
+            }
         }
     }
 
     /// The first entry of a sensor, up to the list's end: behind it, cards were seen to leave other numbers.
     fn value(&self, sensor: u32) -> Option<u32> {
-        let pairs = (0..bindings::ADL_PMLOG_MAX_SENSORS as usize).map(|place| self.pair(place));
-        let mut listed = pairs.take_while(|&(number, _)| number != bindings::ADL_SENSOR_MAXTYPES);
-        listed.find(|&(number, _)| number == sensor).map(|(_, value)| value)
+        let listed = self.seen.ulValues.iter().take_while(|pair| pair[0] != bindings::ADL_SENSOR_MAXTYPES);
+        listed.into_iter().find(|pair| pair[0] == sensor).map(|pair| pair[1])
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Ok(library) = library() {
+            library.stop(self.adapter, self.device);
+        }
     }
 }
 
@@ -439,8 +505,13 @@ mod tests {
         // SAFETY: a struct of numbers.
         #[expect(unsafe_code, reason = "an empty struct of a C library's")]
         let empty: AdapterInfo = unsafe { std::mem::zeroed() };
-        let adapter =
-            |index, vendor, bus| AdapterInfo { iAdapterIndex: index, iVendorID: vendor, iBusNumber: bus, ..empty };
+        let adapter = |index, vendor, bus| AdapterInfo {
+            iAdapterIndex: index,
+            iVendorID: vendor,
+            iBusNumber: bus,
+            iExist: 1,
+            ..empty
+        };
         let named = |text: &str, mut adapter: AdapterInfo| {
             text.bytes().zip(&mut adapter.strAdapterName).for_each(|(byte, letter)| *letter = byte as std::ffi::c_char);
             adapter
@@ -453,6 +524,7 @@ mod tests {
             adapter(4, -1002, 0x84),
             adapter(5, 1002, -1), // not there
             adapter(6, 1002, 300),
+            AdapterInfo { iExist: 0, ..named("once in that slot", adapter(-3, 1002, 3)) },
         ];
         let listed: Vec<_> = distinct(&adapters)
             .into_iter()
@@ -502,6 +574,7 @@ mod tests {
         assert_eq!(chosen(&[(BOARD, 200)], Some(false)), Some((BOARD, Scope::Board)));
         assert_eq!(chosen(&[(CHIP, 150), (BOARD, 200)], None), Some((BOARD, Scope::Board)));
         assert_eq!(chosen(&[(CHIP, 150), (BOARD, 0)], None), Some((CHIP, Scope::Gpu)), "a board's that says nothing");
+        assert_eq!(chosen(&[(BOARD, 0)], None), Some((BOARD, Scope::Board)), "of a card that sleeps");
         assert_eq!(chosen(&[(CHIP, 15)], Some(true)), Some((CHIP, Scope::Package)));
         assert_eq!(chosen(&[(CHIP, 15), (CPU, 8)], None), Some((CHIP, Scope::Package)), "a processor's, though untold");
         assert_eq!(chosen(&[(CHIP, 15), (CPU, 8)], Some(false)), Some((CHIP, Scope::Gpu)));

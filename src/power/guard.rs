@@ -83,6 +83,20 @@ impl Post {
     }
 }
 
+/// Takes the lock of the post, whose file a guard has in place of standard output, as soon as it is free, and holds it to the end
+/// of the process. On Unix a guard has it already: there a lock is held until the last process that was given its file has ended,
+/// and on Windows until the process that took it has.
+#[cfg(windows)]
+pub(crate) fn take_post() {
+    let output = std::os::windows::io::AsHandle::as_handle(&std::io::stdout()).try_clone_to_owned();
+    let Ok(output) = output else { return };
+    std::thread::spawn(move || {
+        let file = File::from(output);
+        let _ = file.lock();
+        std::mem::forget(file);
+    });
+}
+
 /// What a guard hears when its work is not needed: anything at all, before the pipe closes.
 const STAND_DOWN: &[u8] = b".";
 
@@ -100,7 +114,7 @@ impl Guard {
         let mut command = Command::new(std::env::current_exe().ok()?);
         command.args([COMMAND, &change.to_string(), &post.sensor]).stdin(Stdio::piped());
         // Whoever reads what the run prints waits for its end, not for the guard's. What the guard has in place of standard output,
-        // and never writes to, is the lock: a lock of a file is held until the last process that was given it has ended.
+        // and never writes to, is the file of the lock.
         command.stdout(post.lock.map_or_else(Stdio::null, Stdio::from)).stderr(Stdio::null());
         let mut process = apart(&mut command).spawn().ok()?;
         let pipe = process.stdin.take()?;

@@ -9,8 +9,9 @@ pub(crate) fn or_na(text: Option<String>) -> String {
 
 /// Four significant digits and a unit that keeps the number between 1 and 1000: `1.710 ms`.
 fn scaled(value: f64, units: &[(f64, &str)]) -> String {
-    let &(scale, unit) =
-        units.iter().find(|(scale, _)| value.abs() >= *scale * 0.9995).unwrap_or(&units[units.len() - 1]);
+    // Nothing is nothing of the plain unit.
+    let fits = |scale: f64| if value == 0.0 { scale == 1.0 } else { value.abs() >= scale * 0.9995 };
+    let &(scale, unit) = units.iter().find(|unit| fits(unit.0)).unwrap_or(&units[units.len() - 1]);
     significant(value / scale, unit)
 }
 
@@ -84,7 +85,7 @@ mod tests {
         assert_eq!(time(0.143_04), "143.0 ms");
         assert_eq!(time(1.13), "1.130 s");
         assert_eq!(time(0.999_96), "1.000 s");
-        assert_eq!(time(0.0), "0.000 µs");
+        assert_eq!((time(0.0), power(0.0)), ("0.000 s".into(), "0.000 W".into()));
         assert_eq!(energy(28.97), "28.97 J");
         assert_eq!(energy(0.664), "664.0 mJ");
         assert_eq!(power(388.2), "388.2 W");

@@ -6,6 +6,8 @@
 //!   chip               gives the chip's power, as cards before the RX 7000
 //!   processor          the GPUs share their chip with a processor
 //!   stops-after=N      the log stands still after N updates
+//!   slow=N             no log at fewer than N ms a reading
+//!   log=PATH           the start and the end of every log go there, a line each
 //!   throttled=N        bits of what holds the clock
 //!   no-power, no-gpu
 #![allow(non_snake_case, clippy::missing_safety_doc)]
@@ -15,6 +17,8 @@ mod cpu_time;
 
 use cpu_time::cpu_s;
 use std::ffi::{c_char, c_int, c_void};
+use std::fs::File;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -28,6 +32,8 @@ const NOT_SUPPORTED: c_int = -8;
 const GPUS: [(c_int, c_int, u32); 2] = [(0x03, 1002, 60), (0x83, 0x1002, 40)];
 /// Which GPU an adapter is of.
 const ADAPTERS: [usize; 3] = [0, 0, 1];
+/// Were adapters asked for that are no longer there?
+static WITH_GHOSTS: AtomicBool = AtomicBool::new(false);
 const CONTEXT: *mut c_void = 16 as *mut c_void;
 /// The device of an adapter is its index and this.
 const DEVICE: u32 = 70;
@@ -43,6 +49,13 @@ fn has(word: &str) -> bool {
 
 fn number(name: &str) -> Option<u64> {
     WORDS.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+}
+
+fn note(line: &str) {
+    let Some(path) = WORDS.iter().find_map(|word| word.strip_prefix("log=")) else { return };
+    if let Ok(mut file) = File::options().create(true).append(true).open(path) {
+        let _ = writeln!(file, "{line}");
+    }
 }
 
 /// The GPU of an adapter.
@@ -137,9 +150,10 @@ pub struct Asked {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ADL2_Main_Control_Create(
     _allocate: Option<extern "C" fn(c_int) -> *mut c_void>,
-    _connected: c_int,
+    present: c_int,
     context: *mut *mut c_void,
 ) -> c_int {
+    WITH_GHOSTS.store(present == 0, Ordering::Relaxed);
     give(context, CONTEXT)
 }
 
@@ -171,7 +185,7 @@ pub unsafe extern "C" fn ADL2_Adapter_AdapterInfo_Get(_context: *mut c_void, to:
             name,
             display: [0; 256],
             present: 1,
-            exists: 1,
+            exists: c_int::from(!(WITH_GHOSTS.load(Ordering::Relaxed) && index == 0)),
             paths: [[0; 256]; 3],
             display_index: index as c_int,
         };
@@ -228,7 +242,11 @@ pub unsafe extern "C" fn ADL2_Device_PMLog_Device_Create(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ADL2_Device_PMLog_Device_Destroy(_context: *mut c_void, device: u32) -> c_int {
-    if (DEVICE..DEVICE + ADAPTERS.len() as u32).contains(&device) { OK } else { INVALID_ADAPTER }
+    if !(DEVICE..DEVICE + ADAPTERS.len() as u32).contains(&device) {
+        return INVALID_ADAPTER;
+    }
+    note(&format!("destroy {}", device - DEVICE));
+    OK
 }
 
 /// Keeps a log until it is stopped. Its memory is never freed: only whoever asked for it reads it.
@@ -251,6 +269,10 @@ pub unsafe extern "C" fn ADL2_Adapter_PMLog_Start(
     let log: &'static mut Log = Box::leak(Box::new(log));
     give(output, StartOutput { address: std::ptr::from_mut(log) as u64, reserved: [0; 14] });
     LOGGING[adapter as usize].store(true, Ordering::Relaxed);
+    note(&format!("start {adapter} at {rate_ms}"));
+    if number("slow").is_some_and(|least_ms| u64::from(rate_ms) < least_ms) {
+        return OK; // and nothing comes
+    }
     std::thread::spawn(move || {
         let mut updates = 0;
         while LOGGING[adapter as usize].load(Ordering::Relaxed) {
@@ -281,6 +303,7 @@ pub unsafe extern "C" fn ADL2_Adapter_PMLog_Stop(context: *mut c_void, adapter: 
     match gpu(context, adapter) {
         Ok(_) => {
             LOGGING[adapter as usize].store(false, Ordering::Relaxed);
+            note(&format!("stop {adapter}"));
             OK
         }
         Err(status) => status,

@@ -1,4 +1,5 @@
-//! How much of a kernel's machine code multiplies and adds: AMD's, as RADV writes it, and NVIDIA's, as NVK does.
+//! How much of a kernel's machine code multiplies and adds: AMD's, as RADV writes it, NVIDIA's, as NVK does, and Qualcomm's, as
+//! Turnip does.
 
 use std::fmt;
 
@@ -61,11 +62,13 @@ enum Operation {
 
 impl Operation {
     /// v_mac and v_mad round the product before they add: as fast, on GPUs where RADV prefers them to v_fma.
-    /// v_fma_mix takes operands in f16; v_dot4 and idp4 multiply four pairs of i8.
-    const FMAS: &[&str] =
-        &["v_fma", "v_mac_f", "v_mad_f", "v_pk_fma", "v_dual_fma", "v_dot4", "ffma", "dfma", "hfma", "idp4"];
+    /// v_fma_mix takes operands in f16; v_dot4, idp4 and dp4acc multiply four pairs of i8.
+    const FMAS: &[&str] = &[
+        "v_fma", "v_mac_f", "v_mad_f", "v_pk_fma", "v_dual_fma", "v_dot4", "ffma", "dfma", "hfma", "idp4", "mad.f",
+        "dp4acc",
+    ];
     const MATRIX: &[&str] = &["v_wmma", "v_swmmac", "v_mfma", "hmma", "imma"];
-    const WORKGROUP: &[&str] = &["ds_", "ld.shared", "st.shared", "ldsm"];
+    const WORKGROUP: &[&str] = &["ds_", "ld.shared", "st.shared", "ldsm", "ldl.", "stl."];
     /// What is issued to no vector unit: scalar instructions of AMD, global memory, and the control of NVIDIA's.
     const OTHER: &[&str] = &[
         "s_", "buffer_", "global_", "flat_", "scratch_", "ld.", "st.", "ldc", "bar", "membar", "bra", "nop", "bclear",
@@ -98,7 +101,42 @@ struct Block {
 }
 
 fn blocks(assembly: &str) -> Vec<Block> {
-    if assembly.contains("} -> [") { blocks_of_nvk(assembly) } else { blocks_of_radv(assembly) }
+    if assembly.contains("} -> [") {
+        blocks_of_nvk(assembly)
+    } else if assembly.contains("(rpt") {
+        blocks_of_turnip(assembly)
+    } else {
+        blocks_of_radv(assembly)
+    }
+}
+
+/// `l84:`, then an instruction a line, with marks in parentheses before it: `(rptN)` runs it N times more, `(nopN)` waits as long as N
+/// others take.
+fn blocks_of_turnip(assembly: &str) -> Vec<Block> {
+    let mut blocks = vec![Block::default()];
+    let mut falls_through = true;
+    for line in assembly.lines().map(str::trim) {
+        if let Some(name) = line.strip_suffix(':') {
+            if let Some(before) = blocks.last_mut().filter(|_| falls_through) {
+                before.next.push(name.to_owned());
+            }
+            blocks.push(Block { name: name.to_owned(), ..Block::default() });
+            falls_through = true;
+            continue;
+        }
+        let (mut rest, mut times, mut waits) = (line, 1, 0);
+        while let Some((mark, behind)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
+            let count = |kind| mark.strip_prefix(kind).and_then(|count: &str| count.parse::<usize>().ok()).unwrap_or(0);
+            (times, waits) = (times + count("rpt"), waits + count("nop"));
+            rest = behind.trim_start();
+        }
+        let (Some(name), Some(block)) = (rest.split_whitespace().next(), blocks.last_mut()) else { continue };
+        block.operations.extend(std::iter::repeat_n(Operation::Other, waits));
+        block.operations.extend(std::iter::repeat_n(Operation::named(name), times));
+        block.next.extend(rest.split_once('#').map(|(_, target)| target.to_owned()));
+        falls_through = falls_through && !["jump", "end"].contains(&name);
+    }
+    blocks
 }
 
 /// `BB1:`, then an instruction a line.

@@ -7,8 +7,8 @@
 //!     cargo run --example machine_code -- f16 128x128x16/8x8     # the machine code of one kernel, for every family
 //!
 //! `system` is the Mesa that is installed here, if that is an old one: its driver RADV compiles for an AMD GPU that
-//! is not there when `RADV_FORCE_FAMILY` names it. `newer` is Mesa 26 (tests/new-mesa), whose RADV and NVK, the
-//! driver for NVIDIA's GPUs, do so over a stand-in for the kernel. A driver shows one GPU a process, so that each
+//! is not there when `RADV_FORCE_FAMILY` names it. `newer` is Mesa 26 (tests/new-mesa), whose RADV, NVK (for
+//! NVIDIA's GPUs) and Turnip (for Qualcomm's) do so over a stand-in for the kernel. A driver shows one GPU a process, so that each
 //! family has a process of its own.
 
 mod assembly;
@@ -32,10 +32,12 @@ struct Mesa {
 }
 
 struct Gpu {
-    /// As RADV and NVIDIA call it.
+    /// As RADV, NVIDIA and Qualcomm call it.
     family: &'static str,
     /// As tests/new-mesa does; empty for the system's Mesa, which takes the family's name.
     driver: &'static str,
+    /// Those that its multiply-adds take.
+    types: &'static [Dtype],
     matrix: Option<MatrixUnit>,
 }
 
@@ -51,7 +53,7 @@ struct MatrixUnit {
 }
 
 const fn simt(family: &'static str, driver: &'static str) -> Gpu {
-    Gpu { family, driver, matrix: None }
+    Gpu { family, driver, types: &Dtype::ALL, matrix: None }
 }
 
 /// RDNA 2, RDNA 3, GCN 5 (Vega 20, Radeon VII) and CDNA 2 (MI200, which no Vulkan driver opens, but the compiler
@@ -61,7 +63,7 @@ const SYSTEM: Mesa = Mesa {
     gpus: &[simt("NAVI21", ""), simt("GFX1100", ""), simt("VEGA20", ""), simt("ALDEBARAN", "")],
 };
 
-/// RDNA 2 to 4, GCN 5, and NVIDIA's Ampere.
+/// RDNA 2 to 4, GCN 5, NVIDIA's Ampere, and Qualcomm's Adreno 740.
 ///
 /// A multiply-add of 16 × 16 × 16 is 8192 operations. A compute unit of RDNA 3 does 512 in a cycle, one of RDNA 4
 /// 1024 (AMD, "Using the Matrix Cores of AMD RDNA 4 architecture GPUs"), and has two SIMDs. A wave of 64 takes two
@@ -72,10 +74,12 @@ const NEWER: Mesa = Mesa {
     name: "newer",
     gpus: &[
         simt("NAVI21", "amd:navi21"),
-        Gpu { family: "NAVI31", driver: "amd:navi31", matrix: Some(MatrixUnit { busy: 32, vector: 2, lanes: 64 }) },
-        Gpu { family: "GFX1201", driver: "amd:gfx1201", matrix: Some(MatrixUnit { busy: 16, vector: 2, lanes: 64 }) },
+        Gpu { matrix: Some(MatrixUnit { busy: 32, vector: 2, lanes: 64 }), ..simt("NAVI31", "amd:navi31") },
+        Gpu { matrix: Some(MatrixUnit { busy: 16, vector: 2, lanes: 64 }), ..simt("GFX1201", "amd:gfx1201") },
         simt("VEGA20", "amd:vega20"),
-        Gpu { family: "GA102", driver: "nvidia:172", matrix: Some(MatrixUnit { busy: 32, vector: 1, lanes: 32 }) },
+        Gpu { matrix: Some(MatrixUnit { busy: 32, vector: 1, lanes: 32 }), ..simt("GA102", "nvidia:172") },
+        // It has no f64, and multiplies signed i8 one by one.
+        Gpu { types: &[Dtype::F32, Dtype::F16], ..simt("A740", "adreno:740") },
     ],
 };
 
@@ -139,7 +143,11 @@ fn main() -> Result<()> {
 }
 
 fn in_a_process_of_its_own(mesa: &Mesa, gpu: &Gpu, table: Table, kernel: Option<Kernel>) -> Result<()> {
-    if table == Table::Matrix && gpu.matrix.is_none() {
+    let has = match table {
+        Table::Simt(dtype) => gpu.types.contains(&dtype),
+        Table::Matrix => gpu.matrix.is_some(),
+    };
+    if !has {
         return Ok(());
     }
     let this = std::env::current_exe()?;

@@ -1,4 +1,4 @@
-//! Mesa's drivers for AMD's and NVIDIA's GPUs, without a GPU: they compile for the one that the environment names,
+//! Mesa's drivers for AMD's, NVIDIA's and Qualcomm's GPUs, without a GPU: they compile for the one that the environment names,
 //! and tell what they made.
 
 use anyhow::{Context, Result};
@@ -14,7 +14,7 @@ pub struct Compiled {
     /// Those that did not fit and live in memory.
     pub spilled: u64,
     /// Waves that a SIMD holds at a time, so that one computes while another waits: AMD's of 64 threads, NVIDIA's of
-    /// 32, on a quarter of its multiprocessor.
+    /// 32, on a quarter of its multiprocessor, Qualcomm's of 64 or 128, on a core.
     pub waves: u64,
     pub assembly: String,
 }
@@ -37,6 +37,7 @@ enum Kind {
     Rdna,
     Gcn,
     Nvidia,
+    Adreno,
 }
 
 /// A device has what wgpu asks for and changes the code: robust buffers, which a driver may not merge accesses to.
@@ -63,7 +64,8 @@ impl NullGpu {
                 vk::DriverId::MESA_RADV if family.starts_with("NAVI") || family.starts_with("GFX1") => Kind::Rdna,
                 vk::DriverId::MESA_RADV => Kind::Gcn,
                 vk::DriverId::MESA_NVK => Kind::Nvidia,
-                _ => anyhow::bail!("neither RADV nor NVK but {}", text(&driver.driver_name)),
+                vk::DriverId::MESA_TURNIP => Kind::Adreno,
+                _ => anyhow::bail!("a driver whose machine code is not understood: {}", text(&driver.driver_name)),
             };
 
             let queue = [vk::DeviceQueueCreateInfo::default().queue_priorities(&[1.0])];
@@ -86,7 +88,8 @@ impl NullGpu {
             let mut f16 = vk::PhysicalDeviceShaderFloat16Int8Features::default().shader_float16(true);
             let mut storage = vk::PhysicalDevice16BitStorageFeatures::default().storage_buffer16_bit_access(true);
             let mut dot = vk::PhysicalDeviceShaderIntegerDotProductFeatures::default().shader_integer_dot_product(true);
-            let features = vk::PhysicalDeviceFeatures::default().robust_buffer_access(true).shader_float64(true);
+            let f64 = instance.get_physical_device_features(gpu).shader_float64 != vk::FALSE;
+            let features = vk::PhysicalDeviceFeatures::default().robust_buffer_access(true).shader_float64(f64);
             let mut info = vk::DeviceCreateInfo::default()
                 .queue_create_infos(&queue)
                 .enabled_extension_names(&extensions)
@@ -179,6 +182,13 @@ impl NullGpu {
             let assembly = String::from_utf8_lossy(&texts[assembly]).trim_end_matches('\0').to_owned();
             let lanes = about.subgroup_size;
             Ok(match self.kind {
+                Kind::Adreno => Compiled {
+                    lanes,
+                    registers: value("Registers used")? * 4, // it counts in fours
+                    spilled: value("STP Count")?,
+                    waves: value("Max Waves Per Core")?,
+                    assembly,
+                },
                 Kind::Nvidia => Compiled {
                     lanes,
                     registers: value("Number of GPRs")?,

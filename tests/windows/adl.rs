@@ -41,6 +41,21 @@ fn a_gpu_is_listed_once_however_many_displays_it_has() {
         assert_eq!(told("clock_mhz"), [2400.0; 2], "{words}: the first of two");
         assert_eq!(told("temperature_c"), [56.0; 2]);
     }
+    // Every log that was begun is ended, its device with it; a rate at which nothing comes is not the last that is tried.
+    with_adl(&windows, "log=log slow=50").args(["devices", "--json"]).assert().success();
+    let told = std::fs::read_to_string(windows.folder().join("log")).unwrap();
+    let of = |adapter: u32| {
+        let lines = told.lines().filter(|line| line.split(' ').nth(1) == Some(&adapter.to_string()));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for adapter in [0, 2] {
+        let [start, stop, destroy] = ["start", "stop", "destroy"].map(|what| format!("{what} {adapter}"));
+        let [fast, slow] = [20, 100].map(|rate_ms| format!("{start} at {rate_ms}"));
+        let expected = [&fast, &stop, &destroy, &slow, &stop, &destroy].map(String::clone);
+        assert!(of(adapter).starts_with(&expected), "{told}");
+        assert_eq!(of(adapter).len() % 6, 0, "{told}");
+    }
+    assert!(of(1).is_empty(), "another display of the first: {told}");
     let none = with_adl(&windows, "no-gpu").args(["--power", "adl", "--no-save"]).assert().code(1);
     none.stderr(contains("install AMD's graphics driver anew"));
 }
@@ -73,6 +88,7 @@ fn a_log_that_stands_still_is_no_measurement() {
     assert!(stuck.run.failed_reads > 0);
     assert!(stuck.run.last_failure.as_ref().unwrap().contains("the driver's log stands still"), "{:?}", stuck.run);
     assert_ne!(stuck.verdict.status, Status::Valid);
+    assert_eq!(stuck.windows.last().unwrap().energy_j, None);
     let text = with_adl(&windows, "no-power").arg("doctor").output().unwrap().stdout;
     let text = String::from_utf8(text).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("reading power through ADL is not supported"), "{text}");

@@ -6,10 +6,14 @@ use crate::wine::Windows;
 use common::{HANG, LONG, comes, measured};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use wattmul::record::Lead;
 
 const LOG: &str = "log";
+
+/// A GPU's guard keeps its place by a file in Windows' folder for such, which all tests share.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn windows() -> Option<Windows> {
     Windows::start().map(|windows| windows.with("nvml.dll", "fake_nvml.dll"))
@@ -23,6 +27,7 @@ fn clock(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_run_finds_the_librarys_joules_at_a_clock_that_is_locked_and_freed() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(windows) = windows() else { return };
     let mut command = windows.wattmul();
     command.env("FAKE_NVML", format!("log={LOG}")).args(["--power", "nvml:0", "--lock-clock", "1000"]);
@@ -43,14 +48,28 @@ fn a_run_finds_the_librarys_joules_at_a_clock_that_is_locked_and_freed() {
 
 #[test]
 fn a_program_that_is_killed_leaves_a_guard_that_frees_the_clock() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(windows) = windows() else { return };
-    let mut command = windows.program();
-    command.env("FAKE_NVML", format!("log={LOG}")).args(["--power", "nvml:0", "--lock-clock", "1000", "--no-save"]);
-    let mut run = command.args(LONG).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let locked = comes(Duration::from_secs(60), || !clock(&windows.folder()).is_empty());
-    run.kill().unwrap();
-    run.wait().unwrap();
-    assert!(locked, "the clock is locked at the start");
+    let begin = || {
+        let mut command = windows.program();
+        command.env("FAKE_NVML", format!("log={LOG}")).args(["--power", "nvml:0", "--lock-clock", "1000", "--no-save"]);
+        command.args(LONG).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let locks = |count| {
+        let so_often = || clock(&windows.folder()).iter().filter(|line| line.contains("1000")).count() >= count;
+        comes(Duration::from_secs(60), so_often)
+    };
+    let mut first = begin();
+    let locked = locks(1);
+    first.kill().unwrap();
+    // The next run waits for the guard of this one: else the clock that it locks would be freed.
+    let mut second = begin();
+    first.wait().unwrap();
+    let again = locked && locks(2);
+    second.kill().unwrap();
+    second.wait().unwrap();
+    assert!(again, "the clock is locked at each start: {:?}", clock(&windows.folder()));
     let freed = comes(HANG, || clock(&windows.folder()).last().is_some_and(|last| last == "unlocked"));
-    assert!(freed, "{:?}", clock(&windows.folder()));
+    let told = clock(&windows.folder());
+    assert!(freed && told.len() == 4 && told[1] == "unlocked", "{told:?}");
 }

@@ -1,4 +1,4 @@
-//! A Windows to run the program on: Wine, a screen that nobody sees, and the program built for it by MinGW.
+//! A Windows to run the program on: Wine, a screen, and the program built for it by MinGW.
 
 use crate::common;
 
@@ -6,8 +6,9 @@ use assert_cmd::Command;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::LazyLock;
+use std::sync::mpsc::channel;
 
 const TARGET: &str = "x86_64-pc-windows-gnu";
 const LINKER: &str = "x86_64-w64-mingw32-gcc";
@@ -22,11 +23,9 @@ const RANDOM_NUMBERS: &str = "\
     BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);\n\
     __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE to, SIZE_T bytes) { return SystemFunction036(to, bytes); }\n";
 
-/// A folder with the program in it, and a screen, without which Wine offers no Vulkan.
+/// A folder with the program in it.
 pub struct Windows {
     folder: tempfile::TempDir,
-    screen: Child,
-    display: String,
 }
 
 impl Windows {
@@ -45,15 +44,7 @@ impl Windows {
         for name in ["wattmul.exe", "bcryptprimitives.dll"] {
             std::os::unix::fs::symlink(program.join(name), of_program.join(name)).unwrap();
         }
-        let mut screen = std::process::Command::new("Xvfb")
-            .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "640x480x24"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut display = String::new();
-        BufReader::new(screen.stdout.take().unwrap()).read_line(&mut display).unwrap();
-        Some(Windows { folder, screen, display: format!(":{}", display.trim()) })
+        Some(Windows { folder })
     }
 
     /// The folder of the program, in which it is run.
@@ -82,24 +73,39 @@ impl Windows {
     /// A command line on a console, to which what is written to its standard input is typed.
     pub fn console(&self, line: &str) -> std::process::Command {
         const TERMINAL: &str = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
-        let mut command = std::process::Command::new("python3");
-        command.args(["-c", TERMINAL, WINE.unwrap()]).args(line.split(' ')).env("TERM", "xterm");
+        let mut command = std::process::Command::new("timeout"); // what hangs is ended, its console with it
+        command.args(["--kill-after=5", "200", "python3", "-c", TERMINAL, WINE.unwrap()]).args(line.split(' '));
+        command.env("TERM", "xterm");
         self.environment(command)
     }
 
     fn environment(&self, command: std::process::Command) -> std::process::Command {
-        let mut command = common::on_software_driver(command);
-        command.current_dir(self.folder()).env("DISPLAY", &self.display).env("WINEPREFIX", PREFIX);
-        command.env("WINEDEBUG", "-all");
+        let mut command = common::on_software_driver(in_wine(command));
+        command.current_dir(self.folder());
         command
     }
 }
 
-impl Drop for Windows {
-    fn drop(&mut self) {
-        let _ = self.screen.kill();
-        let _ = self.screen.wait();
-    }
+/// A screen that nobody sees, without which Wine offers no Vulkan. It ends with this program: the system kills it when the thread that
+/// started it ends, and that one never does before.
+static SCREEN: LazyLock<String> = LazyLock::new(|| {
+    let (sender, display) = channel();
+    std::thread::spawn(move || {
+        let mut screen = std::process::Command::new("setpriv");
+        screen
+            .args(["--pdeathsig", "KILL", "Xvfb", "-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "640x480x24"]);
+        let mut screen = screen.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut display = String::new();
+        BufReader::new(screen.stdout.as_mut().unwrap()).read_line(&mut display).unwrap();
+        sender.send(format!(":{}", display.trim())).unwrap();
+        screen.wait()
+    });
+    display.recv().unwrap()
+});
+
+fn in_wine(mut command: std::process::Command) -> std::process::Command {
+    command.env("DISPLAY", &*SCREEN).env("WINEPREFIX", PREFIX).env("WINEDEBUG", "-all");
+    command
 }
 
 /// What Wine keeps of its Windows.
@@ -134,12 +140,14 @@ static PROGRAM: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         return Err(format!("this needs {}", missing.join(", ")));
     }
     let mut cargo = std::process::Command::new(env!("CARGO"));
+    let target = common::program_path().ancestors().nth(2).unwrap().to_owned();
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--locked", "--target", TARGET, "--bin", "wattmul"]);
+    cargo.arg("--target-dir").arg(&target);
     cargo.args(["--example", "fake_adl", "--example", "fake_nvml"]);
     // All that it stands on is built a second time, for another system: that takes half as long without optimisation.
     cargo.args(["--config", "profile.dev.opt-level=0", "--config", "profile.dev.debug=false"]);
     succeed(&mut cargo);
-    let folder = common::program_path().ancestors().nth(2).unwrap().join(TARGET).join("debug");
+    let folder = target.join(TARGET).join("debug");
 
     let mut compiler = std::process::Command::new(LINKER);
     compiler.args(["-shared", "-x", "c", "-", "-ladvapi32", "-o"]).arg(folder.join("bcryptprimitives.dll"));
@@ -147,8 +155,8 @@ static PROGRAM: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
     compiler.stdin.take().unwrap().write_all(RANDOM_NUMBERS.as_bytes()).unwrap();
     assert!(compiler.wait().unwrap().success());
 
-    let mut boot = wine("wineboot");
-    succeed(boot.arg("--init").env("WINEPREFIX", PREFIX).env("WINEDEBUG", "-all").env_remove("DISPLAY"));
+    let mut boot = in_wine(wine("wineboot"));
+    succeed(boot.arg("--init"));
     Ok(folder)
 });
 

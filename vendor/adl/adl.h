@@ -79,7 +79,7 @@ typedef struct ADLPMLogStartOutput {
 typedef struct ADLPMLogData {
     unsigned int ulVersion;
     unsigned int ulActiveSampleRate;   /* ms */
-    unsigned long long ulLastUpdated;  /* 100 ns since 1601 */
+    unsigned long long ulLastUpdated;  /* differs with every update */
     unsigned int ulValues[ADL_PMLOG_MAX_SENSORS][2]; /* sensor, value */
     unsigned int ulReserved[256];
 } ADLPMLogData;
@@ -95,7 +95,7 @@ typedef struct ADLPMLogDataOutput {
     ADLSingleSensorData sensors[ADL_PMLOG_MAX_SENSORS];
 } ADLPMLogDataOutput;
 
-/* connected: 0 for all adapters, 1 for those with a display. */
+/* connected: 1 for adapters that are there, 0 for all that ever were. */
 int ADL2_Main_Control_Create(ADL_MAIN_MALLOC_CALLBACK allocate, int connected, ADL_CONTEXT_HANDLE *context);
 int ADL2_Adapter_NumberOfAdapters_Get(ADL_CONTEXT_HANDLE context, int *count);
 int ADL2_Adapter_AdapterInfo_Get(ADL_CONTEXT_HANDLE context, AdapterInfo *adapters, int bytes);
