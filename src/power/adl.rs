@@ -346,7 +346,7 @@ impl Table {
         // SAFETY: a struct of numbers.
         #[expect(unsafe_code, reason = "an empty struct of a C library's")]
         let empty = unsafe { std::mem::zeroed() };
-        let mut asked = Asked { adapter, data: Box::new(empty), at: None };
+        let mut asked = Asked { adapter, data: Box::new(empty), last: None };
         match asked.ask()? {
             Ok(()) => Ok(Table::Asked(asked)),
             // Whichever of the two says more.
@@ -388,18 +388,22 @@ impl Table {
 struct Asked {
     adapter: c_int,
     data: Box<ADLPMLogDataOutput>,
-    at: Option<Instant>,
+    /// When it was asked last, and with what outcome.
+    last: Option<(Instant, Answer<()>)>,
 }
 
 impl Asked {
     /// Asks, if the last answer is no longer new: the driver reads its sensors at each question.
     fn ask(&mut self) -> Result<Answer<()>, PowerError> {
         const NEW: Duration = Duration::from_millis(100);
-        if self.at.is_some_and(|at| at.elapsed() < NEW) {
-            return Ok(Ok(()));
+        if let Some((at, answer)) = self.last
+            && at.elapsed() < NEW
+        {
+            return Ok(answer);
         }
-        self.at = Some(Instant::now());
-        Ok(library()?.ask(self.adapter, &mut self.data))
+        let answer = library()?.ask(self.adapter, &mut self.data);
+        self.last = Some((Instant::now(), answer));
+        Ok(answer)
     }
 }
 
