@@ -4,6 +4,7 @@
 //! Where the kernel's hwmon files serve a card they come first: this counter was seen to fall back to some 200 J while a card
 //! idled, when the same card's hwmon stayed right. What it shows is passed on as it is, and a run names a counter that falls.
 
+use super::once::Once;
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
 use crate::host::system::{NEVER, Words};
 use crate::protocol::{PowerError, Reading};
@@ -15,7 +16,6 @@ use bindings::{
     zes_pwr_handle_t, zes_temp_handle_t, zes_temp_properties_t,
 };
 use std::ptr::{from_mut, null_mut};
-use std::sync::{Mutex, OnceLock};
 
 /// Made by bindgen from vendor/level_zero/level_zero.h.
 #[expect(unsafe_code, reason = "calls of a C library")]
@@ -58,15 +58,12 @@ struct Library {
 }
 
 fn library() -> Result<&'static Library, PowerError> {
-    static LIBRARY: OnceLock<Library> = OnceLock::new();
-    static OPENING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = OPENING.lock();
-    if let Some(library) = LIBRARY.get() {
-        return Ok(library);
-    }
-    let ze = open()?;
-    let alone = start(&ze)?;
-    Ok(LIBRARY.get_or_init(|| Library { ze, alone }))
+    static LIBRARY: Once<Library> = Once::new();
+    LIBRARY.get(|| {
+        let ze = open()?;
+        let alone = start(&ze)?;
+        Ok(Library { ze, alone })
+    })
 }
 
 fn open() -> Result<LevelZero, PowerError> {

@@ -6,6 +6,7 @@
 //!   while the protocol is busy.
 //! - `gpu_metrics`, `intel_gt`: what AMD's and Intel's drivers tell besides power.
 //! - [`meter`]: a meter of the user's own beside a sensor.
+//! - `once`: a library that is opened once a process.
 //! - [`hold`]: a clock or a power limit that is changed and put back; [`guard`]: even for a program that was killed.
 
 pub mod choice;
@@ -15,6 +16,7 @@ pub(crate) mod hold;
 mod intel_gt;
 pub(crate) mod inventory;
 pub mod meter;
+mod once;
 pub mod reader;
 pub mod sampling_thread;
 

@@ -5,6 +5,7 @@
 
 use super::guard::{Change, Guard, Post};
 use super::hold::Hold;
+use super::once::Once;
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
 use crate::host::finding::{Finding, bad, display_finding, good, note};
 use crate::host::memory::Memory;
@@ -19,7 +20,6 @@ use nvml_wrapper::error::{NvmlError, nvml_try};
 use nvml_wrapper::{Device, Nvml};
 use nvml_wrapper_sys::bindings::{NVML_POWER_SCOPE_GPU, NVML_POWER_SCOPE_MODULE, field_id, nvmlFieldValue_t};
 use std::ffi::OsStr;
-use std::sync::{Mutex, OnceLock};
 
 const FIX: &str = Words {
     linux: "install NVIDIA's driver, and see that nvidia-smi works; where it does, let LD_LIBRARY_PATH name the folder of \
@@ -43,12 +43,11 @@ const NAMES: &[&str] = if cfg!(windows) {
 
 /// The one NVML of this process. Readers borrow from it for as long as the program runs.
 fn library() -> Result<&'static Nvml, PowerError> {
-    static NVML: OnceLock<Nvml> = OnceLock::new();
-    static OPENING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = OPENING.lock();
-    if let Some(nvml) = NVML.get() {
-        return Ok(nvml);
-    }
+    static NVML: Once<Nvml> = Once::new();
+    NVML.get(open)
+}
+
+fn open() -> Result<Nvml, PowerError> {
     let mut result = Err(NvmlError::LibraryNotFound);
     for name in NAMES {
         result = Nvml::builder().lib_path(OsStr::new(name)).init();
@@ -56,10 +55,7 @@ fn library() -> Result<&'static Nvml, PowerError> {
             break;
         }
     }
-    match result {
-        Ok(nvml) => Ok(NVML.get_or_init(|| nvml)),
-        Err(error) => Err(failure("NVML (NVIDIA's driver)", error)),
-    }
+    result.map_err(|error| failure("NVML (NVIDIA's driver)", error))
 }
 
 /// The library, and how many GPUs it shows.

@@ -6,6 +6,7 @@
 
 use super::guard::{Change, Guard, Post};
 use super::hold::Hold;
+use super::once::Once;
 use super::reader::{Interface, PowerReader, Readers, Serves, Silent};
 use super::{gpu_metrics, hwmon};
 use crate::host::finding::{Finding, bad};
@@ -17,7 +18,6 @@ use crate::protocol::{PowerError, Reading};
 use crate::record::{Counter, Limiters, PciAddress, PowerKind, Scope, Source};
 use bindings::{RocmSmi, rsmi_frequencies_any_t, rsmi_gpu_metrics_start_t, rsmi_status_t, rsmi_version_t};
 use std::path::Path;
-use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 /// Made by bindgen from vendor/rocm_smi/rocm_smi.h.
@@ -56,12 +56,11 @@ struct Library {
 }
 
 fn library() -> Result<&'static Library, PowerError> {
-    static LIBRARY: OnceLock<Library> = OnceLock::new();
-    static OPENING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = OPENING.lock();
-    if let Some(library) = LIBRARY.get() {
-        return Ok(library);
-    }
+    static LIBRARY: Once<Library> = Once::new();
+    LIBRARY.get(start)
+}
+
+fn start() -> Result<Library, PowerError> {
     let smi = open()?;
     // Without a GPU of AMD's the library would complain on standard error, past any reporting of ours.
     if !has_gpu(Path::new(SYS)) {
@@ -80,8 +79,7 @@ fn library() -> Result<&'static Library, PowerError> {
     init.map_err(|status| failure("starting ROCm SMI", status))?;
     let since_6 = smi.rsmi_dev_power_get.is_ok();
     let version = version(&smi);
-    let library = LIBRARY.get_or_init(|| Library { smi, version, since_6 });
-    Ok(library)
+    Ok(Library { smi, version, since_6 })
 }
 
 /// Does the kernel drive a GPU of AMD's, for computing too? The library looks for both in the same files.

@@ -117,18 +117,20 @@ fn rocm_smi_neither_grows_nor_dawdles() {
         common::skip(&error.to_string());
         return;
     }
-    let output = common::over_made_up_amdgpu(&["0000:03:00.0=200"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", NAME, "--nocapture"])
-        .env(INSIDE, "1")
-        .output();
-    match output {
+    let command = common::over_made_up_amdgpu(&["0000:03:00.0=200"]);
+    run_inside(command, INSIDE, NAME, "ROCm SMI:");
+}
+
+/// Runs a test of this program once more, over what the command makes up, with a variable that says so; repeats what it says of this.
+fn run_inside(mut command: Command, inside: &str, test: &str, of: &str) {
+    let this = std::env::current_exe().unwrap();
+    match command.arg(this).args(["--exact", test, "--nocapture"]).env(inside, "1").output() {
         Ok(output) if output.status.code() == Some(77) => {
             common::skip(&format!("{}", String::from_utf8_lossy(&output.stderr)));
         }
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stdout);
-            text.lines().filter(|line| line.contains("ROCm SMI:")).for_each(|line| println!("{line}"));
+            text.lines().filter(|line| line.contains(of)).for_each(|line| println!("{line}"));
             assert!(output.status.success(), "{output:?}");
         }
         Err(error) => common::skip(&format!("python3: {error}")),
@@ -146,21 +148,7 @@ fn amd_smi_neither_grows_nor_dawdles() {
         return;
     }
     let library = common::fake_amd_smi();
-    let output = common::over_made_up_amdgpu(&["0000:03:00.0=200", "0000:83:00.0=40"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "readers::amd_smi_neither_grows_nor_dawdles", "--nocapture"])
-        .env("LD_LIBRARY_PATH", library.path())
-        .env(INSIDE, "1")
-        .output();
-    match output {
-        Ok(output) if output.status.code() == Some(77) => {
-            common::skip(&format!("{}", String::from_utf8_lossy(&output.stderr)));
-        }
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stdout);
-            text.lines().filter(|line| line.contains("AMD SMI:")).for_each(|line| println!("{line}"));
-            assert!(output.status.success(), "{output:?}");
-        }
-        Err(error) => common::skip(&format!("python3: {error}")),
-    }
+    let mut command = common::over_made_up_amdgpu(&["0000:03:00.0=200", "0000:83:00.0=40"]);
+    command.env("LD_LIBRARY_PATH", library.path());
+    run_inside(command, INSIDE, "readers::amd_smi_neither_grows_nor_dawdles", "AMD SMI:");
 }
